@@ -1,0 +1,40 @@
+# Third-party libraries, and which room may link which: a library sits behind one door.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(Boost 1.74 REQUIRED)
+find_package(ICU COMPONENTS uc i18n REQUIRED)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(TEXTCAT REQUIRED IMPORTED_TARGET libexttextcat)
+
+set(PANAL_LIBRARIES_base nlohmann_json::nlohmann_json fmt::fmt spdlog::spdlog yaml-cpp PkgConfig::SODIUM PkgConfig::XXHASH Threads::Threads)
+set(PANAL_LIBRARIES_store PkgConfig::SQLITE)
+set(PANAL_LIBRARIES_net Boost::headers)
+set(PANAL_LIBRARIES_data PkgConfig::PCRE2 ICU::uc ICU::i18n PkgConfig::TEXTCAT)
+
+# torch: the PyTorch C++ library inside a wheel. PANAL_TORCH_DIR is the folder `torch` of a wheel or an
+# installation; scripts/build.sh finds it. find_package(Torch) is not used: for CUDA wheels it wants a whole
+# CUDA toolkit, which compiling against the headers does not need.
+if(PANAL_TORCH_ROOMS)
+  set(PANAL_TORCH_DIR "${CMAKE_SOURCE_DIR}/.deps/torch" CACHE PATH "Folder 'torch' of a PyTorch 2.11 or newer")
+  if(NOT EXISTS ${PANAL_TORCH_DIR}/lib/libtorch_cpu.so)
+    message(FATAL_ERROR "PyTorch was expected in ${PANAL_TORCH_DIR}, but lib/libtorch_cpu.so is not there. "
+                        "Run scripts/setup.sh, or set PANAL_TORCH to the folder of an installed PyTorch.")
+  endif()
+  add_library(panal_torch INTERFACE)
+  target_include_directories(panal_torch SYSTEM INTERFACE ${PANAL_TORCH_DIR}/include
+                             ${PANAL_TORCH_DIR}/include/torch/csrc/api/include)
+  target_link_directories(panal_torch INTERFACE ${PANAL_TORCH_DIR}/lib)
+  target_link_options(panal_torch INTERFACE -Wl,-rpath,${PANAL_TORCH_DIR}/lib)
+  target_link_libraries(panal_torch INTERFACE torch_cpu c10)
+  if(EXISTS ${PANAL_TORCH_DIR}/lib/libtorch_cuda.so)
+    # Nothing refers to its symbols by name, so the linker would drop it and with it the CUDA back end.
+    target_link_libraries(panal_torch INTERFACE -Wl,--no-as-needed torch_cuda c10_cuda -Wl,--as-needed)
+  endif()
+endif()

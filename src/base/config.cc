@@ -1,0 +1,226 @@
+#include "base/config.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+namespace panal {
+
+struct ConfigReader::Node {
+  YAML::Node yaml;
+  std::vector<std::string> asked;
+  std::vector<std::pair<std::string, std::shared_ptr<Node>>> sections;
+};
+
+struct ConfigReader::Errors {
+  std::string file;
+  std::vector<std::pair<int, std::string>> found;  // Line (0 when unknown) and sentence.
+};
+
+namespace {
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0]++;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+std::string shown(const YAML::Node& node) {
+  if (node.IsMap()) return "a mapping";
+  if (node.IsSequence()) return "a list";
+  if (!node.IsDefined() || node.IsNull()) return "nothing";
+  return fmt::format("\"{}\"", node.Scalar().substr(0, 60));
+}
+
+template <typename T>
+std::optional<T> scalar(const YAML::Node& node) {
+  T value;
+  if (node.IsScalar() && YAML::convert<T>::decode(node, value)) return value;
+  return std::nullopt;
+}
+
+YAML::Node child(const YAML::Node& parent, std::string_view key) {
+  return parent.IsMap() ? parent[std::string(key)] : YAML::Node(YAML::NodeType::Undefined);
+}
+
+}  // namespace
+
+std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const auto& candidate : candidates) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+ConfigReader::ConfigReader(std::shared_ptr<Node> node, std::shared_ptr<Errors> errors, std::string prefix)
+    : node_(std::move(node)), errors_(std::move(errors)), prefix_(std::move(prefix)) {}
+
+Result<ConfigReader> ConfigReader::parse(std::string_view yaml, std::string name) {
+  auto node = std::make_shared<Node>();
+  try {
+    node->yaml = YAML::Load(std::string(yaml));
+  } catch (const YAML::Exception& error) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}:{}: expected YAML, but {}", name, error.mark.line + 1, error.msg));
+  }
+  if (node->yaml.IsNull()) node->yaml = YAML::Node(YAML::NodeType::Map);
+  if (!node->yaml.IsMap()) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: expected keys and values at the top, found {}", name, shown(node->yaml)));
+  }
+  std::vector<std::string> seen;
+  for (const auto& entry : node->yaml) {
+    if (!entry.first.IsScalar()) {
+      return Status(Code::kInvalidArgument, fmt::format("{}:{}: a key must be plain text", name, entry.first.Mark().line + 1));
+    }
+    if (std::ranges::find(seen, entry.first.Scalar()) != seen.end()) {
+      return Status(Code::kInvalidArgument, fmt::format("{}:{}: the key \"{}\" is given twice", name,
+                                                        entry.first.Mark().line + 1, entry.first.Scalar()));
+    }
+    seen.push_back(entry.first.Scalar());
+  }
+  auto errors = std::make_shared<Errors>();
+  errors->file = std::move(name);
+  return ConfigReader(std::move(node), std::move(errors), "");
+}
+
+bool ConfigReader::has(std::string_view key) const {
+  const YAML::Node found = child(node_->yaml, key);
+  return found.IsDefined() && !found.IsNull();
+}
+
+void ConfigReader::reject(std::string_view key, std::string_view reason) {
+  const YAML::Node found = child(node_->yaml, key);
+  const int line = found.IsDefined() ? found.Mark().line + 1 : 0;
+  const auto place = line > 0 ? fmt::format("{}:{}", errors_->file, line) : errors_->file;
+  errors_->found.emplace_back(line, fmt::format("{}: \"{}{}\" {}", place, prefix_, key, reason));
+}
+
+std::int64_t ConfigReader::integer(std::string_view key, std::int64_t fallback, std::int64_t low,
+                                   std::int64_t high) {
+  node_->asked.emplace_back(key);
+  if (!has(key)) return fallback;
+  const YAML::Node found = child(node_->yaml, key);
+  const auto value = scalar<std::int64_t>(found);
+  if (value && *value >= low && *value <= high) return *value;
+  reject(key, fmt::format("must be an integer from {} to {}, found {}", low, high, shown(found)));
+  return fallback;
+}
+
+double ConfigReader::number(std::string_view key, double fallback, double low, double high) {
+  node_->asked.emplace_back(key);
+  if (!has(key)) return fallback;
+  const YAML::Node found = child(node_->yaml, key);
+  const auto value = scalar<double>(found);
+  if (value && std::isfinite(*value) && *value >= low && *value <= high) return *value;
+  reject(key, fmt::format("must be a number from {} to {}, found {}", low, high, shown(found)));
+  return fallback;
+}
+
+bool ConfigReader::flag(std::string_view key, bool fallback) {
+  node_->asked.emplace_back(key);
+  if (!has(key)) return fallback;
+  const YAML::Node found = child(node_->yaml, key);
+  if (const auto value = scalar<bool>(found)) return *value;
+  reject(key, fmt::format("must be true or false, found {}", shown(found)));
+  return fallback;
+}
+
+std::string ConfigReader::text(std::string_view key, std::string fallback) {
+  node_->asked.emplace_back(key);
+  if (!has(key)) return fallback;
+  const YAML::Node found = child(node_->yaml, key);
+  if (found.IsScalar()) return found.Scalar();
+  reject(key, fmt::format("must be text, found {}", shown(found)));
+  return fallback;
+}
+
+std::string ConfigReader::required_text(std::string_view key) {
+  std::string value = text(key, "");
+  if (value.empty() && !(has(key) && !child(node_->yaml, key).IsScalar())) {
+    reject(key, "is missing; it must be text that is not empty");
+  }
+  return value;
+}
+
+std::string ConfigReader::choice(std::string_view key, std::string fallback,
+                                 const std::vector<std::string>& allowed) {
+  const std::string value = text(key, fallback);
+  if (std::ranges::find(allowed, value) != allowed.end()) return value;
+  reject(key, fmt::format("must be one of {}, found \"{}\"", fmt::join(allowed, ", "), value));
+  return fallback;
+}
+
+std::vector<std::string> ConfigReader::texts(std::string_view key, std::vector<std::string> fallback) {
+  node_->asked.emplace_back(key);
+  if (!has(key)) return fallback;
+  const YAML::Node found = child(node_->yaml, key);
+  std::vector<std::string> values;
+  if (found.IsScalar()) return {found.Scalar()};
+  for (const auto& item : found) {
+    if (!found.IsSequence() || !item.IsScalar()) {
+      reject(key, fmt::format("must be a list of texts, found {}", found.IsSequence() ? shown(item) : shown(found)));
+      return fallback;
+    }
+    values.push_back(item.Scalar());
+  }
+  return values;
+}
+
+ConfigReader ConfigReader::section(std::string_view key) {
+  node_->asked.emplace_back(key);
+  auto made = std::make_shared<Node>();
+  made->yaml = YAML::Node(YAML::NodeType::Map);
+  const YAML::Node found = child(node_->yaml, key);
+  if (found.IsDefined() && found.IsMap()) {
+    made->yaml = found;
+  } else if (has(key)) {
+    reject(key, fmt::format("must be a mapping of keys and values, found {}", shown(found)));
+  }
+  const std::string prefix = prefix_ + std::string(key) + ".";
+  node_->sections.emplace_back(prefix, made);
+  return ConfigReader(std::move(made), errors_, prefix);
+}
+
+Status ConfigReader::finish() const {
+  auto found = errors_->found;
+  const auto collect_unknown = [&](const auto& self, const Node& node, const std::string& prefix) -> void {
+    for (const auto& entry : node.yaml) {
+      if (!entry.first.IsScalar()) continue;
+      const std::string key = entry.first.Scalar();
+      if (std::ranges::find(node.asked, key) != node.asked.end()) continue;
+      const std::string near = nearest_word(key, node.asked);
+      const int line = entry.first.Mark().line + 1;
+      found.emplace_back(line, fmt::format("{}:{}: unknown key \"{}{}\"{}", errors_->file, line, prefix, key,
+                                           near.empty() ? fmt::format("; known keys: {}", fmt::join(node.asked, ", "))
+                                                        : fmt::format("; did you mean \"{}\"?", near)));
+    }
+    for (const auto& [name, section] : node.sections) self(self, *section, name);
+  };
+  collect_unknown(collect_unknown, *node_, prefix_);
+  if (found.empty()) return Status();
+  const auto first = std::ranges::min_element(
+      found, [](const auto& a, const auto& b) { return a.first < b.first; });
+  return Status(Code::kInvalidArgument, first->second);
+}
+
+}  // namespace panal
