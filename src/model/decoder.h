@@ -1,0 +1,114 @@
+// A decoder-only transformer (LLaMA or GPT-2) for training and evaluation: functions over tensors
+// with Hugging Face names, float32 on the CPU. Serving with a key-value cache is
+// torch_token_model.h.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/config.h"
+
+namespace at {
+class Tensor;
+}
+namespace panal::tensor {
+struct NamedTensor;  // tensor/named_tensor.h
+}
+
+namespace panal::model {
+
+/// Low-rank adapters over a frozen core: y = x W^T + alpha / rank * (x A^T) B^T.
+/// Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021. Start as PEFT: A
+/// Kaiming-uniform, B 0.
+struct LoraConfig {
+  std::int64_t rank = 8;  // 1 to the smaller side of every target.
+  double alpha = 16.0;
+  /// Names of linear layers without their path: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj,
+  /// down_proj for LLaMA; c_attn, attn.c_proj, c_fc, mlp.c_proj for GPT-2 (a bare "c_proj" means
+  /// both). Empty: all of them.
+  std::vector<std::string> targets;
+  /// What adapter_config.json says about the core.
+  std::string base_model_name;
+};
+
+/// Not thread-safe. Throws Error for a caller's mistake, as torch does; loading and saving return a
+/// Status.
+class Decoder {
+ public:
+  /// A fresh model as pre-training starts it: normal(0, 0.02), projections into the residual stream
+  /// divided by sqrt(2 layers) (Radford et al., "Language Models are Unsupervised Multitask
+  /// Learners", 2019), norms 1, biases 0. Equal seeds give equal weights. Throws Error when
+  /// `config` is not valid.
+  static Decoder random(const ModelConfig& config, std::uint64_t seed);
+
+  Decoder(Decoder&&) noexcept;
+  Decoder& operator=(Decoder&&) noexcept;
+  ~Decoder();
+
+  const ModelConfig& config() const;
+
+  /// Logits [B, T, vocabulary] float32 for tokens [B, T] int64; 1 <= T <= context_length.
+  at::Tensor forward(const at::Tensor& tokens) const;
+  /// Mean cross entropy (a scalar with a gradient) over the targets that are not -100; tokens and
+  /// targets [B, T] int64, targets already shifted. The head runs in chunks and is recomputed in
+  /// the backward pass, so that logits [B T, vocabulary] never exist whole. Throws Error when no
+  /// target is scored.
+  at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets) const;
+  /// Cross entropy per target [B, T] float32 without a gradient; 0 where the target is -100. For
+  /// evaluation.
+  at::Tensor token_losses(const at::Tensor& tokens, const at::Tensor& targets) const;
+
+  /// Every tensor of the core by its Hugging Face name, in file order. A tied head is not listed.
+  std::vector<tensor::NamedTensor> parameters() const;
+  /// What training changes: the adapter's A and B when there is one (PEFT names), else the core's
+  /// parameters.
+  std::vector<tensor::NamedTensor> trainable_parameters() const;
+
+  /// Freezes the core (no gradient of a core weight is ever computed) and puts a fresh adapter over
+  /// it. Throws Error for an unknown target or impossible rank, or when there is an adapter
+  /// already.
+  void add_lora(const LoraConfig& lora, std::uint64_t seed);
+  /// The adapter's config; nothing when there is none.
+  const std::optional<LoraConfig>& lora() const;
+  /// Takes the adapter off; the core stays frozen until unfreeze().
+  void remove_lora();
+  /// Turns gradients of the core on or off. A decoder starts trainable when random, frozen when
+  /// loaded.
+  void set_core_trainable(bool trainable);
+
+  /// Puts the adapter of a PEFT folder (adapter_config.json, adapter_model.safetensors) over the
+  /// core, in place of one that is there. Errors: kNotFound, kCorrupt, kInvalidArgument (a tensor
+  /// missing, unknown, or of another shape), kUnsupported (bias, DoRA, rank patterns, other PEFT
+  /// types). The decoder is unchanged on an error.
+  Status load_adapter(const std::filesystem::path& folder);
+  /// Writes the adapter as a PEFT folder. Throws Error when there is none.
+  Status save_adapter(const std::filesystem::path& folder) const;
+
+  enum class SaveType { kFloat32, kBFloat16 };
+  /// Writes config.json, generation_config.json and model.safetensors, which transformers loads.
+  /// The tokenizer is the caller's (data::Tokenizer::save). The adapter is not merged.
+  Status save_hugging_face(const std::filesystem::path& folder,
+                           SaveType type = SaveType::kFloat32) const;
+
+  struct State;
+
+ private:
+  explicit Decoder(std::unique_ptr<State> state);
+  friend Result<Decoder> load_decoder(const std::filesystem::path& folder_or_file);
+  std::unique_ptr<State> state_;
+};
+
+/// Loads a core: a folder with one *.gguf, a *.gguf file, or a Hugging Face folder (config.json
+/// with model.safetensors, sharded or not). Weights become float32, whatever their stored type;
+/// every tensor of the file must be known and of the shape the config wants, and none may be
+/// missing. Errors: kNotFound, kCorrupt, kInvalidArgument, kUnsupported, each naming tensor and
+/// file.
+Result<Decoder> load_decoder(const std::filesystem::path& folder_or_file);
+
+}  // namespace panal::model

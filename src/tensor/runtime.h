@@ -1,0 +1,22 @@
+// Process-wide settings of the tensor library: threads, random numbers, and denormals flushed in
+// every compute thread, because a product over denormal floats runs up to a hundred times slower.
+#pragma once
+
+#include <cstdint>
+
+namespace panal::tensor {
+
+/// Sets the number of compute threads (1 to 1024) and flushes denormals in each of them and in the
+/// calling thread. Call once per process before the first tensor operation; call flush_denormals()
+/// in threads made later.
+void set_num_threads(int num_threads);
+int num_threads();
+
+/// Flushes denormals to zero in the calling thread and in every thread of the compute pool.
+void flush_denormals();
+
+/// Seeds the default CPU generator: equal seeds give equal tensors on one machine with equal
+/// threads.
+void seed_everything(std::uint64_t seed);
+
+}  // namespace panal::tensor
