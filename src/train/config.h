@@ -1,0 +1,127 @@
+// What a training run is told, read strictly from YAML: an unknown key, a wrong type or an
+// impossible value is one sentence with file and line, before any data is touched.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "model/config.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+namespace panal::train {
+
+enum class RunKind {
+  kPretrain,  // A fresh decoder from text.
+  kLora,      // An adapter (LoRA) over a frozen core.
+};
+
+/// "pretrain" or "lora".
+std::string_view run_kind_name(RunKind kind);
+
+/// All of a run. Paths are used as they are (relative to the working directory). In YAML the
+/// members are sections of the same names; docs/guides has a commented example of each kind.
+struct TrainConfig {
+  RunKind kind = RunKind::kPretrain;
+  std::string name = "run";  // For people and lineage.
+  std::uint64_t seed = 1;    // Of weights, data order and samples.
+
+  /// Section "model". For kPretrain its dimensions (vocabulary_size comes from the tokenizer); for
+  /// kLora only `core`.
+  struct Model {
+    model::ModelConfig dimensions;
+    std::filesystem::path core;  // kLora: folder or .gguf of the frozen core.
+  } model;
+
+  /// Section "lora", kLora only.
+  struct Lora {
+    std::int64_t rank = 8;             // 1 to 1024.
+    double alpha = 16.0;               // Over 0.
+    std::vector<std::string> targets;  // Names of linear layers; empty: all.
+    std::string base_model_name;       // Written to adapter_config.json; default: the core's path.
+  } lora;
+
+  /// Section "tokenizer", kPretrain only: an existing one, or one trained on the training
+  /// documents.
+  struct Tokenizer {
+    std::filesystem::path path;           // Folder or file; empty: train one.
+    std::int64_t vocabulary_size = 4096;  // Of the trained one: 300 to 1,000,000.
+  } tokenizer;
+
+  /// Section "data".
+  struct Data {
+    std::vector<std::filesystem::path>
+        paths;  // Text files, folders or JSONL datasets: "path" or "paths".
+    std::filesystem::path
+        validation_path;  // Held-out documents; empty: split off by validation_fraction.
+    double validation_fraction = 0.05;  // 0 to 0.5; 0: no validation.
+    bool split_by_source = false;       // "split_by": passage or source.
+    std::int64_t passage_bytes = 4096;  // Long texts are cut near this; 0 keeps them whole.
+    std::int64_t max_bytes = std::int64_t{4} << 30;  // Of text in memory.
+  } data;
+
+  optim::OptimizerConfig
+      optimizer;           // Section "optimizer": rule, learning_rate, muon_learning_rate, ...
+  double clip_norm = 1.0;  // Also there; 0: no clipping.
+
+  /// Section "schedule".
+  struct Schedule {
+    optim::ScheduleShape shape = optim::ScheduleShape::kCosine;
+    double warmup_fraction = 0.05;             // Of the planned steps.
+    std::optional<std::int64_t> warmup_steps;  // Instead of the fraction.
+    double final_fraction = 0.1;
+    double decay_fraction = 0.2;
+  } schedule;
+
+  /// Section "batch". One update sees sequences * accumulate * context tokens.
+  struct Batch {
+    std::int64_t sequences = 8;
+    std::int64_t context = 256;
+    std::int64_t accumulate = 1;
+  } batch;
+
+  /// Section "checkpoint".
+  struct Checkpoint {
+    std::int64_t every_steps = 0;  // 0: by time only.
+    double every_seconds = 30.0;   // 0: by steps only.
+    std::int64_t keep = 2;         // Newest ones kept; 1 or more.
+  } checkpoint;
+
+  /// Section "evaluation".
+  struct Evaluation {
+    std::int64_t every_steps =
+        0;  // 0: about ten times in a run (kPretrain), begin and end (kLora).
+    std::int64_t max_tokens = 16384;  // Of validation text used; 2 or more.
+    std::string sample_prompt;        // kPretrain: text the sample goes on from.
+    std::int64_t sample_tokens = 64;  // 0: no sample.
+  } evaluation;
+
+  /// Section "limits": at least one of steps and max_seconds.
+  struct Limits {
+    std::optional<std::int64_t> steps;
+    /// Wall time of the whole run over all its resumes, preparation and final evaluation included.
+    /// With `steps` it only ends the run early; alone it decides the number of steps, once, by
+    /// measuring.
+    std::optional<double> max_seconds;
+    std::int64_t threads = 0;  // Compute threads; 0: as the process has them.
+  } limits;
+
+  std::filesystem::path run_directory;  // Not in YAML: the caller's.
+};
+
+/// Parses and checks everything that needs no other file. `name` is the file's name in messages;
+/// relative data, tokenizer and core paths are taken from `base_directory` when it is not empty.
+Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
+                                       const std::filesystem::path& base_directory = {});
+
+/// The whole resolved config in the structure of the YAML: parse_train_config(to_line(json)) gives
+/// the config back (but for run_directory).
+Json train_config_to_json(const TrainConfig& config);
+
+}  // namespace panal::train

@@ -1,0 +1,117 @@
+// One training run, from a config to a model folder: tokens are prepared once, steps are taken,
+// checkpoints are written whole, and the same call on the same directory goes on where the last one
+// ended, bit for bit.
+//
+// The run directory:
+//   config.json      the resolved config; a resume with another one is refused
+//   plan.json        decided once at the start: number of steps, dataset hash, thread count
+//   tokenizer/       tokenizer.json and tokenizer_config.json
+//   data/            training.tokens and validation.tokens (token shards)
+//   checkpoints/     step_<n>/ with weights, optimizer state, counters and checksums; the newest
+//   `keep` ones model/           the result: a Hugging Face folder (kPretrain) or a PEFT folder
+//   (kLora) metrics.jsonl, summary.json, loss.svg, sample.txt
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/result.h"
+#include "energy/meter.h"
+#include "store/file_system.h"
+#include "train/config.h"
+
+namespace panal::train {
+
+struct Progress {
+  std::int64_t step = 0;   // Updates done.
+  std::int64_t steps = 0;  // Planned.
+  double loss = 0;         // Mean training loss of the step, nats per token.
+  double learning_rate = 0;
+  std::int64_t tokens = 0;       // Trained on so far, over all resumes.
+  double tokens_per_second = 0;  // Of the last steps, evaluations and checkpoints left out.
+  double seconds_left = 0;
+};
+
+struct EvaluationPoint {
+  std::int64_t step = 0;
+  std::int64_t tokens = 0;  // Scored.
+  double loss = 0;          // Nats per token.
+  double perplexity = 0;
+};
+
+/// What a run tells while it runs, from the thread that called run(). Must not throw.
+class RunEvents {
+ public:
+  virtual ~RunEvents() = default;
+  virtual void on_message(std::string_view) {}
+  virtual void on_progress(const Progress&) {}  // After every step.
+  virtual void on_evaluation(const EvaluationPoint&) {}
+  virtual void on_sample(std::string_view) {}
+  virtual void on_checkpoint(std::int64_t /*step*/, const std::filesystem::path&) {}
+};
+
+enum class RunStatus {
+  kCompleted,  // All planned steps done.
+  kTimeLimit,  // max_seconds ended it early; the model is written, and a larger limit goes on from
+               // here.
+  kStopped,    // By the stop token; there is a checkpoint but no model folder yet.
+};
+/// "completed", "time_limit" or "stopped".
+std::string_view run_status_name(RunStatus status);
+
+struct TrainSummary {
+  RunStatus status = RunStatus::kCompleted;
+  RunKind kind = RunKind::kPretrain;
+  std::string name;
+  std::int64_t steps = 0;
+  std::int64_t planned_steps = 0;
+  std::int64_t skipped_steps = 0;       // Updates left out because loss or gradient was not finite.
+  std::int64_t resumed_from_step = -1;  // -1: this call began the run.
+  std::int64_t parameters = 0;
+  std::int64_t trainable_parameters = 0;
+  std::int64_t training_documents = 0;
+  std::int64_t validation_documents = 0;
+  std::int64_t training_tokens = 0;                 // In the data.
+  std::int64_t tokens = 0;                          // Trained on, epochs counted again.
+  double seconds = 0;                               // Wall time over all resumes.
+  double tokens_per_second = 0;                     // Of training steps alone.
+  double training_loss = 0;                         // Mean of the last steps (up to 20).
+  std::optional<EvaluationPoint> first_evaluation;  // Before the first step.
+  std::optional<EvaluationPoint> last_evaluation;
+  std::string dataset_sha256;
+  std::string sample;
+  /// Of this and earlier calls together; unknown as soon as one part is.
+  energy::EnergyReading energy;
+  std::filesystem::path model_folder;  // Empty when stopped.
+};
+Json summary_to_json(const TrainSummary& summary);
+
+/// What a run borrows; each must outlive it. Tests put a faulty file system or a synthetic meter
+/// here.
+struct RunEnvironment {
+  store::FileSystem& files;
+  Clock& clock;
+  energy::Meter& meter;
+};
+
+/// Runs or resumes config.run_directory. Blocks for the whole run; `stop` is looked at between
+/// steps, and a stopped run leaves a checkpoint. A finished run returns its summary again at once.
+///
+/// Errors   kInvalidArgument: config, data or model do not fit (data shorter than one window,
+/// vocabulary mismatch,
+///          unknown target, ...). kNotFound: a path. kConflict: the directory belongs to another
+///          config (the field is named) or another process is using it. kCorrupt: no checkpoint can
+///          be read. kResourceExhausted: no disk space; the last whole checkpoint stays. kInternal:
+///          five steps in a row without a finite loss.
+Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
+                         RunEnvironment environment);
+/// With the machine's files and clock and the best energy meter there is.
+Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop = {});
+
+}  // namespace panal::train
