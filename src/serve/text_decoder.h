@@ -1,0 +1,30 @@
+// Tokens of one answer become text, only ever whole UTF-8 characters. A seam so that the engine's
+// tests need no tokenizer; text_decoders() is the real one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace panal::data {
+class Tokenizer;
+}
+
+namespace panal::serve {
+
+class TextDecoder {
+ public:
+  virtual ~TextDecoder() = default;
+  /// The text that became complete with this token; may be empty.
+  virtual std::string push(std::int32_t token) = 0;
+  /// What is left at the end of the answer.
+  virtual std::string finish() = 0;
+};
+
+using TextDecoderFactory = std::function<std::unique_ptr<TextDecoder>()>;
+
+/// Decoders over a tokenizer, which must outlive them. Special tokens become no text.
+TextDecoderFactory text_decoders(const data::Tokenizer& tokenizer);
+
+}  // namespace panal::serve
