@@ -31,10 +31,10 @@ struct Message {
 
 /// One LoRA expert of a group.
 struct Expert {
-  std::string name;            // The adapter's name in the engine.
-  std::string label;           // For people: "legal: license copyright".
-  std::int64_t partition = 0;  // Its topic's number in the TopicModel.
-  std::string version;         // Of the model in the registry; may be empty.
+  std::string name;       // The adapter's name in the engine.
+  std::string label;      // For people: "legal: license copyright".
+  std::string partition;  // Its name in the TopicModel.
+  std::string version;    // Of the model in the registry; may be empty.
 };
 
 /// A deployed group: one core and its experts.
@@ -162,7 +162,7 @@ class AnswerSink {
 struct OrchestratorOptions {
   std::int64_t max_parts = 4;           // What is left over stays in the last part.
   std::int64_t max_parallel_calls = 4;  // Per request.
-  double route_threshold = 0.45;        // Below it the core answers.
+  double route_threshold = 0.5;         // data::TopicModel::kThreshold: below it the core answers.
   std::size_t max_buffered_bytes =
       1 << 20;  // Per part that waits for its turn; over it the part fails.
 };
