@@ -106,7 +106,8 @@ class HttpServer {
   std::size_t num_connections() const;
 
   /// Closes the gate, lets running requests end for up to `drain`, then tells them client_gone()
-  /// and cuts them off, joins. Waits for handlers that do not return. Further calls do nothing.
+  /// and cuts them off, joins. Waits for handlers that do not return, so call it from
+  /// no handler. Further calls do nothing.
   void stop(std::chrono::milliseconds drain);
 
  private:

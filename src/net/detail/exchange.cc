@@ -1,0 +1,162 @@
+#include "net/detail/exchange.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <ctime>
+#include <utility>
+
+namespace panal::net::detail {
+namespace {
+
+// RFC 9110 wants a Date on every answer; one text per second and thread is enough.
+std::string_view date_text() {
+  thread_local std::time_t made_at = 0;
+  thread_local char text[40] = "";
+  const std::time_t now = std::time(nullptr);
+  if (now != made_at) {
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const auto end =
+        fmt::format_to_n(text, sizeof(text) - 1, "{}, {:02} {} {} {:02}:{:02}:{:02} GMT",
+                         kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon],
+                         parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec);
+    *end.out = '\0';
+    made_at = now;
+  }
+  return text;
+}
+
+bool is_token(std::string_view name) {
+  static constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || kMarks.find(c) != std::string_view::npos;
+  });
+}
+
+bool is_framing(std::string_view name) {
+  const HttpHeaders one = {{std::string(name), ""}};
+  return find_header(one, "content-length") || find_header(one, "transfer-encoding") ||
+         find_header(one, "connection") || find_header(one, "date");
+}
+
+}  // namespace
+
+std::string response_head(int status, const HttpHeaders& headers, bool keep_alive,
+                          std::string_view framing) {
+  std::string head = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n{}", status, status_reason(status),
+                                 date_text(), framing);
+  if (!keep_alive) head += "Connection: close\r\n";
+  for (const auto& [name, value] : headers) {
+    if (!is_token(name) || is_framing(name)) continue;
+    head.append(name).append(": ");
+    for (const char c : value) head += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? ' ' : c;
+    head += "\r\n";
+  }
+  return head += "\r\n";
+}
+
+Exchange::Exchange(HttpRequest request, Manner manner, std::function<void()> wake)
+    : request_(std::move(request)),
+      manner_(manner),
+      wake_(std::move(wake)),
+      keep_alive_(manner.keep_alive) {}
+
+bool Exchange::append(std::unique_lock<std::mutex>& lock, std::string_view bytes) {
+  if (is_gone_) return false;
+  waiting_ += bytes;
+  const bool wake = !std::exchange(is_awake_, true);
+  lock.unlock();
+  if (wake) wake_();
+  return true;
+}
+
+bool Exchange::send(int status, const HttpHeaders& headers, std::string_view body) {
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kNothing) return false;
+  phase_ = Phase::kEnded;
+  const bool allows_body = status != 204 && status != 304;
+  const std::string framing =
+      allows_body ? fmt::format("Content-Length: {}\r\n", body.size()) : std::string();
+  std::string answer = response_head(status, headers, keep_alive_, framing);
+  if (allows_body && !manner_.is_head) answer += body;
+  return append(lock, answer);
+}
+
+bool Exchange::begin(int status, const HttpHeaders& headers) {
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kNothing) return false;
+  phase_ = Phase::kStreaming;
+  has_body_ = !manner_.is_head && status != 204 && status != 304;
+  if (!manner_.knows_chunks) keep_alive_ = false;
+  const bool is_chunked = manner_.knows_chunks && status != 204 && status != 304;
+  return append(lock, response_head(status, headers, keep_alive_,
+                                    is_chunked ? "Transfer-Encoding: chunked\r\n" : ""));
+}
+
+bool Exchange::write(std::string_view chunk) {
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kStreaming || is_gone_) return false;
+  // An empty chunk would mean the end of the body.
+  if (chunk.empty() || !has_body_) return true;
+  // The connection marks the exchange gone after its write deadline, so this wait always ends.
+  room_.wait(lock,
+             [&] { return is_gone_ || waiting_.size() + taken_bytes_ < manner_.outgoing_bytes; });
+  if (!manner_.knows_chunks) return append(lock, chunk);
+  return append(lock, fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk));
+}
+
+bool Exchange::end() {
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kStreaming) return phase_ == Phase::kEnded && !is_gone_;
+  phase_ = Phase::kEnded;
+  return append(lock, has_body_ && manner_.knows_chunks ? "0\r\n\r\n" : "");
+}
+
+bool Exchange::has_begun() const {
+  const std::lock_guard lock(mutex_);
+  return phase_ != Phase::kNothing;
+}
+
+bool Exchange::has_ended() const {
+  const std::lock_guard lock(mutex_);
+  return phase_ == Phase::kEnded;
+}
+
+std::string Exchange::take() {
+  const std::lock_guard lock(mutex_);
+  is_awake_ = false;
+  taken_bytes_ = waiting_.size();
+  room_.notify_all();
+  return std::exchange(waiting_, {});
+}
+
+void Exchange::mark_gone() {
+  {
+    const std::lock_guard lock(mutex_);
+    is_gone_ = true;
+    waiting_.clear();
+    room_.notify_all();
+  }
+  gone_.request_stop();
+}
+
+void Exchange::finish(bool cut) {
+  {
+    const std::lock_guard lock(mutex_);
+    is_finished_ = true;
+    if (cut) keep_alive_ = false;
+  }
+  wake_();
+}
+
+Exchange::Outcome Exchange::outcome() const {
+  const std::lock_guard lock(mutex_);
+  return {.is_finished = is_finished_ && waiting_.empty(), .keep_alive = keep_alive_ && !is_gone_};
+}
+
+}  // namespace panal::net::detail

@@ -1,0 +1,81 @@
+// One request and its answer, between two threads: the handler's puts bytes in, the input/output
+// thread takes them out. The buffer between them is bounded; when the peer leaves, both sides learn
+// it here.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "net/http_message.h"
+
+namespace panal::net::detail {
+
+/// Thread-safe.
+class Exchange {
+ public:
+  struct Manner {
+    bool is_head = false;        // No body leaves, whatever the handler says.
+    bool knows_chunks = true;    // HTTP/1.1; an older peer gets the body up to the close.
+    bool keep_alive = true;      // The connection may serve another request.
+    std::size_t outgoing_bytes;  // More than this makes write() wait.
+  };
+
+  /// `wake` is called, on any thread and without a lock, when there is something to take.
+  Exchange(HttpRequest request, Manner manner, std::function<void()> wake);
+
+  // The handler's side.
+  const HttpRequest& request() const { return request_; }
+  bool send(int status, const HttpHeaders& headers, std::string_view body);
+  bool begin(int status, const HttpHeaders& headers);
+  bool write(std::string_view chunk);
+  bool end();
+  bool has_begun() const;
+  bool has_ended() const;
+  std::stop_token client_gone() const { return gone_.get_token(); }
+
+  // The connection's side.
+  /// The bytes to send now; empty when there are none. They count as waiting until the next call.
+  std::string take();
+  /// Nothing more will be sent: write() returns false from now on, client_gone() is requested.
+  void mark_gone();
+  /// Called once after the handler returned. `cut` leaves an answer that had begun without its end.
+  void finish(bool cut);
+
+  struct Outcome {
+    bool is_finished = false;  // The handler is done and everything was taken.
+    bool keep_alive = false;
+  };
+  Outcome outcome() const;
+
+ private:
+  enum class Phase { kNothing, kStreaming, kEnded };
+  bool append(std::unique_lock<std::mutex>& lock, std::string_view bytes);
+
+  const HttpRequest request_;
+  const Manner manner_;
+  const std::function<void()> wake_;
+  std::stop_source gone_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable room_;   // Signalled when bytes were taken, or the peer is gone.
+  std::string waiting_;            // Guarded by mutex_.
+  std::size_t taken_bytes_ = 0;    // Guarded by mutex_: with the connection, not yet sent.
+  Phase phase_ = Phase::kNothing;  // Guarded by mutex_.
+  bool has_body_ = true;           // Guarded by mutex_: false for HEAD, 204 and 304.
+  bool keep_alive_;                // Guarded by mutex_.
+  bool is_gone_ = false;           // Guarded by mutex_.
+  bool is_finished_ = false;       // Guarded by mutex_.
+  bool is_awake_ = false;  // Guarded by mutex_: wake_ was called and take() has not run since.
+};
+
+/// Status line and headers up to the empty line. What could break the framing (line ends in values,
+/// names that are no names, the framing headers themselves) is left out or made harmless.
+std::string response_head(int status, const HttpHeaders& headers, bool keep_alive,
+                          std::string_view framing);
+
+}  // namespace panal::net::detail

@@ -1,0 +1,62 @@
+#include "net/detail/handler_pool.h"
+
+#include <system_error>
+#include <utility>
+
+namespace panal::net::detail {
+
+bool HandlerPool::submit(std::function<void()> job, std::function<void()> after) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || num_running_ >= max_jobs_) return false;
+  if (num_idle_threads_ <= waiting_.size() && threads_.size() < max_jobs_) {
+    try {
+      threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      // The machine gives no more threads: those that exist must do, and without any we are full.
+      if (threads_.empty()) return false;
+    }
+  }
+  ++num_running_;
+  waiting_.push_back({std::move(job), std::move(after)});
+  changed_.notify_one();
+  return true;
+}
+
+std::size_t HandlerPool::num_running() const {
+  const std::lock_guard lock(mutex_);
+  return num_running_;
+}
+
+void HandlerPool::join() {
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    threads.swap(threads_);
+    changed_.notify_all();
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+void HandlerPool::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    ++num_idle_threads_;
+    changed_.wait(lock, [this] { return closed_ || !waiting_.empty(); });
+    --num_idle_threads_;
+    if (waiting_.empty()) return;
+    Job job = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    job.run();
+    job.run = nullptr;
+    lock.lock();
+    --num_running_;
+    lock.unlock();
+    job.after();
+    job.after = nullptr;
+    lock.lock();
+  }
+}
+
+}  // namespace panal::net::detail
