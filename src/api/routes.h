@@ -1,0 +1,67 @@
+// The HTTP surface of a hub: OpenAI's routes, health, metrics and a page for people. Nothing here
+// decides who answers; requests go to an AnswerService.
+//
+//   GET  /                     a page: what is here, and a box to ask a question
+//   GET  /v1/models, /v1/models/{id}
+//   POST /v1/chat/completions, /v1/completions
+//   GET  /healthz, /readyz     the process lives; questions can be answered
+//   GET  /metrics              Prometheus text
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/answer_service.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/http_server.h"
+
+namespace panal::api {
+
+struct ApiOptions {
+  /// Names accepted in the Host header besides localhost, 127.0.0.1 and [::1], without a port; "*"
+  /// accepts all. Others are refused, so that a web page elsewhere cannot reach this server through
+  /// a name that it points at this machine. The same goes for the Origin header. No CORS headers
+  /// are sent.
+  std::vector<std::string> allowed_hosts;
+  std::string version;  // Shown on the page and in /healthz.
+};
+
+/// Handles requests; thread-safe. service and clock must outlive it.
+class Api {
+ public:
+  Api(AnswerService& service, ApiOptions options, Clock& clock);
+  ~Api();
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  void handle(const net::HttpRequest& request, net::ResponseWriter& writer);
+  /// Errors that the HTTP server finds itself, in OpenAI's shape.
+  static net::HttpErrorBody format_error(int status, std::string_view message);
+
+ private:
+  struct Parts;
+  const std::unique_ptr<Parts> parts_;
+};
+
+/// An HttpServer with the routes on it. Destroy it before the service.
+class ApiServer {
+ public:
+  /// server.format_error is set here. Errors: HttpServer::start()'s.
+  static Result<std::unique_ptr<ApiServer>> start(net::HttpServerOptions server, ApiOptions options,
+                                                  AnswerService& service, Clock& clock);
+  ~ApiServer();
+
+  std::uint16_t port() const { return server_->port(); }
+  net::Endpoint endpoint() const { return server_->endpoint(); }
+  net::HttpServer& server() { return *server_; }
+  void stop(std::chrono::milliseconds drain) { server_->stop(drain); }
+
+ private:
+  ApiServer() = default;
+  std::unique_ptr<Api> api_;  // Outlives server_, whose handlers use it.
+  std::unique_ptr<net::HttpServer> server_;
+};
+
+}  // namespace panal::api
