@@ -1,0 +1,113 @@
+// What happens to one request, seen from itself.
+#include "serve/detail/answer_in_progress.h"
+
+#include <algorithm>
+
+namespace panal::serve::detail {
+namespace {
+
+double milliseconds(Nanoseconds duration) { return seconds(duration) * 1e3; }
+
+bool contains(std::span<const std::int32_t> ids, std::int32_t id) {
+  return std::ranges::find(ids, id) != ids.end();
+}
+
+}  // namespace
+
+AnswerInProgress::AnswerInProgress(GenerateRequest request, RequestCallbacks callbacks,
+                                   std::stop_token cancel, Nanoseconds now)
+    : request_(std::move(request)),
+      callbacks_(std::move(callbacks)),
+      cancel_(std::move(cancel)),
+      submitted_(now),
+      sampler_(request_.sampling),
+      matcher_(request_.stop) {}
+
+void AnswerInProgress::admit(std::int64_t sequence, std::unique_ptr<TextDecoder> decoder,
+                             Nanoseconds now) {
+  sequence_ = sequence;
+  decoder_ = std::move(decoder);
+  admitted_ = now;
+}
+
+std::span<const std::int32_t> AnswerInProgress::next_tokens(std::size_t budget) const {
+  if (!is_reading_prompt()) return std::span(result_.token_ids).last(1);
+  const auto rest = std::span(request_.prompt).subspan(num_read_);
+  return rest.first(std::min(rest.size(), budget));
+}
+
+void AnswerInProgress::mark_read(std::size_t count) {
+  if (!is_reading_prompt()) return;
+  num_read_ += count;
+  result_.stats.prompt_tokens += static_cast<std::int64_t>(count);
+}
+
+Result<std::optional<FinishReason>> AnswerInProgress::take_token(
+    std::span<const float> logits, std::span<const std::int32_t> stop_ids, Nanoseconds now) {
+  PANAL_ASSIGN(const std::int32_t token, sampler_.sample(logits));
+  if (!first_token_) first_token_ = now;
+  last_token_ = now;
+  if (contains(stop_ids, token) || contains(request_.stop_ids, token)) {
+    return std::optional(FinishReason::kStop);
+  }
+  result_.token_ids.push_back(token);
+  emit(decoder_->push(token));
+  if (matcher_.stopped()) return std::optional(FinishReason::kStop);
+  if (num_sampled() >= request_.max_tokens) return std::optional(FinishReason::kLength);
+  return std::optional<FinishReason>();
+}
+
+void AnswerInProgress::add_joules(std::optional<double> joules) {
+  if (!joules) joules_are_known_ = false;
+  joules_ += joules.value_or(0);
+}
+
+void AnswerInProgress::emit(std::string text) {
+  const std::string certain = matcher_.push(text);
+  result_.text += certain;
+  if (!certain.empty() && callbacks_.on_text) callbacks_.on_text(certain);
+}
+
+void AnswerInProgress::fail(Status status) {
+  has_ended_ = true;
+  callbacks_.on_done(std::move(status));
+}
+
+void AnswerInProgress::finish(FinishReason reason, energy::Meter* meter, Nanoseconds now) {
+  has_ended_ = true;
+  if (decoder_) {
+    // The end of the text may itself complete a stop string.
+    emit(decoder_->finish());
+    const std::string rest = matcher_.flush();
+    result_.text += rest;
+    if (!rest.empty() && callbacks_.on_text) callbacks_.on_text(rest);
+  }
+  if (matcher_.stopped() && reason == FinishReason::kLength) reason = FinishReason::kStop;
+  result_.finish_reason = reason;
+  RequestStats& stats = result_.stats;
+  stats.completion_tokens = num_sampled();
+  stats.queue_ms = milliseconds(admitted_.value_or(now) - submitted_);
+  if (admitted_) stats.prefill_ms = milliseconds(first_token_.value_or(now) - *admitted_);
+  if (first_token_) {
+    stats.time_to_first_token_ms = milliseconds(*first_token_ - submitted_);
+    const double decode_s = seconds(last_token_ - *first_token_);
+    if (stats.completion_tokens > 1 && decode_s > 0) {
+      stats.decode_tokens_per_s = static_cast<double>(stats.completion_tokens - 1) / decode_s;
+    }
+  }
+  stats.total_ms = milliseconds(now - submitted_);
+  if (meter == nullptr) {
+    stats.energy.detail = "the engine has no meter";
+  } else if (!joules_are_known_) {
+    stats.energy.detail = "the meter could not be read during a step: " + meter->detail();
+  } else if (energy::trust_of(meter->method()) != energy::Trust::kUnknown) {
+    stats.energy = {.joules = joules_,
+                    .method = meter->method(),
+                    .detail = meter->detail() + "; share of each model step by tokens"};
+  } else {
+    stats.energy.detail = meter->detail();
+  }
+  callbacks_.on_done(std::move(result_));
+}
+
+}  // namespace panal::serve::detail
