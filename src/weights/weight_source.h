@@ -1,5 +1,5 @@
-// One way to read a model's weights, whatever file they came in: a GGUF file, a safetensors file, or a
-// Hugging Face folder of shards. Pickle files are refused: opening one can run any code.
+// One way to read a model's weights, whatever file they came in: a GGUF file, a safetensors file,
+// or a Hugging Face folder of shards. Pickle files are refused: opening one can run any code.
 #pragma once
 
 #include <cstddef>
@@ -37,17 +37,18 @@ class WeightSource {
   Opened opened_;
 };
 
-/// Opens *.gguf, *.safetensors, a folder with exactly one *.gguf, or a folder with model.safetensors or
-/// model.safetensors.index.json.
-/// Errors: kNotFound; kInvalidArgument when a folder holds both kinds or several *.gguf (it names them);
-/// kUnsupported for pickle files (.bin, .pt, .pth, .ckpt), with what to do; kCorrupt from the readers.
+/// Opens *.gguf, *.safetensors, a folder with exactly one *.gguf, or a folder with
+/// model.safetensors or model.safetensors.index.json. Errors: kNotFound; kInvalidArgument when a
+/// folder holds both kinds or several *.gguf (it names them); kUnsupported for pickle files (.bin,
+/// .pt, .pth, .ckpt), with what to do; kCorrupt from the readers.
 Result<WeightSource> open_weights(const std::filesystem::path& path);
 
-/// Refuses NaN and infinity, which a flipped bit in a scale leaves behind. `where` goes before the message.
+/// Refuses NaN and infinity, which a flipped bit in a scale leaves behind. `where` goes before the
+/// message.
 Status check_finite(std::span<const float> values, std::string_view where);
-/// Reads every tensor that can be read as float32 and refuses the first one with a value that is not finite,
-/// or that no reader here understands (integer tensors are passed over).
-/// Cost: one read of the file; memory of the largest tensor as float32.
+/// Reads every tensor that can be read as float32 and refuses the first one with a value that is
+/// not finite, or that no reader here understands (integer tensors are passed over). Cost: one read
+/// of the file; memory of the largest tensor as float32.
 Status check_all_finite(const WeightSource& source);
 
 }  // namespace panal::weights
