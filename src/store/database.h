@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
@@ -24,6 +25,8 @@ class Database;
 /// A prepared statement: bind, then step through the rows. It must not outlive its Database.
 class Statement {
  public:
+  /// Takes ownership; Database::prepare() makes them.
+  explicit Statement(sqlite3_stmt* handle) : handle_(handle) {}
   Statement(Statement&& other) noexcept;
   Statement& operator=(Statement&& other) = delete;
   ~Statement();
@@ -52,9 +55,6 @@ class Statement {
   bool is_null(int column) const;
 
  private:
-  friend class Database;  // Makes statements.
-  explicit Statement(sqlite3_stmt* handle) : handle_(handle) {}
-
   Status start_over(std::size_t num_values);
   Status bind_integer(int parameter, std::int64_t value);
   Status bind_number(int parameter, double value);
