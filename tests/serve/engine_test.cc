@@ -300,12 +300,12 @@ TEST(Engine, EveryStreamedPieceIsWholeUtf8) {
   engine.stop(std::chrono::hours(1));
   std::string joined;
   for (const std::string& piece : pieces) {
-    EXPECT_EQ(static_cast<unsigned char>(piece.front()) & 0xC0,
-              piece.front() & 0x80 ? 0xC0 : piece.front() & 0x40);
+    EXPECT_NE(static_cast<unsigned char>(piece.front()) & 0xC0, 0x80)
+        << "starts inside a character";
     joined += piece;
   }
   EXPECT_EQ(joined, "año — 蜂巢 🐝!");
-  EXPECT_EQ(pieces.size(), 12u) << "one piece per character";
+  EXPECT_EQ(pieces.size(), 11u) << "one piece per character";
 }
 
 TEST(Engine, AnAnswerCutInsideACharacterEndsWithTheReplacementCharacter) {
