@@ -28,23 +28,23 @@ struct ChatMessage {
 };
 
 struct AnswerRequest {
-  std::string request_id;  // Also in the answer's id and in the header x-panal-request-id.
-  std::string model;
-  bool is_chat = true;                // Else `prompt` is to be continued as plain text.
-  std::vector<ChatMessage> messages;  // Of a chat; at least one.
-  std::string prompt;                 // Of a plain completion.
+  std::string request_id = {};  // Also in the answer's id and in the header x-panal-request-id.
+  std::string model = {};
+  bool is_chat = true;                     // Else `prompt` is to be continued as plain text.
+  std::vector<ChatMessage> messages = {};  // Of a chat; at least one.
+  std::string prompt = {};                 // Of a plain completion.
 
   // Unset: the service's own default.
-  std::optional<std::int64_t> max_tokens;  // 1 and more.
-  std::optional<double> temperature;       // 0 to 2.
-  std::optional<double> top_p;             // Over 0, at most 1.
-  std::optional<std::int64_t> top_k;       // 1 and more.
-  std::optional<std::uint64_t> seed;
-  std::vector<std::string> stop;  // At most 4, none empty.
+  std::optional<std::int64_t> max_tokens = {};  // 1 and more.
+  std::optional<double> temperature = {};       // 0 to 2.
+  std::optional<double> top_p = {};             // Over 0, at most 1.
+  std::optional<std::int64_t> top_k = {};       // 1 and more.
+  std::optional<std::uint64_t> seed = {};
+  std::vector<std::string> stop = {};  // At most 4, none empty.
 
-  std::string route;          // "" for auto, else "core" or an expert's name.
-  std::optional<bool> split;  // False: never split into parts.
-  std::optional<bool> panel;  // True: several experts answer, one answer is chosen.
+  std::string route = {};          // "" for auto, else "core" or an expert's name.
+  std::optional<bool> split = {};  // False: never split into parts.
+  std::optional<bool> panel = {};  // True: several experts answer, one answer is chosen.
 };
 
 struct AnswerSummary {

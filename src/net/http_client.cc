@@ -3,6 +3,10 @@
 // threads.
 #include "net/http_client.h"
 
+// clang-format off: it comes before Boost.
+#include "net/detail/asio_config.h"
+// clang-format on
+
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -73,7 +77,8 @@ class Call {
       : endpoint_(endpoint), options_(options), request_(request) {
     parser_.header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(
         options.max_header_bytes, std::numeric_limits<std::uint32_t>::max())));
-    parser_.body_limit(boost::none);  // Bounded below, where a stream and a collection differ.
+    parser_.body_limit(std::numeric_limits<std::uint64_t>::max());  // Bounded below, where a stream
+                                                                    // and a collection differ.
     if (request.method == "HEAD") parser_.skip(true);
     if (options.total_deadline.count() > 0) total_ends_ = Clock::now() + options.total_deadline;
   }

@@ -19,7 +19,7 @@ namespace panal::net {
 struct ClientRequest {
   std::string method = "GET";
   std::string target = "/";
-  HttpHeaders headers;  // Host, Content-Length and Connection are added.
+  HttpHeaders headers = {};  // Host, Content-Length and Connection are added.
   std::string body;
 };
 

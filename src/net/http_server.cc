@@ -1,5 +1,9 @@
 #include "net/http_server.h"
 
+// clang-format off: it comes before Boost.
+#include "net/detail/asio_config.h"
+// clang-format on
+
 #include <sys/socket.h>
 
 #include <atomic>

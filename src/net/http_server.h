@@ -69,8 +69,8 @@ using HttpErrorFormatter = std::function<HttpErrorBody(int status, std::string_v
 
 struct HttpServerOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;  // 0: any free one, see HttpServer::port().
-  std::string unix_path;   // When set, listens there (mode 0600) and not on TCP.
+  std::uint16_t port = 0;      // 0: any free one, see HttpServer::port().
+  std::string unix_path = {};  // When set, listens there (mode 0600) and not on TCP.
 
   std::size_t max_concurrent_handlers = 64;  // More get 503 with Retry-After.
   std::size_t max_connections = 1024;        // More get 503 and are closed.
@@ -85,7 +85,7 @@ struct HttpServerOptions {
   std::chrono::milliseconds write_deadline{30'000};  // Without the peer taking a byte.
   std::chrono::milliseconds drain_deadline{5'000};   // What the destructor gives running requests.
 
-  HttpErrorFormatter format_error;  // Unset: {"error":{"message":...}} as application/json.
+  HttpErrorFormatter format_error = {};  // Unset: {"error":{"message":...}} as application/json.
 };
 
 /// Thread-safe. The destructor stops.

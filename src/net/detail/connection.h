@@ -11,6 +11,10 @@
 //   closed    nothing is pending but perhaps a handler that has not yet noticed
 #pragma once
 
+// clang-format off: it comes before Boost.
+#include "net/detail/asio_config.h"
+// clang-format on
+
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
