@@ -1,4 +1,5 @@
-// Broken invariants: ours, never a peer's. PANAL_CHECK prints what was expected and aborts, in release too.
+// Broken invariants: ours, never a peer's. PANAL_CHECK prints what was expected and aborts, in
+// release too.
 #pragma once
 
 #include <string_view>

@@ -1,4 +1,5 @@
-// Time as a dependency, so that tests can move it. Wall time is for people, steady time for measuring.
+// Time as a dependency, so that tests can move it. Wall time is for people, steady time for
+// measuring.
 #pragma once
 
 #include <chrono>
@@ -31,7 +32,8 @@ class SystemClock final : public Clock {
 /// A clock that moves only when told to. Thread-safe.
 class ManualClock final : public Clock {
  public:
-  explicit ManualClock(std::int64_t start_unix_ms = 1'700'000'000'000) : start_unix_ms_(start_unix_ms) {}
+  explicit ManualClock(std::int64_t start_unix_ms = 1'700'000'000'000)
+      : start_unix_ms_(start_unix_ms) {}
   Nanoseconds steady_now() const override;
   std::int64_t unix_ms() const override;
   void sleep_for(Nanoseconds duration) override { advance(duration); }

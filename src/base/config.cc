@@ -71,7 +71,8 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
   return best;
 }
 
-ConfigReader::ConfigReader(std::shared_ptr<Node> node, std::shared_ptr<Errors> errors, std::string prefix)
+ConfigReader::ConfigReader(std::shared_ptr<Node> node, std::shared_ptr<Errors> errors,
+                           std::string prefix)
     : node_(std::move(node)), errors_(std::move(errors)), prefix_(std::move(prefix)) {}
 
 Result<ConfigReader> ConfigReader::parse(std::string_view yaml, std::string name) {
@@ -79,22 +80,25 @@ Result<ConfigReader> ConfigReader::parse(std::string_view yaml, std::string name
   try {
     node->yaml = YAML::Load(std::string(yaml));
   } catch (const YAML::Exception& error) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("{}:{}: expected YAML, but {}", name, error.mark.line + 1, error.msg));
+    return Status(Code::kInvalidArgument, fmt::format("{}:{}: expected YAML, but {}", name,
+                                                      error.mark.line + 1, error.msg));
   }
   if (node->yaml.IsNull()) node->yaml = YAML::Node(YAML::NodeType::Map);
   if (!node->yaml.IsMap()) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("{}: expected keys and values at the top, found {}", name, shown(node->yaml)));
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("{}: expected keys and values at the top, found {}", name, shown(node->yaml)));
   }
   std::vector<std::string> seen;
   for (const auto& entry : node->yaml) {
     if (!entry.first.IsScalar()) {
-      return Status(Code::kInvalidArgument, fmt::format("{}:{}: a key must be plain text", name, entry.first.Mark().line + 1));
+      return Status(Code::kInvalidArgument, fmt::format("{}:{}: a key must be plain text", name,
+                                                        entry.first.Mark().line + 1));
     }
     if (std::ranges::find(seen, entry.first.Scalar()) != seen.end()) {
-      return Status(Code::kInvalidArgument, fmt::format("{}:{}: the key \"{}\" is given twice", name,
-                                                        entry.first.Mark().line + 1, entry.first.Scalar()));
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}:{}: the key \"{}\" is given twice", name,
+                                entry.first.Mark().line + 1, entry.first.Scalar()));
     }
     seen.push_back(entry.first.Scalar());
   }
@@ -170,7 +174,8 @@ std::string ConfigReader::choice(std::string_view key, std::string fallback,
   return fallback;
 }
 
-std::vector<std::string> ConfigReader::texts(std::string_view key, std::vector<std::string> fallback) {
+std::vector<std::string> ConfigReader::texts(std::string_view key,
+                                             std::vector<std::string> fallback) {
   node_->asked.emplace_back(key);
   if (!has(key)) return fallback;
   const YAML::Node found = child(node_->yaml, key);
@@ -178,7 +183,8 @@ std::vector<std::string> ConfigReader::texts(std::string_view key, std::vector<s
   if (found.IsScalar()) return {found.Scalar()};
   for (const auto& item : found) {
     if (!found.IsSequence() || !item.IsScalar()) {
-      reject(key, fmt::format("must be a list of texts, found {}", found.IsSequence() ? shown(item) : shown(found)));
+      reject(key, fmt::format("must be a list of texts, found {}",
+                              found.IsSequence() ? shown(item) : shown(found)));
       return fallback;
     }
     values.push_back(item.Scalar());
@@ -203,16 +209,19 @@ ConfigReader ConfigReader::section(std::string_view key) {
 
 Status ConfigReader::finish() const {
   auto found = errors_->found;
-  const auto collect_unknown = [&](const auto& self, const Node& node, const std::string& prefix) -> void {
+  const auto collect_unknown = [&](const auto& self, const Node& node,
+                                   const std::string& prefix) -> void {
     for (const auto& entry : node.yaml) {
       if (!entry.first.IsScalar()) continue;
       const std::string key = entry.first.Scalar();
       if (std::ranges::find(node.asked, key) != node.asked.end()) continue;
       const std::string near = nearest_word(key, node.asked);
       const int line = entry.first.Mark().line + 1;
-      found.emplace_back(line, fmt::format("{}:{}: unknown key \"{}{}\"{}", errors_->file, line, prefix, key,
-                                           near.empty() ? fmt::format("; known keys: {}", fmt::join(node.asked, ", "))
-                                                        : fmt::format("; did you mean \"{}\"?", near)));
+      found.emplace_back(
+          line,
+          fmt::format("{}:{}: unknown key \"{}{}\"{}", errors_->file, line, prefix, key,
+                      near.empty() ? fmt::format("; known keys: {}", fmt::join(node.asked, ", "))
+                                   : fmt::format("; did you mean \"{}\"?", near)));
     }
     for (const auto& [name, section] : node.sections) self(self, *section, name);
   };

@@ -1,5 +1,5 @@
-// The caller's mistakes in the tensor rooms throw Error; capture() turns what was thrown into a Status at the
-// one place per job or request where exceptions stop.
+// The caller's mistakes in the tensor rooms throw Error; capture() turns what was thrown into a
+// Status at the one place per job or request where exceptions stop.
 #pragma once
 
 #include <stdexcept>
@@ -22,7 +22,8 @@ class Error : public std::runtime_error {
 /// The Status for the exception in flight. Call only inside a catch block.
 Status status_of_current_exception();
 
-/// Runs `function` and turns an exception into its Status. Works for functions returning void, Status or Result.
+/// Runs `function` and turns an exception into its Status. Works for functions returning void,
+/// Status or Result.
 template <typename Function>
 auto capture(Function&& function) {
   using Returned = decltype(function());
@@ -54,8 +55,9 @@ inline void ok_or_throw(const Status& status) {
 
 }  // namespace panal
 
-/// Throws Error(kInvalidArgument) with `message` (what was wanted, what was found) when `condition` is false.
-#define PANAL_REQUIRE(condition, message)                                                    \
-  do {                                                                                       \
-    if (!(condition)) throw ::panal::Error(::panal::Code::kInvalidArgument, (message));      \
+/// Throws Error(kInvalidArgument) with `message` (what was wanted, what was found) when `condition`
+/// is false.
+#define PANAL_REQUIRE(condition, message)                                               \
+  do {                                                                                  \
+    if (!(condition)) throw ::panal::Error(::panal::Code::kInvalidArgument, (message)); \
   } while (false)

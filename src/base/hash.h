@@ -1,4 +1,5 @@
-// Hashes: SHA-256 names content (blobs, lineage), XXH3 finds torn bytes fast, neither is for passwords.
+// Hashes: SHA-256 names content (blobs, lineage), XXH3 finds torn bytes fast, neither is for
+// passwords.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +33,8 @@ std::string sha256_hex(std::string_view text);
 bool is_sha256_hex(std::string_view text);
 std::uint64_t xxh3_64(std::span<const std::byte> bytes);
 std::uint64_t xxh3_64(std::string_view text);
-/// `num_bytes` random bytes from the system's generator, as hexadecimal digits: for identifiers and tokens.
+/// `num_bytes` random bytes from the system's generator, as hexadecimal digits: for identifiers and
+/// tokens.
 std::string random_hex(std::size_t num_bytes);
 
 }  // namespace panal

@@ -32,8 +32,9 @@ Status wrong_type(const Json& object, std::string_view key, std::string_view whe
     return Status(Code::kInvalidArgument,
                   fmt::format("{}: \"{}\" is missing; it must be {}", where, key, wanted));
   }
-  return Status(Code::kInvalidArgument, fmt::format("{}: \"{}\" must be {}, found {}", where, key,
-                                                    wanted, json_shown(object.at(std::string(key)))));
+  return Status(Code::kInvalidArgument,
+                fmt::format("{}: \"{}\" must be {}, found {}", where, key, wanted,
+                            json_shown(object.at(std::string(key)))));
 }
 
 }  // namespace
@@ -52,10 +53,12 @@ Result<Json> parse_json(std::string_view text, std::string_view where) {
     }
     return parsed;
   } catch (const Json::parse_error& error) {
-    return Status(Code::kInvalidArgument, fmt::format("{}: expected valid JSON, but it ends or breaks at {}",
-                                                      where, position(text, error.byte)));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: expected valid JSON, but it ends or breaks at {}", where,
+                              position(text, error.byte)));
   } catch (const Json::exception& error) {
-    return Status(Code::kInvalidArgument, fmt::format("{}: not usable JSON: {}", where, error.what()));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: not usable JSON: {}", where, error.what()));
   }
 }
 
@@ -109,8 +112,8 @@ Result<std::int64_t> json_integer(const Json& object, std::string_view key, std:
   return number;
 }
 
-Result<double> json_number(const Json& object, std::string_view key, std::string_view where, double low,
-                           double high) {
+Result<double> json_number(const Json& object, std::string_view key, std::string_view where,
+                           double low, double high) {
   const auto wanted = fmt::format("a number from {} to {}", low, high);
   if (!json_has(object, key) || !object.at(std::string(key)).is_number()) {
     return wrong_type(object, key, where, wanted);

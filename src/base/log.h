@@ -7,7 +7,8 @@ namespace panal {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-/// Lines below `level` are dropped. The default is kWarning, or what PANAL_LOG says: debug, info, warning, error.
+/// Lines below `level` are dropped. The default is kWarning, or what PANAL_LOG says: debug, info,
+/// warning, error.
 void set_log_level(LogLevel level);
 void log(LogLevel level, std::string_view message);
 inline void log_info(std::string_view message) { log(LogLevel::kInfo, message); }

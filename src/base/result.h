@@ -1,5 +1,6 @@
-// Errors as values: what the world can do wrong (a peer gone, a file torn, a bad request) travels as a
-// Status or a Result. Mistakes of the caller throw (error.h), broken invariants abort (check.h).
+// Errors as values: what the world can do wrong (a peer gone, a file torn, a bad request) travels
+// as a Status or a Result. Mistakes of the caller throw (error.h), broken invariants abort
+// (check.h).
 #pragma once
 
 #include <optional>
@@ -13,7 +14,7 @@ namespace panal {
 
 enum class Code {
   kOk,
-  kInvalidArgument,    // The request or file content is wrong; repeating it cannot help.
+  kInvalidArgument,  // The request or file content is wrong; repeating it cannot help.
   kNotFound,
   kConflict,           // The state forbids it now: name taken, lock held, duplicate.
   kUnavailable,        // A peer or process is gone or not ready; repeating may help.
@@ -21,7 +22,7 @@ enum class Code {
   kResourceExhausted,  // Disk, memory, context length or a configured bound is full.
   kCancelled,
   kDeadlineExceeded,
-  kUnsupported,        // Understood, but not something this build or model can do.
+  kUnsupported,  // Understood, but not something this build or model can do.
   kInternal,
 };
 
@@ -82,12 +83,13 @@ class [[nodiscard]] Result {
 #define PANAL_CONCAT(a, b) PANAL_CONCAT_INNER(a, b)
 
 /// Returns the Status of `expression` from this function when it is an error.
-#define PANAL_TRY(expression)                                     \
-  do {                                                            \
+#define PANAL_TRY(expression)                                                                 \
+  do {                                                                                        \
     if (::panal::Status panal_status = (expression); !panal_status.ok()) return panal_status; \
   } while (false)
 
-/// Declares or assigns `target` from a Result; returns its Status from this function when it failed.
+/// Declares or assigns `target` from a Result; returns its Status from this function when it
+/// failed.
 #define PANAL_ASSIGN(target, expression) \
   PANAL_ASSIGN_INNER(PANAL_CONCAT(panal_result_, __LINE__), target, expression)
 #define PANAL_ASSIGN_INNER(result, target, expression) \

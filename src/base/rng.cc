@@ -43,8 +43,8 @@ std::uint64_t Rng::below(std::uint64_t bound) {
 double Rng::uniform() { return static_cast<double>((*this)() >> 11) * 0x1.0p-53; }
 
 double Rng::normal() {
-  // 1 - uniform() is in (0, 1], so the logarithm is finite. The second Box-Muller value is dropped: keeping it
-  // would be state outside state().
+  // 1 - uniform() is in (0, 1], so the logarithm is finite. The second Box-Muller value is dropped:
+  // keeping it would be state outside state().
   const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
   return radius * std::cos(2.0 * std::numbers::pi * uniform());
 }

@@ -1,6 +1,6 @@
-// One small random generator whose state can be saved, so that a resumed run draws the numbers it would have
-// drawn. xoshiro256** seeded by SplitMix64 (Blackman and Vigna, "Scrambled Linear Pseudorandom Number
-// Generators", 2021). Not for secrets: those come from libsodium.
+// One small random generator whose state can be saved, so that a resumed run draws the numbers it
+// would have drawn. xoshiro256** seeded by SplitMix64 (Blackman and Vigna, "Scrambled Linear
+// Pseudorandom Number Generators", 2021). Not for secrets: those come from libsodium.
 #pragma once
 
 #include <array>

@@ -1,0 +1,45 @@
+// The kinds of work panal-engine does. Each takes its part of job.json, which it reads strictly,
+// and returns the object that becomes the job's result.
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "engine/event_writer.h"
+
+namespace panal::engine {
+
+struct JobContext {
+  const Json& spec;
+  std::filesystem::path folder;  // Where the job may write.
+  EventWriter& events;
+  std::stop_token stop;
+};
+
+/// {"path"}: loads a model wholly, with its tokenizer and chat template, and describes it.
+Result<Json> check_model(const JobContext& job);
+/// {"path", "output"}: writes a model as a Hugging Face folder that transformers loads.
+Result<Json> export_model(const JobContext& job);
+/// {"model", "adapter"?, "prompt", "chat"?, "max_tokens", "temperature", "top_p", "seed"}:
+/// continues one prompt.
+Result<Json> generate(const JobContext& job);
+/// {"model", "adapters"?: [{"name","folder"}], "texts": [{"name","path"}], "context",
+/// "max_tokens"}: the loss of the core and of every adapter on every text.
+Result<Json> evaluate(const JobContext& job);
+/// {"model", "dataset", "max_tokens_per_document"}: the core's loss on each document, null where it
+/// is unknown.
+Result<Json> document_losses(const JobContext& job);
+/// {"config": YAML text, "config_name", "base_directory"?, "run_directory"}: a training run,
+/// resumed when it began before.
+Result<Json> train(const JobContext& job);
+
+/// Serves one core with its adapters on a unix socket until `stop`: POST /generate, GET /info.
+/// Prints the event "ready" when it listens. `spec` is {"model", "adapters": [{"name","folder"}],
+/// "max_context"?}.
+Status serve(const Json& spec, const std::string& socket, EventWriter& events,
+             std::stop_token stop);
+
+}  // namespace panal::engine

@@ -1,0 +1,36 @@
+#include "engine/event_writer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+namespace panal::engine {
+
+EventWriter::EventWriter() : output_(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) {
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+
+EventWriter::~EventWriter() {
+  if (output_ >= 0) close(output_);
+}
+
+void EventWriter::write(const char* name, Json members) {
+  Json event = {{"event", name}};
+  event.update(members);
+  const std::string line = to_line(event) + "\n";
+  const std::lock_guard lock(mutex_);
+  for (std::size_t done = 0; done < line.size();) {
+    const ssize_t count = ::write(output_, line.data() + done, line.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+void EventWriter::error(const Status& status) {
+  write("error", Json{{"code", code_name(status.code())}, {"message", status.message()}});
+}
+
+}  // namespace panal::engine

@@ -1,0 +1,31 @@
+// What a job tells its parent: one JSON object per line on the standard output it was started with.
+// Whatever libraries print goes to standard error, so that a line is always ours.
+#pragma once
+
+#include <mutex>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace panal::engine {
+
+/// Thread-safe. At most one per process: it takes standard output for itself.
+class EventWriter {
+ public:
+  EventWriter();
+  ~EventWriter();
+  EventWriter(const EventWriter&) = delete;
+  EventWriter& operator=(const EventWriter&) = delete;
+
+  /// Writes {"event": name, ...members}. A parent that is gone is not an error: the job ends by
+  /// other means.
+  void write(const char* name, Json members);
+  void result(Json value) { write("result", Json{{"result", std::move(value)}}); }
+  void error(const Status& status);
+
+ private:
+  std::mutex mutex_;
+  int output_;
+};
+
+}  // namespace panal::engine

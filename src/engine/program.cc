@@ -1,0 +1,135 @@
+#include "engine/program.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "base/error.h"
+#include "engine/commands/commands.h"
+#include "panal_version.h"
+#include "store/file_system.h"
+#include "tensor/runtime.h"
+
+namespace panal::engine {
+namespace {
+
+constexpr std::uint64_t kMaxSpecBytes = 64u << 20;
+constexpr char kUsage[] =
+    "panal-engine computes for panal, which starts it. By hand:\n"
+    "  panal-engine job FOLDER                        do the work FOLDER/job.json describes\n"
+    "  panal-engine serve --spec FILE --socket PATH   answer requests on a unix socket\n";
+
+// Signals become a stop request, taken by a thread of their own: a handler could do next to nothing
+// safely.
+class StopOnSignal {
+ public:
+  StopOnSignal() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    thread_ = std::jthread([this] {
+      int number = 0;
+      sigwait(&signals_, &number);
+      stop_.request_stop();
+    });
+  }
+  ~StopOnSignal() { pthread_kill(thread_.native_handle(), SIGUSR1); }
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  sigset_t signals_;
+  std::stop_source stop_;
+  std::jthread thread_;
+};
+
+Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_token stop) {
+  PANAL_ASSIGN(const std::string text,
+               store::read_file(std::filesystem::path(folder) / "job.json", kMaxSpecBytes));
+  PANAL_ASSIGN(const Json document, parse_json(text, folder + "/job.json"));
+  PANAL_ASSIGN(const std::string kind, json_string(document, "kind", "job.json"));
+  if (!json_has(document, "spec"))
+    return Status(Code::kInvalidArgument, "job.json: \"spec\" is missing");
+  const JobContext context{document.at("spec"), folder, events, stop};
+  if (kind == "check") return check_model(context);
+  if (kind == "export") return export_model(context);
+  if (kind == "generate") return generate(context);
+  if (kind == "evaluate") return evaluate(context);
+  if (kind == "losses") return document_losses(context);
+  if (kind == "train") return train(context);
+  return Status(Code::kInvalidArgument,
+                fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, losses "
+                            "or train, found \"{}\"",
+                            kind));
+}
+
+int finish_job(const std::string& folder, EventWriter& events, std::stop_token stop) {
+  auto result = capture([&] { return run_job(folder, events, stop); });
+  if (result.ok()) {
+    const Status saved = store::write_file_atomically(store::posix_file_system(),
+                                                      std::filesystem::path(folder) / "result.json",
+                                                      to_pretty(*result));
+    if (saved.ok()) {
+      events.result(*std::move(result));
+      return 0;
+    }
+    events.error(saved);
+    return 1;
+  }
+  events.error(result.status());
+  return result.code() == Code::kInvalidArgument ? 2 : 1;
+}
+
+int serve_spec(const std::string& file, const std::string& socket, EventWriter& events,
+               std::stop_token stop) {
+  const Status status = capture([&]() -> Status {
+    PANAL_ASSIGN(const std::string text, store::read_file(file, kMaxSpecBytes));
+    PANAL_ASSIGN(const Json spec, parse_json(text, file));
+    return serve(spec, socket, events, stop);
+  });
+  if (status.ok()) return 0;
+  events.error(status);
+  return 1;
+}
+
+// PANAL_THREADS, or as many threads as the machine has.
+int compute_threads() {
+  const int available = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const char* named = std::getenv("PANAL_THREADS");
+  const int wanted = named == nullptr ? 0 : std::atoi(named);
+  return wanted >= 1 && wanted <= 1024 ? wanted : available;
+}
+
+}  // namespace
+
+int run_program(std::span<const std::string> arguments) {
+  if (arguments.size() == 1 && arguments[0] == "--version") {
+    fmt::print("panal-engine {} ({})\n", PANAL_VERSION, PANAL_COMMIT);
+    return 0;
+  }
+  if (arguments.size() == 1 && arguments[0] == "--help") {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  const bool is_job = arguments.size() == 2 && arguments[0] == "job";
+  const bool is_serve = arguments.size() == 5 && arguments[0] == "serve" &&
+                        arguments[1] == "--spec" && arguments[3] == "--socket";
+  if (!is_job && !is_serve) {
+    std::fputs(kUsage, stderr);
+    return 2;
+  }
+  const StopOnSignal signals;
+  EventWriter events;
+  tensor::set_num_threads(compute_threads());
+  tensor::keep_freed_memory();
+  if (is_job) return finish_job(arguments[1], events, signals.token());
+  return serve_spec(arguments[2], arguments[4], events, signals.token());
+}
+
+}  // namespace panal::engine

@@ -1,0 +1,35 @@
+// One job of panal-engine, seen from the control side: a folder with job.json goes in, events come
+// out as JSON lines, and result.json remains. The words of both sides are here, so that they cannot
+// drift apart.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace panal::fleet {
+
+struct EngineJob {
+  /// "check", "export", "generate", "evaluate", "losses" or "train": what src/engine/commands
+  /// knows.
+  std::string kind;
+  /// Everything the kind needs, with absolute paths.
+  Json spec;
+  /// Made when it is missing; holds job.json, result.json and log.txt afterwards.
+  std::filesystem::path folder;
+};
+
+/// Receives every event line but the result, e.g. {"event":"progress","step":10,...}.
+using EngineEvent = std::function<void(const Json& event)>;
+
+/// Runs a job to its end in a child process and returns its result object. A stop request asks the
+/// child to end (training then writes a checkpoint); after 30 s it is killed. Errors: what the job
+/// itself said, kCancelled, or kUnavailable when the child died without a word (names the log).
+Result<Json> run_engine_job(const EngineJob& job, const EngineEvent& on_event,
+                            std::stop_token stop = {});
+
+}  // namespace panal::fleet

@@ -1,0 +1,161 @@
+#include "fleet/engine_worker.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "net/http_client.h"
+#include "net/stream_parsers.h"
+#include "store/file_system.h"
+
+namespace panal::fleet {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::optional<double> optional_number(const Json& object, const char* key) {
+  if (!json_has(object, key) || !object.at(key).is_number()) return std::nullopt;
+  return object.at(key).get<double>();
+}
+
+Status status_of(const Json& error) {
+  return Status(code_from_name(error.value("code", "internal")),
+                error.value("message", "the engine failed without a message"));
+}
+
+Result<WorkerAnswer> answer_of(const Json& done, std::string text) {
+  WorkerAnswer answer;
+  answer.text = std::move(text);
+  PANAL_ASSIGN(answer.finish_reason, json_string(done, "finish_reason", "answer of panal-engine"));
+  PANAL_ASSIGN(answer.prompt_tokens,
+               json_integer(done, "prompt_tokens", "answer of panal-engine", 0, INT64_MAX));
+  PANAL_ASSIGN(answer.completion_tokens,
+               json_integer(done, "completion_tokens", "answer of panal-engine", 0, INT64_MAX));
+  answer.time_to_first_token_ms = optional_number(done, "time_to_first_token_ms");
+  answer.tokens_per_s = optional_number(done, "tokens_per_s");
+  if (json_has(done, "energy") && done.at("energy").is_object()) {
+    const Json& energy = done.at("energy");
+    answer.energy = {optional_number(energy, "joules"), energy.value("method", "unknown"),
+                     energy.value("detail", "")};
+  }
+  return answer;
+}
+
+}  // namespace
+
+EngineWorker::EngineWorker(WorkerSpec spec) : spec_(std::move(spec)) {}
+
+Result<std::unique_ptr<EngineWorker>> EngineWorker::start(WorkerSpec spec) {
+  std::unique_ptr<EngineWorker> worker(new EngineWorker(std::move(spec)));
+  const std::lock_guard lock(worker->mutex_);
+  PANAL_TRY(worker->launch());
+  return worker;
+}
+
+// Called with mutex_ held: other requests for this worker can do nothing but wait for it.
+Status EngineWorker::launch() {
+  std::error_code error;
+  std::filesystem::create_directories(spec_.run_folder, error);
+  Json adapters = Json::array();
+  for (const auto& [name, folder] : spec_.adapters)
+    adapters.push_back({{"name", name}, {"folder", folder.string()}});
+  const auto spec_file = spec_.run_folder / "spec.json";
+  const auto log = spec_.run_folder / "log.txt";
+  PANAL_TRY(store::write_file_atomically(
+      store::posix_file_system(), spec_file,
+      to_pretty(Json{{"model", spec_.core.string()}, {"adapters", adapters}})));
+  PANAL_ASSIGN(const auto program, engine_program());
+  PANAL_ASSIGN(child_, ChildProcess::start({program,
+                                            {"serve", "--spec", spec_file.string(), "--socket",
+                                             (spec_.run_folder / "engine.sock").string()},
+                                            log}));
+  const auto until = std::chrono::steady_clock::now() + spec_.start_deadline;
+  std::optional<Status> said;
+  while (true) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        until - std::chrono::steady_clock::now());
+    const auto line = child_->read_line(std::max(left, 0ms));
+    if (!line.ok())
+      return line.status().with_context(fmt::format("starting the engine for {}", spec_.name));
+    if (!line->has_value()) break;
+    const auto event = parse_json(**line, "event of panal-engine");
+    if (!event.ok() || !event->is_object()) continue;
+    if (event->value("event", "") == "ready") {
+      info_ = *event;
+      return Status();
+    }
+    if (event->value("event", "") == "error") said = status_of(*event);
+  }
+  const ChildExit exit = child_->stop(5s);
+  if (said) return *said;
+  return Status(Code::kUnavailable, fmt::format("the engine for {} {}; its log is {}", spec_.name,
+                                                exit.shown(), log.string()));
+}
+
+Status EngineWorker::ensure_alive() {
+  const std::lock_guard lock(mutex_);
+  if (child_ && !child_->has_ended()) return Status();
+  log_warning(fmt::format("the engine for {} ended; starting it again", spec_.name));
+  return launch();
+}
+
+Result<WorkerAnswer> EngineWorker::generate(const Json& request,
+                                            const std::function<void(std::string_view)>& on_text,
+                                            std::stop_token stop) {
+  PANAL_TRY(ensure_alive());
+  const net::HttpClient client(
+      net::Endpoint::unix_socket((spec_.run_folder / "engine.sock").string()),
+      {.idle_deadline = std::chrono::minutes(10)});
+  net::ClientRequest http{.method = "POST",
+                          .target = "/generate",
+                          .headers = {{"Content-Type", "application/json"}},
+                          .body = to_line(request)};
+  std::string text;
+  std::optional<Result<WorkerAnswer>> outcome;
+  const auto on_line = [&](std::string_view line) {
+    if (line.empty()) return true;
+    const auto message = parse_json(line, "answer of panal-engine");
+    if (!message.ok()) {
+      outcome = message.status();
+    } else if (json_has(*message, "text") && message->at("text").is_string()) {
+      const auto& piece = message->at("text").get_ref<const std::string&>();
+      text += piece;
+      if (on_text) on_text(piece);
+    } else if (json_has(*message, "done")) {
+      outcome = answer_of(message->at("done"), text);
+    } else if (json_has(*message, "error")) {
+      outcome = Result<WorkerAnswer>(status_of(message->at("error")));
+    }
+    return true;
+  };
+  net::LineSplitter lines;
+  Status broken;
+  const auto response = client.stream(
+      http,
+      [&](std::string_view chunk) {
+        broken = lines.push(chunk, on_line);
+        return broken.ok();
+      },
+      stop);
+  if (outcome) return *std::move(outcome);
+  if (!broken.ok()) return broken;
+  if (!response.ok())
+    return response.status().with_context(fmt::format("the engine for {}", spec_.name));
+  if (response->status >= 400) {
+    PANAL_ASSIGN(const Json body, parse_json(response->body, "answer of panal-engine"));
+    if (json_has(body, "error")) return status_of(body.at("error"));
+  }
+  return Status(Code::kUnavailable,
+                fmt::format("the engine for {} ended in the middle of an answer", spec_.name));
+}
+
+Json EngineWorker::info() const {
+  const std::lock_guard lock(mutex_);
+  return info_;
+}
+
+bool EngineWorker::is_alive() {
+  const std::lock_guard lock(mutex_);
+  return child_ && !child_->has_ended();
+}
+
+}  // namespace panal::fleet

@@ -1,0 +1,74 @@
+// A running panal-engine that answers requests for one core and its adapters, seen from the control
+// side: started as a child, asked over a unix socket only this user can open, started again when it
+// died.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "energy/meter.h"
+#include "fleet/child_process.h"
+
+namespace panal::fleet {
+
+struct WorkerSpec {
+  std::string name;                                                     // For messages.
+  std::filesystem::path core;                                           // Model folder.
+  std::vector<std::pair<std::string, std::filesystem::path>> adapters;  // Name and PEFT folder.
+  std::filesystem::path
+      run_folder;  // Socket, spec and log go here; short: a socket path has at most 107 bytes.
+  std::chrono::seconds start_deadline{120};
+};
+
+/// What the worker said about a finished answer.
+struct WorkerAnswer {
+  std::string text;
+  std::string finish_reason;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t completion_tokens = 0;
+  std::optional<double> time_to_first_token_ms;
+  std::optional<double> tokens_per_s;
+  energy::EnergyReading energy;
+};
+
+/// Thread-safe. The destructor stops the child.
+class EngineWorker {
+ public:
+  /// Starts the child and waits until it answers. Errors: what the engine said (a missing or
+  /// corrupt model), kUnavailable when it died without a word (names the log), kDeadlineExceeded.
+  static Result<std::unique_ptr<EngineWorker>> start(WorkerSpec spec);
+
+  /// Sends a request, an object as panal-engine's /generate reads it, and streams its text. A child
+  /// that died is started again first. Errors: the engine's own, kUnavailable, kCancelled.
+  Result<WorkerAnswer> generate(const Json& request,
+                                const std::function<void(std::string_view)>& on_text,
+                                std::stop_token stop);
+
+  /// What the worker told when it got ready: context_length, adapters, ...
+  Json info() const;
+  /// True while the child runs.
+  bool is_alive();
+
+ private:
+  explicit EngineWorker(WorkerSpec spec);
+  Status launch();
+  Status ensure_alive();
+
+  const WorkerSpec spec_;
+  mutable std::mutex mutex_;
+  std::optional<ChildProcess> child_;  // Guarded by mutex_.
+  Json info_;                          // Guarded by mutex_.
+};
+
+}  // namespace panal::fleet
