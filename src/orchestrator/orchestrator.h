@@ -91,7 +91,7 @@ struct OrchestratorRequest {
   CallOptions options;
   std::string expert;  // Not empty: this expert (its name, or "core") answers everything, unsplit.
   bool split = true;   // False: never split.
-  bool panel = false;  // True: core and the two best experts all answer; one answer is chosen.
+  bool panel = false;  // True: core and two best experts answer, unsplit; one answer is chosen.
   energy::CarbonOptions carbon;
 };
 
@@ -122,6 +122,7 @@ struct PartTrace {
   std::optional<double> tokens_per_s;
   energy::EnergyReading energy;
   std::string fallback;            // Why the core took over; empty when it did not.
+  std::string error;               // Why nobody answered this part; empty when somebody did.
   std::vector<std::string> panel;  // Panel mode: one line per candidate, with its scores.
 };
 
@@ -149,8 +150,8 @@ struct Answer {
   Trace trace;
 };
 
-/// Receives the answer as it grows, in order, one call at a time (threads may differ; calls never
-/// overlap).
+/// Receives the answer as it grows, in order, on the thread that called answer(). It may block (a slow
+/// client slows only its own answer) and must not throw.
 class AnswerSink {
  public:
   virtual ~AnswerSink() = default;
@@ -163,8 +164,8 @@ struct OrchestratorOptions {
   std::int64_t max_parts = 4;           // What is left over stays in the last part.
   std::int64_t max_parallel_calls = 4;  // Per request.
   double route_threshold = 0.5;         // data::TopicModel::kThreshold: below it the core answers.
-  std::size_t max_buffered_bytes =
-      1 << 20;  // Per part that waits for its turn; over it the part fails.
+  /// Of the text of each part that is not yet given to the sink; over it the part's expert waits.
+  std::size_t max_buffered_bytes = 1 << 20;
 };
 
 /// Stateless between requests and thread-safe: one serves a whole process.
@@ -178,9 +179,11 @@ class Orchestrator {
   Result<std::vector<PlannedPart>> plan(const OrchestratorRequest& request,
                                         const Endpoint& endpoint) const;
 
-  /// Plans, calls, streams, joins. Blocks. An expert that fails before any of its text was streamed
-  /// is replaced by the core, once. Errors: plan()'s; kCancelled when `cancel` was requested;
-  /// otherwise the first failed part's status. What was streamed before an error stays streamed.
+  /// Plans, calls, streams, joins. Blocks; the sink is called on this thread only. An expert that
+  /// fails before any of its text was streamed is replaced by the core, once (not when the request
+  /// itself is at fault: kInvalidArgument). A part nobody could answer is said so in the text and
+  /// the trace. Errors: plan()'s; kCancelled when `cancel` was requested; the first part's status
+  /// when no part was answered. What was streamed before an error stays streamed.
   Result<Answer> answer(const OrchestratorRequest& request, const Endpoint& endpoint,
                         ExpertCaller& caller, AnswerSink& sink, std::stop_token cancel) const;
 
