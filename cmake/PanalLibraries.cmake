@@ -33,6 +33,9 @@ if(PANAL_TORCH_ROOMS)
   target_link_directories(panal_torch INTERFACE ${PANAL_TORCH_DIR}/lib)
   target_link_options(panal_torch INTERFACE -Wl,-rpath,${PANAL_TORCH_DIR}/lib)
   target_link_libraries(panal_torch INTERFACE torch_cpu c10)
+  # at::parallel_for runs on one thread in code compiled without OpenMP; libgomp comes from the wheel's folder.
+  target_compile_options(panal_torch INTERFACE -fopenmp)
+  target_link_options(panal_torch INTERFACE -fopenmp)
   if(EXISTS ${PANAL_TORCH_DIR}/lib/libtorch_cuda.so)
     # Nothing refers to its symbols by name, so the linker would drop it and with it the CUDA back end.
     target_link_libraries(panal_torch INTERFACE -Wl,--no-as-needed torch_cuda c10_cuda -Wl,--as-needed)

@@ -76,7 +76,7 @@ class Decoder {
   void add_lora(const LoraConfig& lora, std::uint64_t seed);
   /// The adapter's config; nothing when there is none.
   const std::optional<LoraConfig>& lora() const;
-  /// Takes the adapter off; the core stays frozen until unfreeze().
+  /// Takes the adapter off; the core stays frozen until set_core_trainable(true).
   void remove_lora();
   /// Turns gradients of the core on or off. A decoder starts trainable when random, frozen when
   /// loaded.

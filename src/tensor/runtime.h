@@ -15,6 +15,11 @@ int num_threads();
 /// Flushes denormals to zero in the calling thread and in every thread of the compute pool.
 void flush_denormals();
 
+/// Lets the allocator keep freed memory instead of handing it back to the kernel, so that the large
+/// buffers of a training step are not paged in anew each time. For programs that train; call once,
+/// early. No effect without glibc.
+void keep_freed_memory();
+
 /// Seeds the default CPU generator: equal seeds give equal tensors on one machine with equal
 /// threads.
 void seed_everything(std::uint64_t seed);

@@ -1,0 +1,144 @@
+#include "model/decoder.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <fmt/core.h>
+#include <torch/types.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "model/detail/decoder_state.h"
+#include "model/detail/read_weights.h"
+#include "tensor/layers.h"
+#include "tensor/linear.h"
+#include "tensor/named_tensor.h"
+
+namespace panal::model {
+namespace {
+
+using detail::LinearLayer;
+using detail::ParameterSpec;
+
+at::Tensor initial_value(const ModelConfig& config, const ParameterSpec& spec,
+                         at::Generator& generator) {
+  if (spec.kind == ParameterSpec::Kind::kNorm) return at::ones(spec.shape);
+  if (spec.kind == ParameterSpec::Kind::kBias) return at::zeros(spec.shape);
+  const double spread =
+      spec.into_residual ? 0.02 / std::sqrt(2.0 * static_cast<double>(config.layers)) : 0.02;
+  return at::empty(spec.shape).normal_(0.0, spread, generator);
+}
+
+}  // namespace
+
+Decoder::Decoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Decoder::Decoder(Decoder&&) noexcept = default;
+Decoder& Decoder::operator=(Decoder&&) noexcept = default;
+Decoder::~Decoder() = default;
+
+Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed) {
+  ok_or_throw(validate(config));
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  std::map<std::string, at::Tensor> tensors;
+  for (const ParameterSpec& spec : detail::parameter_table(config)) {
+    tensors.emplace(spec.name, initial_value(config, spec, generator));
+  }
+  Decoder decoder(std::make_unique<State>(config, std::move(tensors)));
+  decoder.set_core_trainable(true);
+  return decoder;
+}
+
+const ModelConfig& Decoder::config() const { return state_->config; }
+
+at::Tensor Decoder::forward(const at::Tensor& tokens) const {
+  return tensor::linear(state_->hidden(tokens), state_->head);
+}
+
+at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
+  PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
+  const at::Tensor hidden = state_->hidden(tokens);
+  return tensor::head_loss(hidden.view({-1, hidden.size(-1)}), state_->head, targets.reshape({-1}));
+}
+
+at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& targets) const {
+  PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
+  const at::NoGradGuard no_gradient;
+  const at::Tensor hidden = state_->hidden(tokens);
+  return tensor::head_losses(hidden.view({-1, hidden.size(-1)}), state_->head,
+                             targets.reshape({-1}))
+      .view(targets.sizes());
+}
+
+std::vector<tensor::NamedTensor> Decoder::parameters() const {
+  std::vector<tensor::NamedTensor> named;
+  for (const ParameterSpec& spec : state_->table) {
+    named.push_back({spec.name, state_->tensors.at(spec.name)});
+  }
+  return named;
+}
+
+std::vector<tensor::NamedTensor> Decoder::trainable_parameters() const {
+  if (!state_->lora) return parameters();
+  std::vector<tensor::NamedTensor> named;
+  for (const LinearLayer* linear : state_->adapted()) {
+    const std::string name = "base_model.model." + linear->module;
+    named.push_back({name + ".lora_A.weight", linear->adapter_down});
+    named.push_back({name + ".lora_B.weight", linear->adapter_up});
+  }
+  return named;
+}
+
+void Decoder::add_lora(const LoraConfig& lora, std::uint64_t seed) {
+  PANAL_REQUIRE(!state_->lora, "LoRA: this model has an adapter already");
+  PANAL_REQUIRE(std::isfinite(lora.alpha) && lora.alpha > 0,
+                fmt::format("LoRA alpha must be over 0, found {}", lora.alpha));
+  const std::vector<LinearLayer*> targets = state_->targeted(lora.targets);
+  for (const LinearLayer* linear : targets) {
+    const std::int64_t most = std::min(linear->in_width(), linear->out_width());
+    PANAL_REQUIRE(
+        lora.rank >= 1 && lora.rank <= most,
+        fmt::format("LoRA rank must be 1 to {} for {}, found {}", most, linear->module, lora.rank));
+  }
+  set_core_trainable(false);
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  for (LinearLayer* linear : targets) {
+    // PEFT's start: kaiming_uniform with a = sqrt(5), which is uniform within 1 / sqrt(in).
+    const double bound = 1.0 / std::sqrt(static_cast<double>(linear->in_width()));
+    linear->adapter_down =
+        at::empty({lora.rank, linear->in_width()}).uniform_(-bound, bound, generator);
+    linear->adapter_up = at::zeros({linear->out_width(), lora.rank});
+    linear->adapter_down.set_requires_grad(true);
+    linear->adapter_up.set_requires_grad(true);
+    linear->adapter_scale = lora.alpha / static_cast<double>(lora.rank);
+  }
+  state_->lora = lora;
+  if (state_->lora->targets.empty()) {
+    state_->lora->targets = detail::linear_names(state_->config.architecture);
+  }
+}
+
+const std::optional<LoraConfig>& Decoder::lora() const { return state_->lora; }
+
+void Decoder::remove_lora() {
+  for (const LinearLayer* linear : state_->adapted()) {
+    auto* adapted = const_cast<LinearLayer*>(linear);
+    adapted->adapter_down = at::Tensor();
+    adapted->adapter_up = at::Tensor();
+  }
+  state_->lora.reset();
+}
+
+void Decoder::set_core_trainable(bool trainable) {
+  for (auto& [name, value] : state_->tensors) value.set_requires_grad(trainable);
+}
+
+Result<Decoder> load_decoder(const std::filesystem::path& folder_or_file) {
+  return capture([&]() -> Result<Decoder> {
+    PANAL_ASSIGN(const weights::WeightSource source, weights::open_weights(folder_or_file));
+    PANAL_ASSIGN(const ModelConfig config, detail::config_of(source, folder_or_file));
+    PANAL_ASSIGN(auto tensors, detail::read_parameters(source, config));
+    return Decoder(std::make_unique<Decoder::State>(config, std::move(tensors)));
+  });
+}
+
+}  // namespace panal::model

@@ -1,0 +1,234 @@
+#include "model/detail/decoder_state.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <set>
+
+#include "base/error.h"
+#include "tensor/layers.h"
+#include "tensor/linear.h"
+
+namespace panal::model {
+namespace detail {
+namespace {
+
+// The stretch of Llama 3.1: low frequencies divided by the factor, high ones kept, a smooth passage
+// between.
+at::Tensor stretched(const at::Tensor& frequencies, const RopeScaling& scaling) {
+  if (scaling.kind == RopeScaling::Kind::kNone) return frequencies;
+  if (scaling.kind == RopeScaling::Kind::kLinear) return frequencies / scaling.factor;
+  const auto length = static_cast<double>(scaling.original_context_length);
+  const at::Tensor wavelength = 2 * std::numbers::pi / frequencies;
+  const at::Tensor slow = frequencies / scaling.factor;
+  const at::Tensor blend = (length / wavelength - scaling.low_frequency_factor) /
+                           (scaling.high_frequency_factor - scaling.low_frequency_factor);
+  const at::Tensor smooth = (1 - blend) * slow + blend * frequencies;
+  const at::Tensor is_slow = wavelength > length / scaling.low_frequency_factor;
+  const at::Tensor is_fast = wavelength < length / scaling.high_frequency_factor;
+  return at::where(is_slow, slow, at::where(is_fast, frequencies, smooth));
+}
+
+}  // namespace
+
+RotaryTable rotary_table(const ModelConfig& config) {
+  if (config.architecture != Architecture::kLlama) return {};
+  const at::Tensor exponents =
+      at::arange(0, config.head_width, 2, at::kLong).to(at::kFloat) / config.head_width;
+  const at::Tensor frequencies =
+      stretched(1.0 / at::pow(at::Scalar(config.rope_base), exponents), config.rope_scaling);
+  const at::Tensor positions = at::arange(config.context_length, at::kFloat);
+  const at::Tensor angles = positions.unsqueeze(1) * frequencies.unsqueeze(0);  // [context, half]
+  return {.cosine = angles.cos().contiguous(), .sine = angles.sin().contiguous()};
+}
+
+at::Tensor LinearLayer::operator()(const at::Tensor& x) const {
+  at::Tensor y = is_in_out ? tensor::linear_in_out(x, weight) : tensor::linear(x, weight);
+  if (bias.defined()) y = y + bias;
+  if (!adapter_down.defined()) return y;
+  const at::Tensor low = tensor::linear(x, adapter_down);  // [..., rank]
+  return y.add(tensor::linear(low, adapter_up), adapter_scale);
+}
+
+}  // namespace detail
+
+namespace {
+
+using detail::Layer;
+using detail::LinearLayer;
+using detail::Norm;
+
+void fill_llama_layer(const std::map<std::string, at::Tensor>& tensors, std::int64_t index,
+                      Layer& layer) {
+  const std::string name = fmt::format("model.layers.{}.", index);
+  const auto linear = [&](const char* part) {
+    LinearLayer made{.module = name + part, .weight = tensors.at(name + part + ".weight")};
+    const auto bias = tensors.find(name + part + ".bias");
+    if (bias != tensors.end()) made.bias = bias->second;
+    return made;
+  };
+  layer.attention_norm.weight = tensors.at(name + "input_layernorm.weight");
+  layer.feed_forward_norm.weight = tensors.at(name + "post_attention_layernorm.weight");
+  layer.q = linear("self_attn.q_proj");
+  layer.k = linear("self_attn.k_proj");
+  layer.v = linear("self_attn.v_proj");
+  layer.o = linear("self_attn.o_proj");
+  layer.gate = linear("mlp.gate_proj");
+  layer.up = linear("mlp.up_proj");
+  layer.down = linear("mlp.down_proj");
+}
+
+void fill_gpt2_layer(const std::map<std::string, at::Tensor>& tensors, std::int64_t index,
+                     Layer& layer) {
+  const std::string name = fmt::format("transformer.h.{}.", index);
+  const auto linear = [&](const char* part) {
+    return LinearLayer{.module = name + part,
+                       .weight = tensors.at(name + part + ".weight"),
+                       .bias = tensors.at(name + part + ".bias"),
+                       .is_in_out = true};
+  };
+  layer.attention_norm = {tensors.at(name + "ln_1.weight"), tensors.at(name + "ln_1.bias")};
+  layer.feed_forward_norm = {tensors.at(name + "ln_2.weight"), tensors.at(name + "ln_2.bias")};
+  layer.qkv = linear("attn.c_attn");
+  layer.o = linear("attn.c_proj");
+  layer.up = linear("mlp.c_fc");
+  layer.down = linear("mlp.c_proj");
+}
+
+// [B, T, heads * width] -> [B, heads, T, width], a view.
+at::Tensor split_heads(const at::Tensor& x, std::int64_t heads) {
+  return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
+}
+
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  const bool grouped = q.size(1) != k.size(1);
+  const at::Tensor y =
+      at::scaled_dot_product_attention(q, k, v, std::nullopt, 0.0, true, std::nullopt, grouped);
+  return y.transpose(1, 2).reshape({q.size(0), q.size(2), -1});  // [B, T, heads * width]
+}
+
+at::Tensor llama_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x) {
+  const ModelConfig& config = state.config;
+  const std::int64_t B = x.size(0), T = x.size(1);
+  const at::Tensor h = tensor::rms_norm(x, layer.attention_norm.weight, config.norm_epsilon);
+  const auto rotated = [&](const at::Tensor& y, std::int64_t heads) {
+    return tensor::rotate(y.view({B, T, heads, config.head_width}), state.rotary.cosine,
+                          state.rotary.sine)
+        .transpose(1, 2);
+  };
+  const at::Tensor attended =
+      attend(rotated(layer.q(h), config.heads), rotated(layer.k(h), config.key_value_heads),
+             split_heads(layer.v(h), config.key_value_heads));
+  const at::Tensor middle = x + layer.o(attended);
+  const at::Tensor g =
+      tensor::rms_norm(middle, layer.feed_forward_norm.weight, config.norm_epsilon);
+  return middle + layer.down(tensor::swiglu(layer.gate(g), layer.up(g)));
+}
+
+at::Tensor layer_norm(const at::Tensor& x, const Norm& norm, double epsilon) {
+  return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, epsilon);
+}
+
+at::Tensor gpt2_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x) {
+  const ModelConfig& config = state.config;
+  const auto parts =
+      layer.qkv(layer_norm(x, layer.attention_norm, config.norm_epsilon)).split(config.width, -1);
+  const at::Tensor attended =
+      attend(split_heads(parts[0], config.heads), split_heads(parts[1], config.heads),
+             split_heads(parts[2], config.heads));
+  const at::Tensor middle = x + layer.o(attended);
+  const at::Tensor g = layer_norm(middle, layer.feed_forward_norm, config.norm_epsilon);
+  return middle + layer.down(at::gelu(layer.up(g), "tanh"));
+}
+
+template <typename Visit>
+void for_each_linear(std::vector<Layer>& layers, Visit&& visit) {
+  for (Layer& layer : layers) {
+    for (LinearLayer* linear : {&layer.q, &layer.k, &layer.v, &layer.qkv, &layer.o, &layer.gate,
+                                &layer.up, &layer.down}) {
+      if (linear->weight.defined()) visit(*linear);
+    }
+  }
+}
+
+bool ends_with_name(std::string_view module, std::string_view name) {
+  return module.ends_with(name) && module.size() > name.size() &&
+         module[module.size() - name.size() - 1] == '.';
+}
+
+}  // namespace
+
+Decoder::State::State(ModelConfig model_config, std::map<std::string, at::Tensor> model_tensors)
+    : config(std::move(model_config)),
+      table(detail::parameter_table(config)),
+      tensors(std::move(model_tensors)),
+      rotary(detail::rotary_table(config)) {
+  const bool llama = config.architecture == Architecture::kLlama;
+  layers.resize(static_cast<std::size_t>(config.layers));
+  for (std::int64_t i = 0; i < config.layers; ++i) {
+    Layer& layer = layers[static_cast<std::size_t>(i)];
+    if (llama) {
+      fill_llama_layer(tensors, i, layer);
+    } else {
+      fill_gpt2_layer(tensors, i, layer);
+    }
+  }
+  token_embedding = tensors.at(llama ? "model.embed_tokens.weight" : "transformer.wte.weight");
+  final_norm.weight = tensors.at(llama ? "model.norm.weight" : "transformer.ln_f.weight");
+  if (!llama) {
+    final_norm.bias = tensors.at("transformer.ln_f.bias");
+    position_embedding = tensors.at("transformer.wpe.weight");
+  }
+  head = config.tied_embeddings ? token_embedding : tensors.at("lm_head.weight");
+}
+
+at::Tensor Decoder::State::hidden(const at::Tensor& tokens) const {
+  PANAL_REQUIRE(tokens.dim() == 2 && tokens.scalar_type() == at::kLong && tokens.numel() > 0,
+                "tokens: wanted an int64 tensor [B, T] with at least one token");
+  PANAL_REQUIRE(tokens.size(1) <= config.context_length,
+                fmt::format("tokens: wanted at most {} (the context length), found {}",
+                            config.context_length, tokens.size(1)));
+  at::Tensor x = at::embedding(token_embedding, tokens);  // [B, T, C]; checks the ids' range
+  if (config.architecture == Architecture::kLlama) {
+    for (const Layer& layer : layers) x = llama_layer(*this, layer, x);
+    return tensor::rms_norm(x, final_norm.weight, config.norm_epsilon);
+  }
+  x = x + position_embedding.narrow(0, 0, tokens.size(1));
+  for (const Layer& layer : layers) x = gpt2_layer(*this, layer, x);
+  return layer_norm(x, final_norm, config.norm_epsilon);
+}
+
+std::vector<LinearLayer*> Decoder::State::targeted(const std::vector<std::string>& targets) {
+  const std::vector<std::string> wanted =
+      targets.empty() ? detail::linear_names(config.architecture) : targets;
+  std::set<std::string> unused(wanted.begin(), wanted.end());
+  std::vector<LinearLayer*> found;
+  for_each_linear(layers, [&](LinearLayer& linear) {
+    bool matched = false;
+    for (const std::string& name : wanted) {
+      if (!ends_with_name(linear.module, name)) continue;
+      unused.erase(name);
+      matched = true;
+    }
+    if (matched) found.push_back(&linear);
+  });
+  PANAL_REQUIRE(
+      unused.empty(),
+      fmt::format("LoRA target \"{}\" is no linear layer of a {} model; there are: {}",
+                  unused.empty() ? "" : *unused.begin(), architecture_name(config.architecture),
+                  fmt::join(detail::linear_names(config.architecture), ", ")));
+  return found;
+}
+
+std::vector<const LinearLayer*> Decoder::State::adapted() const {
+  std::vector<const LinearLayer*> found;
+  for_each_linear(const_cast<State*>(this)->layers, [&](LinearLayer& linear) {
+    if (linear.adapter_down.defined()) found.push_back(&linear);
+  });
+  return found;
+}
+
+}  // namespace panal::model

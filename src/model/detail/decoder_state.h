@@ -1,0 +1,74 @@
+// What a Decoder holds: its parameters by name, and the same handles sorted into layers, so that
+// the forward pass reads as the architecture does.
+#pragma once
+
+#include <torch/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/decoder.h"
+#include "model/detail/parameter_table.h"
+#include "tensor/named_tensor.h"
+
+namespace panal::model::detail {
+
+/// One linear layer, with its adapter when it has one.
+struct LinearLayer {
+  std::string module;   // "model.layers.0.self_attn.q_proj"
+  at::Tensor weight{};  // [out, in], or [in, out] when is_in_out.
+  at::Tensor bias{};    // [out], or undefined.
+  bool is_in_out = false;
+  at::Tensor adapter_down{};  // A [rank, in], or undefined.
+  at::Tensor adapter_up{};    // B [out, rank]
+  double adapter_scale = 1.0;
+
+  std::int64_t in_width() const { return weight.size(is_in_out ? 0 : 1); }
+  std::int64_t out_width() const { return weight.size(is_in_out ? 1 : 0); }
+  at::Tensor operator()(const at::Tensor& x) const;
+};
+
+struct Norm {
+  at::Tensor weight{};
+  at::Tensor bias{};  // Undefined for RMSNorm.
+};
+
+/// LLaMA uses q, k, v, o, gate, up and down; GPT-2 uses qkv, o, up and down.
+struct Layer {
+  Norm attention_norm, feed_forward_norm;
+  LinearLayer q, k, v, qkv, o, gate, up, down;
+};
+
+/// cos and sin of position * frequency: [context, head_width / 2] each, as transformers computes
+/// them in float32.
+struct RotaryTable {
+  at::Tensor cosine, sine;
+};
+RotaryTable rotary_table(const ModelConfig& config);
+
+}  // namespace panal::model::detail
+
+namespace panal::model {
+
+struct Decoder::State {
+  ModelConfig config;
+  std::vector<detail::ParameterSpec> table;
+  std::map<std::string, at::Tensor> tensors;  // By Hugging Face name.
+  std::vector<detail::Layer> layers;          // Handles to the same storage.
+  detail::Norm final_norm;
+  at::Tensor token_embedding, position_embedding, head;
+  detail::RotaryTable rotary;
+  std::optional<LoraConfig> lora;
+
+  State(ModelConfig config, std::map<std::string, at::Tensor> tensors);
+  /// The hidden state [B, T, width] after the last norm.
+  at::Tensor hidden(const at::Tensor& tokens) const;
+  /// The linear layers whose names are in `targets`, in order. Throws Error for a name nobody has.
+  std::vector<detail::LinearLayer*> targeted(const std::vector<std::string>& targets);
+  std::vector<const detail::LinearLayer*> adapted() const;
+};
+
+}  // namespace panal::model

@@ -1,0 +1,137 @@
+#include "model/detail/read_weights.h"
+
+#include <fmt/core.h>
+
+#include <set>
+
+#include "base/error.h"
+#include "tensor/tensor_file.h"
+
+namespace panal::model::detail {
+namespace {
+
+using weights::TensorInfo;
+
+std::vector<std::int64_t> shape_in_file(const ParameterSpec& spec, bool is_gguf) {
+  if (is_gguf && spec.is_in_out) return {spec.shape[1], spec.shape[0]};
+  return spec.shape;
+}
+
+// Hugging Face files of a bare GPT2Model leave the prefix "transformer." out; those of LlamaModel
+// leave out "model.".
+std::string name_in_file(const weights::WeightSource& source, const ParameterSpec& spec) {
+  if (source.gguf() != nullptr) return spec.gguf_name;
+  if (source.find(spec.name) != nullptr) return spec.name;
+  for (const std::string_view prefix : {"transformer.", "model."}) {
+    if (!spec.name.starts_with(prefix)) continue;
+    const std::string bare = spec.name.substr(prefix.size());
+    if (source.find(bare) != nullptr) return bare;
+  }
+  return spec.name;
+}
+
+// A tied head may be in the file all the same, as a copy of the embedding.
+bool is_copy_of_embedding(const weights::WeightSource& source, const ModelConfig& config,
+                          std::string_view name) {
+  if (!config.tied_embeddings) return false;
+  return name == (source.gguf() != nullptr ? "output.weight" : "lm_head.weight");
+}
+
+Status check_shape(const weights::WeightSource& source, const TensorInfo& info,
+                   const std::vector<std::int64_t>& wanted) {
+  if (info.shape != wanted) {
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("{}: tensor {}: wanted shape {}, found {}", source.path().string(), info.name,
+                    weights::shape_text(wanted), weights::shape_text(info.shape)));
+  }
+  if (!weights::is_readable_as_float32(info.type)) {
+    return Status(Code::kUnsupported,
+                  fmt::format("{}: tensor {}: type {} is not one this build reads",
+                              source.path().string(), info.name, info.type_name));
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<std::vector<FoundParameter>> match_parameters(const weights::WeightSource& source,
+                                                     const ModelConfig& config) {
+  std::vector<FoundParameter> found;
+  std::set<std::string, std::less<>> used;
+  for (ParameterSpec& spec : parameter_table(config)) {
+    std::string name = name_in_file(source, spec);
+    const TensorInfo* info = source.find(name);
+    if (info == nullptr) {
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}: tensor {} {} is missing", source.path().string(), name,
+                                weights::shape_text(spec.shape)));
+    }
+    PANAL_TRY(check_shape(source, *info, shape_in_file(spec, source.gguf() != nullptr)));
+    used.insert(name);
+    found.push_back({std::move(spec), std::move(name)});
+  }
+  for (const TensorInfo& info : source.tensors()) {
+    if (used.contains(info.name) || is_known_ballast(info.name) ||
+        is_copy_of_embedding(source, config, info.name)) {
+      continue;
+    }
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: tensor {} {} is not part of a {} model with this config",
+                              source.path().string(), info.name, weights::shape_text(info.shape),
+                              architecture_name(config.architecture)));
+  }
+  return found;
+}
+
+std::vector<std::int64_t> row_order(const weights::WeightSource& source,
+                                    const ParameterSpec& spec) {
+  const bool is_llama_gguf = source.gguf() != nullptr &&
+                             source.gguf()->string("general.architecture").ok() &&
+                             source.gguf()->string("general.architecture").value() == "llama";
+  if (!is_llama_gguf || spec.rotary_heads == 0) return {};
+  const std::int64_t rows = spec.shape[0], head_width = rows / spec.rotary_heads;
+  std::vector<std::int64_t> order;
+  order.reserve(static_cast<std::size_t>(rows));
+  for (std::int64_t head = 0; head < spec.rotary_heads; ++head) {
+    for (std::int64_t half = 0; half < 2; ++half) {
+      for (std::int64_t i = 0; i < head_width / 2; ++i)
+        order.push_back(head * head_width + 2 * i + half);
+    }
+  }
+  return order;
+}
+
+Result<at::Tensor> read_parameter(const weights::WeightSource& source,
+                                  const FoundParameter& parameter) {
+  const ParameterSpec& spec = parameter.spec;
+  const bool transposed = source.gguf() != nullptr && spec.is_in_out;
+  at::Tensor tensor = at::empty(shape_in_file(spec, source.gguf() != nullptr), at::kFloat);
+  const std::span<float> values = tensor::floats_of(tensor);
+  PANAL_TRY(source.read_float32(parameter.file_name, values));
+  PANAL_TRY(weights::check_finite(
+      values, fmt::format("{}: tensor {}", source.path().string(), parameter.file_name)));
+  if (transposed) return tensor.t().contiguous();
+  const std::vector<std::int64_t> order = row_order(source, spec);
+  if (order.empty()) return tensor;
+  return tensor.index_select(0, at::tensor(order, at::kLong));
+}
+
+Result<std::map<std::string, at::Tensor>> read_parameters(const weights::WeightSource& source,
+                                                          const ModelConfig& config) {
+  PANAL_ASSIGN(const std::vector<FoundParameter> found, match_parameters(source, config));
+  std::map<std::string, at::Tensor> tensors;
+  for (const FoundParameter& parameter : found) {
+    PANAL_ASSIGN(at::Tensor tensor, read_parameter(source, parameter));
+    tensors.emplace(parameter.spec.name, std::move(tensor));
+  }
+  return tensors;
+}
+
+Result<ModelConfig> config_of(const weights::WeightSource& source,
+                              const std::filesystem::path& folder_or_file) {
+  if (source.gguf() != nullptr) return config_from_gguf(*source.gguf());
+  return load_model_config(folder_or_file.string());
+}
+
+}  // namespace panal::model::detail

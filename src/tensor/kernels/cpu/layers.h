@@ -1,0 +1,36 @@
+// The elementwise halves of a transformer layer, each in one pass over memory. Plain pointers, one
+// thread; the callers split rows over threads. Every row of length `width` is contiguous.
+#pragma once
+
+#include <cstdint>
+
+namespace panal::tensor::cpu {
+
+/// y = x / rms(x) * weight per row; inverse_rms[row] is kept for the backward pass.
+/// Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.
+void rms_norm(const float* x, const float* weight, float epsilon, std::int64_t rows,
+              std::int64_t width, float* y, float* inverse_rms);
+/// dx from dy. weight_gradient [width] gets the sum over the rows added to it, or is null.
+void rms_norm_backward(const float* dy, const float* x, const float* weight,
+                       const float* inverse_rms, std::int64_t rows, std::int64_t width, float* dx,
+                       float* weight_gradient);
+
+/// Rotates the pairs (i, i + head_width / 2) of every head by the row's position; `sign` -1 turns
+/// back. in and out may be the same. cosine, sine: [positions, head_width / 2]. head_width is even.
+/// Source: Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021.
+void rotate(const float* in, std::int64_t in_stride, float* out, std::int64_t out_stride,
+            const std::int64_t* positions, std::int64_t rows, std::int64_t heads,
+            std::int64_t head_width, const float* cosine, const float* sine, float sign);
+
+/// y = silu(gate) * up. Source: Shazeer, "GLU Variants Improve Transformer", 2020.
+void swiglu(const float* gate, const float* up, std::int64_t count, float* y);
+void swiglu_backward(const float* dy, const float* gate, const float* up, std::int64_t count,
+                     float* gate_gradient, float* up_gradient);
+
+/// Cross entropy of each row of logits [rows, width] against its target (-100: 0 and no gradient).
+/// With gradient_scale not 0, logits are replaced by gradient_scale * d(loss) / d(logits); else
+/// they are spoiled.
+void cross_entropy(float* logits, const std::int64_t* targets, std::int64_t rows,
+                   std::int64_t width, float gradient_scale, float* losses);
+
+}  // namespace panal::tensor::cpu

@@ -1,0 +1,78 @@
+// Sixteen floats at a time, in the compiler's own vector types: the same source becomes one AVX-512
+// register, two of AVX2 or four of SSE. Only for kernel bodies (dispatch.h).
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "tensor/kernels/cpu/dispatch.h"
+
+// Vectors never cross a call that is not inlined, so their calling convention does not matter.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+namespace panal::tensor::cpu {
+
+using Float16 = float __attribute__((vector_size(64)));
+using Int16 = std::int32_t __attribute__((vector_size(64)));
+using Byte16 = std::uint8_t __attribute__((vector_size(16)));
+using SignedByte16 = std::int8_t __attribute__((vector_size(16)));
+constexpr std::int64_t kWidth = 16;
+
+PANAL_ALWAYS_INLINE Float16 load(const float* from) {
+  Float16 value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+PANAL_ALWAYS_INLINE void store(float* to, const Float16& value) {
+  std::memcpy(to, &value, sizeof value);
+}
+PANAL_ALWAYS_INLINE Float16 broadcast(float value) { return Float16{} + value; }
+
+PANAL_ALWAYS_INLINE Float16 maximum(const Float16& a, const Float16& b) { return a > b ? a : b; }
+PANAL_ALWAYS_INLINE Float16 minimum(const Float16& a, const Float16& b) { return a < b ? a : b; }
+
+PANAL_ALWAYS_INLINE float sum(const Float16& value) {
+  using Float8 = float __attribute__((vector_size(32)));
+  using Float4 = float __attribute__((vector_size(16)));
+  Float8 low8, high8;
+  std::memcpy(&low8, &value, 32);
+  std::memcpy(&high8, reinterpret_cast<const char*>(&value) + 32, 32);
+  const Float8 sum8 = low8 + high8;
+  Float4 low4, high4;
+  std::memcpy(&low4, &sum8, 16);
+  std::memcpy(&high4, reinterpret_cast<const char*>(&sum8) + 16, 16);
+  const Float4 sum4 = low4 + high4;
+  return (sum4[0] + sum4[2]) + (sum4[1] + sum4[3]);
+}
+PANAL_ALWAYS_INLINE float largest(const Float16& value) {
+  float best = value[0];
+  for (int i = 1; i < 16; ++i) best = value[i] > best ? value[i] : best;
+  return best;
+}
+
+/// exp(x) within 2 units in the last place for -87 <= x <= 88; outside, the value at that bound.
+/// NaN stays NaN. Source: Moshier, "Methods and Programs for Mathematical Functions" (Cephes),
+/// 1989: expf's polynomial.
+PANAL_ALWAYS_INLINE Float16 exponential(const Float16& argument) {
+  Float16 x = argument < -87.0f ? broadcast(-87.0f) : argument;
+  x = x > 88.0f ? broadcast(88.0f) : x;
+  // Adding 1.5 * 2^23 rounds to an integer, which then lies in the low bits.
+  const Float16 shifted = x * 1.44269504088896341f + 12582912.0f;
+  const Float16 n = shifted - 12582912.0f;
+  const Float16 r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Float16 p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  const Float16 y = p * (r * r) + r + 1.0f;
+  const Int16 power = (__builtin_convertvector(n, Int16) + 127) << 23;
+  Float16 scale;
+  std::memcpy(&scale, &power, sizeof scale);
+  return y * scale;
+}
+
+/// x / (1 + exp(-x)), also written silu or swish.
+PANAL_ALWAYS_INLINE Float16 silu(const Float16& x) { return x / (exponential(-x) + 1.0f); }
+
+}  // namespace panal::tensor::cpu

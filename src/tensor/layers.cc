@@ -1,0 +1,238 @@
+#include "tensor/layers.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/core.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
+
+#include "base/error.h"
+#include "tensor/kernels/cpu/layers.h"
+#include "tensor/linear.h"
+
+namespace panal::tensor {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Rows or elements per thread below which a second thread costs more than it gives.
+constexpr std::int64_t kElementsPerThread = 1 << 14;
+constexpr std::int64_t kLogitsPerChunk = std::int64_t{1} << 24;
+
+std::int64_t row_grain(std::int64_t width) {
+  return std::max<std::int64_t>(1, kElementsPerThread / width);
+}
+
+class RmsNorm : public torch::autograd::Function<RmsNorm> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            double epsilon) {
+    const std::int64_t rows = x.size(0), width = x.size(1);
+    at::Tensor y = at::empty_like(x), inverse_rms = at::empty({rows}, x.options());
+    at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+      cpu::rms_norm(x.const_data_ptr<float>() + begin * width, weight.const_data_ptr<float>(),
+                    static_cast<float>(epsilon), end - begin, width,
+                    y.data_ptr<float>() + begin * width, inverse_rms.data_ptr<float>() + begin);
+    });
+    context->save_for_backward({x, weight, inverse_rms});
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &inverse_rms = saved[2];
+    const at::Tensor dy = gradients[0].contiguous();
+    const std::int64_t rows = x.size(0), width = x.size(1);
+    const bool wants_weight = context->needs_input_grad(1);
+    at::Tensor dx = at::empty_like(x), parts;
+    // Each thread sums into a row of its own; their order of addition is fixed, so runs repeat bit
+    // for bit.
+    if (wants_weight) parts = at::zeros({at::get_num_threads(), width}, x.options());
+    at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+      float* part = wants_weight ? parts.data_ptr<float>() + at::get_thread_num() * width : nullptr;
+      cpu::rms_norm_backward(
+          dy.const_data_ptr<float>() + begin * width, x.const_data_ptr<float>() + begin * width,
+          weight.const_data_ptr<float>(), inverse_rms.const_data_ptr<float>() + begin, end - begin,
+          width, dx.data_ptr<float>() + begin * width, part);
+    });
+    return {dx, wants_weight ? parts.sum(0) : at::Tensor(), at::Tensor()};
+  }
+};
+
+at::Tensor rotated(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine,
+                   float sign) {
+  const std::int64_t rows = x.size(0) * x.size(1), T = x.size(1), heads = x.size(2),
+                     width = x.size(3);
+  const std::int64_t stride = heads * width;
+  at::Tensor y = at::empty_like(x, at::MemoryFormat::Contiguous);
+  at::parallel_for(0, rows, row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::int64_t position = row % T;
+      cpu::rotate(x.const_data_ptr<float>() + row * stride, stride,
+                  y.data_ptr<float>() + row * stride, stride, &position, 1, heads, width,
+                  cosine.const_data_ptr<float>(), sine.const_data_ptr<float>(), sign);
+    }
+  });
+  return y;
+}
+
+class Rotate : public torch::autograd::Function<Rotate> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& cosine,
+                            const at::Tensor& sine) {
+    context->save_for_backward({cosine, sine});
+    return rotated(x, cosine, sine, 1.0f);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    return {rotated(gradients[0].contiguous(), saved[0], saved[1], -1.0f), at::Tensor(),
+            at::Tensor()};
+  }
+};
+
+class SwiGlu : public torch::autograd::Function<SwiGlu> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate,
+                            const at::Tensor& up) {
+    at::Tensor y = at::empty_like(gate);
+    at::parallel_for(
+        0, gate.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
+          cpu::swiglu(gate.const_data_ptr<float>() + begin, up.const_data_ptr<float>() + begin,
+                      end - begin, y.data_ptr<float>() + begin);
+        });
+    context->save_for_backward({gate, up});
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &gate = saved[0], &up = saved[1];
+    const at::Tensor dy = gradients[0].contiguous();
+    at::Tensor gate_gradient = at::empty_like(gate), up_gradient = at::empty_like(up);
+    at::parallel_for(
+        0, gate.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
+          cpu::swiglu_backward(
+              dy.const_data_ptr<float>() + begin, gate.const_data_ptr<float>() + begin,
+              up.const_data_ptr<float>() + begin, end - begin,
+              gate_gradient.data_ptr<float>() + begin, up_gradient.data_ptr<float>() + begin);
+        });
+    return {gate_gradient, up_gradient};
+  }
+};
+
+std::int64_t count_scored(const at::Tensor& targets, std::int64_t vocabulary) {
+  std::int64_t scored = 0;
+  const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < targets.numel(); ++i) {
+    if (target[i] == -100) continue;
+    PANAL_REQUIRE(
+        target[i] >= 0 && target[i] < vocabulary,
+        fmt::format("target {}: wanted -100 or 0 to {}, found {}", i, vocabulary - 1, target[i]));
+    ++scored;
+  }
+  return scored;
+}
+
+void rows_cross_entropy(at::Tensor& logits, const std::int64_t* targets, float gradient_scale,
+                        float* losses) {
+  const std::int64_t width = logits.size(1);
+  at::parallel_for(0, logits.size(0), row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    cpu::cross_entropy(logits.data_ptr<float>() + begin * width, targets + begin, end - begin,
+                       width, gradient_scale, losses + begin);
+  });
+}
+
+struct HeadResult {
+  at::Tensor losses;           // [N]
+  at::Tensor hidden_gradient;  // [N, C], where asked for
+  at::Tensor weight_gradient;  // [V, C], where asked for
+};
+
+HeadResult run_head(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
+                    float gradient_scale, bool wants_hidden, bool wants_weight) {
+  const std::int64_t N = hidden.size(0), V = weight.size(0);
+  const std::int64_t chunk = std::clamp<std::int64_t>(kLogitsPerChunk / V, 1, N);
+  HeadResult result{
+      .losses = at::empty({N}, hidden.options()), .hidden_gradient = {}, .weight_gradient = {}};
+  if (wants_hidden) result.hidden_gradient = at::empty_like(hidden);
+  if (wants_weight) result.weight_gradient = at::zeros_like(weight);
+  for (std::int64_t begin = 0; begin < N; begin += chunk) {
+    const std::int64_t length = std::min(chunk, N - begin);
+    const at::Tensor rows = hidden.narrow(0, begin, length);
+    at::Tensor logits = product_nt(rows, weight);  // [length, V], then its gradient
+    rows_cross_entropy(logits, targets.const_data_ptr<std::int64_t>() + begin, gradient_scale,
+                       result.losses.data_ptr<float>() + begin);
+    if (wants_hidden) {
+      result.hidden_gradient.narrow(0, begin, length).copy_(product_nt(logits, weight.t()));
+    }
+    if (wants_weight) result.weight_gradient.addmm_(logits.t(), rows);
+  }
+  return result;
+}
+
+class HeadLoss : public torch::autograd::Function<HeadLoss> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden,
+                            const at::Tensor& weight, const at::Tensor& targets) {
+    const std::int64_t scored = count_scored(targets, weight.size(0));
+    PANAL_REQUIRE(scored > 0, "loss: wanted at least one target that is not -100, found none");
+    const bool wants_hidden = context->needs_input_grad(0),
+               wants_weight = context->needs_input_grad(1);
+    const float scale = wants_hidden || wants_weight ? 1.0f / static_cast<float>(scored) : 0.0f;
+    const HeadResult result = run_head(hidden, weight, targets, scale, wants_hidden, wants_weight);
+    context->saved_data["hidden"] = result.hidden_gradient;
+    context->saved_data["weight"] = result.weight_gradient;
+    return result.losses.sum(at::kDouble).div(scored).to(at::kFloat);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    variable_list result(3);
+    const char* names[] = {"hidden", "weight"};
+    for (int i = 0; i < 2; ++i) {
+      const auto& saved = context->saved_data[names[i]];
+      if (saved.isTensor() && saved.toTensor().defined())
+        result[i] = saved.toTensor() * gradients[0];
+    }
+    return result;
+  }
+};
+
+void check_head(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+  PANAL_REQUIRE(hidden.dim() == 2 && weight.dim() == 2 && hidden.size(1) == weight.size(1) &&
+                    targets.dim() == 1 && targets.size(0) == hidden.size(0) &&
+                    targets.scalar_type() == at::kLong,
+                "loss: wanted hidden [N, C], weight [V, C] and int64 targets [N]");
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  PANAL_REQUIRE(weight.dim() == 1 && x.size(-1) == weight.size(0),
+                "rms_norm: the weight's length must be the width of x");
+  return RmsNorm::apply(x.reshape({-1, x.size(-1)}).contiguous(), weight.contiguous(), epsilon)
+      .view(x.sizes());
+}
+
+at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+  PANAL_REQUIRE(x.dim() == 4 && x.size(3) == 2 * cosine.size(1) && x.size(1) <= cosine.size(0),
+                "rotate: wanted x [B, T, heads, head_width] within the table of positions");
+  return Rotate::apply(x.contiguous(), cosine, sine);
+}
+
+at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
+  PANAL_REQUIRE(gate.sizes() == up.sizes(), "swiglu: gate and up must have one shape");
+  return SwiGlu::apply(gate.contiguous(), up.contiguous());
+}
+
+at::Tensor head_loss(const at::Tensor& hidden, const at::Tensor& weight,
+                     const at::Tensor& targets) {
+  check_head(hidden, weight, targets);
+  return HeadLoss::apply(hidden.contiguous(), weight, targets.contiguous());
+}
+
+at::Tensor head_losses(const at::Tensor& hidden, const at::Tensor& weight,
+                       const at::Tensor& targets) {
+  check_head(hidden, weight, targets);
+  const at::NoGradGuard no_gradient;
+  count_scored(targets, weight.size(0));
+  return run_head(hidden.contiguous(), weight, targets.contiguous(), 0.0f, false, false).losses;
+}
+
+}  // namespace panal::tensor

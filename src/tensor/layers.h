@@ -1,0 +1,37 @@
+// The steps of a transformer layer that torch does in many passes, each done in one and
+// differentiable: on two cores elementwise passes cost as much as the products between them.
+// Float32 on the CPU.
+#pragma once
+
+#include <cstdint>
+
+namespace at {
+class Tensor;
+}
+
+namespace panal::tensor {
+
+/// x [..., width] divided by its root mean square, times weight [width].
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
+
+/// Rotary positions, half-split pairs. x [B, T, heads, head_width], token t of each row of B at
+/// position t. cosine, sine [at least T, head_width / 2].
+at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
+
+/// silu(gate) * up, of equal shapes.
+at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
+
+/// Mean cross entropy of a linear head over the targets that are not -100: a scalar with a gradient
+/// for hidden [N, C] and weight [V, C]; targets [N] int64. Works in chunks of rows and computes the
+/// gradients in the same pass (the loss is a scalar, so they only wait for a factor): at most about
+/// 16 M logits exist at a time, and nothing is computed twice. Source: Hsu et al., "Liger Kernel:
+/// Efficient Triton Kernels for LLM Training", 2024, its fused linear cross entropy. Throws Error
+/// when no target is scored or one is out of range.
+at::Tensor head_loss(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets);
+
+/// The same per target, without a gradient: [N], 0 where the target is -100. May have no scored
+/// target.
+at::Tensor head_losses(const at::Tensor& hidden, const at::Tensor& weight,
+                       const at::Tensor& targets);
+
+}  // namespace panal::tensor
