@@ -28,8 +28,11 @@ struct PartitionOptions {
   std::int64_t max_partitions_per_language = 8;
   std::int64_t min_documents = 12;  // Smaller groups join their nearest neighbour.
   double min_fraction = 0.01;       // The same as a share of all documents, 0 to 0.5.
-  /// How clearly two clusters must differ to stay apart: higher gives fewer partitions. 0 to 1.
-  double min_separation = 0.25;
+  /// How clearly two clusters must differ to stay apart, 0 to 1; higher gives fewer partitions. It
+  /// is what own word distributions save on held-out words, divided by the entropy of the cut:
+  /// slices of one subject reach 0.02 to 0.11, licences against encyclopaedia or drama 0.28 to
+  /// 0.32.
+  double min_separation = 0.2;
   /// Fixes the clusters per language instead of finding their number; 0 finds it.
   std::int64_t partitions_per_language = 0;
   bool balanced = false;             // Clusters of nearly equal size, as in c-BTM.

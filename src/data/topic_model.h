@@ -18,7 +18,7 @@ namespace panal::data {
 struct TopicScore {
   std::string partition;  // Name of a partition.
   double score = 0;       // 0 to 1; all partitions' scores and the core's share add up to 1.
-  std::vector<std::string> terms;  // The words that spoke for it, strongest first, at most 6.
+  std::vector<std::string> terms = {};  // The words that spoke for it, strongest first, at most 6.
 };
 
 struct TopicVerdict {
@@ -39,7 +39,7 @@ struct Topic {
   std::string partition;
   std::string language;  // As LanguageGuess::language.
   std::string domain;    // "legal", "code", "fiction", ... or "" when no domain is near.
-  std::vector<TopicTerm> terms;
+  std::vector<TopicTerm> terms = {};
 };
 
 /// Immutable after construction, thread-safe. classify costs microseconds for a question (20 us for

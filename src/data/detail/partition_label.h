@@ -1,0 +1,36 @@
+// Names for clusters, and the words by which a question is recognised as theirs.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/detail/partition_vectors.h"
+#include "data/topic_model.h"
+
+namespace panal::data::detail {
+
+struct Group {
+  std::string language;
+  std::vector<std::size_t> documents;  // Ascending.
+};
+
+struct Label {
+  std::string name = {};
+  std::string title = {};
+  std::string domain;
+  std::vector<std::string> terms;
+};
+
+/// One label per group, names unique.
+std::vector<Label> label_groups(const WordTable& table, std::span<const Group> groups);
+
+/// One topic per group, with `labels` from label_groups. A word's weight: how much likelier a
+/// document here has it than a document of the group that uses it most elsewhere (in nats, at
+/// most 3.4), times how usual it is here; words of the domain's lexicon weigh up to 3.4 whether the
+/// documents have them or not.
+std::vector<Topic> describe_topics(const WordTable& table, std::span<const Group> groups,
+                                   std::span<const Label> labels);
+
+}  // namespace panal::data::detail

@@ -1,0 +1,126 @@
+#include "data/text_features.h"
+
+#include <unicode/uchar.h>
+#include <unicode/uscript.h>
+#include <unicode/utf8.h>
+
+namespace panal::data {
+namespace {
+
+constexpr int kMaxWordLetters = 32;
+
+bool is_mark(char32_t c) {
+  const auto type = u_charType(static_cast<UChar32>(c));
+  return type == U_NON_SPACING_MARK || type == U_COMBINING_SPACING_MARK;
+}
+
+// Scripts written without spaces between words.
+bool is_spaceless(char32_t c) {
+  if (c < 0x0E00) return false;
+  UErrorCode error = U_ZERO_ERROR;
+  switch (uscript_getScript(static_cast<UChar32>(c), &error)) {
+    case USCRIPT_HAN:
+    case USCRIPT_HIRAGANA:
+    case USCRIPT_KATAKANA:
+    case USCRIPT_THAI:
+    case USCRIPT_LAO:
+    case USCRIPT_KHMER:
+    case USCRIPT_MYANMAR:
+      return true;
+    default:
+      return false;
+  }
+}
+
+struct Letter {
+  char32_t lower = 0;
+  bool is_letter = false;
+  bool is_upper = false;
+};
+
+Letter letter_of(char32_t c) {
+  if (c < 0x80) {
+    if (c >= 'a' && c <= 'z') return {c, true, false};
+    if (c >= 'A' && c <= 'Z') return {c + 32, true, true};
+    return {c, false, false};
+  }
+  const auto point = static_cast<UChar32>(c);
+  if (u_isalpha(point) == 0 && !is_mark(c)) return {c, false, false};
+  return {static_cast<char32_t>(u_tolower(point)), true, u_isupper(point) != 0};
+}
+
+}  // namespace
+
+char32_t next_code_point(std::string_view text, std::size_t& offset) {
+  const auto first = static_cast<unsigned char>(text[offset]);
+  if (first < 0x80) {
+    ++offset;
+    return first;
+  }
+  UChar32 point = 0;
+  // A character is at most 4 bytes, so the macro's 32-bit offsets need only see those.
+  const std::string_view head = text.substr(offset, 4);
+  std::int32_t moved = 0;
+  U8_NEXT_OR_FFFD(reinterpret_cast<const std::uint8_t*>(head.data()), moved,
+                  static_cast<std::int32_t>(head.size()), point);
+  offset += static_cast<std::size_t>(moved);
+  return static_cast<char32_t>(point);
+}
+
+void append_utf8(std::string& text, char32_t c) {
+  if (c < 0x80) {
+    text += static_cast<char>(c);
+    return;
+  }
+  char bytes[4];
+  std::int32_t length = 0;
+  UBool is_error = 0;
+  U8_APPEND(reinterpret_cast<std::uint8_t*>(bytes), length, 4, static_cast<UChar32>(c), is_error);
+  if (is_error == 0) text.append(bytes, static_cast<std::size_t>(length));
+}
+
+void for_each_word(std::string_view text, const std::function<void(std::string_view)>& visit) {
+  std::string word;
+  int num_letters = 0;
+  bool last_is_lower = false;
+  char32_t last_spaceless = 0;
+  const auto finish = [&] {
+    if (num_letters > 0) visit(word);
+    word.clear();
+    num_letters = 0;
+    last_is_lower = false;
+  };
+  for (std::size_t offset = 0; offset < text.size();) {
+    const char32_t c = next_code_point(text, offset);
+    const Letter letter = letter_of(c);
+    if (letter.is_letter && is_spaceless(c)) {
+      finish();
+      if (last_spaceless != 0) {
+        std::string pair;
+        append_utf8(pair, last_spaceless);
+        append_utf8(pair, c);
+        visit(pair);
+      }
+      last_spaceless = c;
+      continue;
+    }
+    last_spaceless = 0;
+    if (!letter.is_letter || num_letters >= kMaxWordLetters) {
+      finish();
+      if (!letter.is_letter) continue;
+    }
+    if (letter.is_upper && last_is_lower) finish();
+    append_utf8(word, letter.lower);
+    ++num_letters;
+    last_is_lower = !letter.is_upper;
+  }
+  finish();
+}
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  for_each_word(text, [&](std::string_view word) { words.emplace_back(word); });
+  return words;
+}
+
+}  // namespace panal::data
