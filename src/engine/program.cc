@@ -1,14 +1,13 @@
 #include "engine/program.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
 
 #include "base/error.h"
+#include "base/stop_on_signal.h"
 #include "engine/commands/commands.h"
 #include "panal_version.h"
 #include "store/file_system.h"
@@ -22,32 +21,6 @@ constexpr char kUsage[] =
     "panal-engine computes for panal, which starts it. By hand:\n"
     "  panal-engine job FOLDER                        do the work FOLDER/job.json describes\n"
     "  panal-engine serve --spec FILE --socket PATH   answer requests on a unix socket\n";
-
-// Signals become a stop request, taken by a thread of their own: a handler could do next to nothing
-// safely.
-class StopOnSignal {
- public:
-  StopOnSignal() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    thread_ = std::jthread([this] {
-      int number = 0;
-      sigwait(&signals_, &number);
-      stop_.request_stop();
-    });
-  }
-  ~StopOnSignal() { pthread_kill(thread_.native_handle(), SIGUSR1); }
-  std::stop_token token() const { return stop_.get_token(); }
-
- private:
-  sigset_t signals_;
-  std::stop_source stop_;
-  std::jthread thread_;
-};
 
 Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_token stop) {
   PANAL_ASSIGN(const std::string text,

@@ -1,0 +1,33 @@
+// A question to a hub over HTTP, as any OpenAI client would send it: streamed text, then the trace.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "cli/terminal.h"
+
+namespace panal::cli {
+
+struct Question {
+  std::string url = "http://127.0.0.1:7070";
+  std::string text;
+  std::string model = "auto";
+  std::optional<std::int64_t> max_tokens;
+  std::optional<double> temperature;
+};
+
+/// The whole answer: {"text", "finish_reason", "usage", "panal"}. on_text gets the pieces as they
+/// come. Errors: kUnavailable when no hub listens at the url (says how to start one); what the hub
+/// said.
+Result<Json> ask_hub(const Question& question, const std::function<void(std::string_view)>& on_text,
+                     std::stop_token stop);
+
+/// The trace for a person: a line per part (who, why, speed) and one for energy and carbon.
+void print_trace(const Json& trace, Terminal& terminal);
+
+}  // namespace panal::cli

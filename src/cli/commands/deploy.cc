@@ -1,0 +1,95 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/commands/commands.h"
+
+namespace panal::cli {
+namespace {
+
+Result<Json> list_deployments(Workspace& workspace) {
+  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
+  PANAL_ASSIGN(const auto deployments, catalogue->list_deployments());
+  std::vector<std::vector<std::string>> rows = {{"ENDPOINT", "CORE", "EXPERTS", "DEFAULT"}};
+  Json list = Json::array();
+  for (const auto& deployment : deployments) {
+    std::string experts;
+    for (const auto& expert : deployment.experts)
+      experts += (experts.empty() ? "" : ", ") + expert.model.label();
+    rows.push_back(
+        {deployment.name, deployment.core.label(), experts, deployment.is_default ? "yes" : ""});
+    list.push_back(registry::to_json(deployment));
+  }
+  if (deployments.empty()) {
+    workspace.terminal().print(
+        "Nothing is deployed. Deploy a model: panal deploy NAME --core MODEL");
+  } else {
+    workspace.terminal().table(rows);
+  }
+  return Json{{"deployments", list}};
+}
+
+}  // namespace
+
+Result<Json> deploy(const DeployOptions& options, Workspace& workspace) {
+  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
+  registry::NewDeployment made{.name = options.name,
+                               .core = options.core,
+                               .experts = {},
+                               .topic_model_blob = "",
+                               .make_default = true};
+  std::map<std::string, std::int64_t> numbers;
+  if (options.partitioning > 0) {
+    PANAL_ASSIGN(const auto partitioning, catalogue->find_partitioning(options.partitioning));
+    made.topic_model_blob = partitioning.topic_model_blob;
+    for (const auto& partition : partitioning.partitions)
+      numbers[partition.label] = partition.number;
+  }
+  for (const std::string& name : options.experts) {
+    PANAL_ASSIGN(const auto resolved, catalogue->resolve(name));
+    const std::string label =
+        resolved.model.lineage.details.value("partition", resolved.model.name);
+    registry::NewExpert expert{
+        .model = resolved.model.label(), .label = label, .partition = std::nullopt};
+    if (const auto number = numbers.find(label); number != numbers.end())
+      expert.partition = number->second;
+    made.experts.push_back(std::move(expert));
+  }
+  PANAL_ASSIGN(const auto deployment, catalogue->put_deployment(made));
+  workspace.terminal().print(fmt::format("{} answers with core {} and {} experts", deployment.name,
+                                         deployment.core.label(), deployment.experts.size()));
+  return registry::to_json(deployment);
+}
+
+void add_deploy_command(CLI::App& app, Action& action) {
+  struct Options {
+    DeployOptions deploy;
+    std::string removed;
+  };
+  auto options = std::make_shared<Options>();  // Shared by the flags and the callback.
+  CLI::App* command = app.add_subcommand(
+      "deploy", "Make a core and its experts one endpoint; without arguments, list endpoints");
+  command->add_option("name", options->deploy.name,
+                      "Name of the endpoint: what clients write as \"model\"");
+  command->add_option("--core", options->deploy.core, "Registered base model");
+  command->add_option("--experts", options->deploy.experts, "Registered experts")->delimiter(',');
+  command->add_option("--partitioning", options->deploy.partitioning,
+                      "Number of the partitioning whose topics route requests");
+  command->add_option("--remove", options->removed, "Take this endpoint down");
+  command->callback([options, &action] {
+    action = [options](Workspace& workspace) -> Result<Json> {
+      if (!options->removed.empty()) {
+        PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
+        PANAL_TRY(catalogue->remove_deployment(options->removed));
+        workspace.terminal().print(fmt::format("{} is taken down", options->removed));
+        return Json{{"removed", options->removed}};
+      }
+      if (options->deploy.name.empty()) return list_deployments(workspace);
+      if (options->deploy.core.empty())
+        return Status(Code::kInvalidArgument, "panal deploy NAME needs --core MODEL");
+      return deploy(options->deploy, workspace);
+    };
+  });
+}
+
+}  // namespace panal::cli

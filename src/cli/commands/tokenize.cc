@@ -1,0 +1,44 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+
+#include "cli/commands/commands.h"
+#include "data/tokenizer.h"
+#include "store/file_system.h"
+
+namespace panal::cli {
+namespace {
+
+constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 32;
+
+struct TokenizeOptions {
+  std::string model;
+  std::string file;
+};
+
+Result<Json> run_tokenize(const TokenizeOptions& options, Workspace& workspace) {
+  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, options.model));
+  PANAL_ASSIGN(const std::string text, store::read_file(options.file, kMaxFileBytes));
+  PANAL_ASSIGN(const data::Tokenizer tokenizer, data::Tokenizer::load(source.core));
+  const auto ids = tokenizer.encode(text);
+  workspace.terminal().print(fmt::format("{}", fmt::join(ids, " ")));
+  workspace.terminal().note(fmt::format("{} tokens from {}", ids.size(), shown_bytes(text.size())));
+  return Json{{"count", ids.size()}, {"ids", ids}};
+}
+
+}  // namespace
+
+void add_tokenize_command(CLI::App& app, Action& action) {
+  auto options = std::make_shared<TokenizeOptions>();  // Shared by the flags and the callback.
+  CLI::App* command = app.add_subcommand("tokenize", "Token ids of a file");
+  command->add_option("--model", options->model, "Registered name, model folder or GGUF file")
+      ->required();
+  command->add_option("--file", options->file, "Text file; bytes that are not UTF-8 become U+FFFD")
+      ->required();
+  command->callback([options, &action] {
+    action = [options](Workspace& workspace) { return run_tokenize(*options, workspace); };
+  });
+}
+
+}  // namespace panal::cli

@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
+#include "api/routes.h"
+#include "cli/ask_client.h"
+#include "cli/commands/commands.h"
+#include "cli/hub.h"
+
+namespace panal::cli {
+namespace {
+
+constexpr std::uint16_t kDefaultPort = 7070;
+
+struct UpOptions {
+  std::string host = "127.0.0.1";
+  int port = kDefaultPort;
+  std::string model;  // Only this one: `panal serve`.
+};
+
+bool is_loopback(const std::string& host) {
+  return host == "127.0.0.1" || host == "::1" || host == "localhost";
+}
+
+Result<HubEndpoint> endpoint_for(const std::string& name, Workspace& workspace) {
+  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, name));
+  HubEndpoint made;
+  made.core = source.core;
+  made.revision = "fixed";
+  made.is_default = true;
+  made.created_unix_ms = workspace.clock().unix_ms();
+  made.endpoint.name =
+      source.version ? source.version->name : std::filesystem::path(name).filename().string();
+  made.endpoint.core = made.endpoint.name;
+  made.endpoint.core_version = source.label;
+  if (source.adapter) {
+    made.endpoint.core = "core";
+    made.adapters.emplace_back(source.version->name, *source.adapter);
+    made.endpoint.experts.push_back({.name = source.version->name,
+                                     .label = source.version->name,
+                                     .partition = "",
+                                     .version = source.label});
+  }
+  return made;
+}
+
+Result<Json> serve_until_stopped(Hub& hub, const UpOptions& options, const std::string& what,
+                                 Workspace& workspace) {
+  if (!is_loopback(options.host)) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("--host must be 127.0.0.1, ::1 or localhost, found \"{}\": there are "
+                              "no API keys yet, so only this machine may ask",
+                              options.host));
+  }
+  net::HttpServerOptions server;
+  server.address = options.host == "localhost" ? "127.0.0.1" : options.host;
+  server.port = static_cast<std::uint16_t>(options.port);
+  PANAL_ASSIGN(const auto api,
+               api::ApiServer::start(server, {.allowed_hosts = {}, .version = code_version()}, hub,
+                                     workspace.clock()));
+  Terminal& terminal = workspace.terminal();
+  const std::string url = fmt::format("http://{}:{}", server.address, api->port());
+  terminal.note("loading the model");
+  if (const Status warm = hub.warm_up(); !warm.ok()) terminal.note(warm.message());
+  terminal.print(fmt::format("{} on {}/v1, page on {}/  (Ctrl-C stops)", what, url, url));
+  terminal.print_json(to_line(Json{{"url", url + "/v1"}, {"port", api->port()}}));
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  stopped.wait(lock, workspace.stop(), [] { return false; });
+  terminal.note("stopping");
+  api->stop(std::chrono::seconds(5));
+  return Json(nullptr);
+}
+
+Result<Json> run_up(const UpOptions& options, Workspace& workspace) {
+  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
+  PANAL_ASSIGN(const auto lock, store::ProcessLock::take(
+                                    catalogue->home().run / "up.lock",
+                                    fmt::format("the hub of {}", catalogue->home().root.string())));
+  Hub hub(*catalogue, workspace.clock());
+  return serve_until_stopped(hub, options, "panal is up", workspace);
+}
+
+Result<Json> run_serve(const UpOptions& options, Workspace& workspace) {
+  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
+  PANAL_ASSIGN(HubEndpoint endpoint, endpoint_for(options.model, workspace));
+  Hub hub(*catalogue, workspace.clock(), std::move(endpoint));
+  return serve_until_stopped(hub, options, options.model, workspace);
+}
+
+void add_listen_options(CLI::App* command, UpOptions& options) {
+  command->add_option("--port", options.port, "TCP port; 0 takes a free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command->add_option("--host", options.host, "Address of this machine to listen on")
+      ->capture_default_str();
+}
+
+Result<Json> run_ask(const Question& question, Workspace& workspace) {
+  Terminal& terminal = workspace.terminal();
+  PANAL_ASSIGN(
+      const Json answer,
+      ask_hub(
+          question, [&](std::string_view text) { terminal.stream(text); }, workspace.stop()));
+  terminal.print("");
+  print_trace(answer.value("panal", Json::object()), terminal);
+  return answer;
+}
+
+}  // namespace
+
+void add_up_command(CLI::App& app, Action& action) {
+  auto options = std::make_shared<UpOptions>();  // Shared by the flags and the callback.
+  CLI::App* command = app.add_subcommand(
+      "up", "Serve everything deployed: OpenAI's API and a page on http://127.0.0.1:7070");
+  add_listen_options(command, *options);
+  command->callback([options, &action] {
+    action = [options](Workspace& workspace) { return run_up(*options, workspace); };
+  });
+}
+
+void add_serve_command(CLI::App& app, Action& action) {
+  auto options = std::make_shared<UpOptions>();  // Shared by the flags and the callback.
+  CLI::App* command = app.add_subcommand("serve", "Serve one model only, with OpenAI's API");
+  command->add_option("model", options->model, "Registered name, model folder or GGUF file")
+      ->required();
+  add_listen_options(command, *options);
+  command->callback([options, &action] {
+    action = [options](Workspace& workspace) { return run_serve(*options, workspace); };
+  });
+}
+
+void add_ask_command(CLI::App& app, Action& action) {
+  auto question = std::make_shared<Question>();  // Shared by the flags and the callback.
+  CLI::App* command =
+      app.add_subcommand("ask", "Ask the hub that `panal up` runs; shows route, speed and energy");
+  command->add_option("question", question->text, "What to ask")->required();
+  command->add_option("--url", question->url, "Where the hub listens")->capture_default_str();
+  command->add_option("--model", question->model, "auto, an endpoint, a core or an expert")
+      ->capture_default_str();
+  command->add_option("--max-tokens", question->max_tokens, "Most tokens of the answer")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--temperature", question->temperature, "0 takes the likeliest token")
+      ->check(CLI::Range(0.0, 2.0));
+  command->callback([question, &action] {
+    action = [question](Workspace& workspace) { return run_ask(*question, workspace); };
+  });
+}
+
+}  // namespace panal::cli
