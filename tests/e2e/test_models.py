@@ -1,0 +1,124 @@
+"""Importing, generating, evaluating, exporting: the contracts scripts rely on, with the real model."""
+
+import os
+import random
+import signal
+import subprocess
+import unittest
+
+from harness import PANAL, SMOLLM2, Case
+
+
+class ImportedModel(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.panal("models", "import", SMOLLM2, "--name", "smollm2")
+
+    def test_import_registers_a_preferred_version_with_its_architecture(self):
+        models = self.panal("models")["models"]
+        self.assertEqual([m["name"] for m in models], ["smollm2"])
+        self.assertEqual(models[0]["state"], "preferred")
+        self.assertEqual(models[0]["architecture"]["layers"], 30)
+        self.assertEqual(models[0]["architecture"]["vocabulary_size"], 49152)
+
+    def test_importing_twice_changes_nothing(self):
+        again = self.panal("models", "import", SMOLLM2, "--name", "smollm2")
+        self.assertEqual(again["version"], 1)
+        self.assertEqual(len(self.panal("models")["models"]), 1)
+
+    def test_generate_is_greedy_and_repeats(self):
+        arguments = ("generate", "--model", "smollm2", "--prompt", "The capital of France is", "--max-tokens", "8",
+                     "--temperature", "0")
+        first, second = self.panal(*arguments), self.panal(*arguments)
+        self.assertEqual(first["token_ids"], second["token_ids"])
+        self.assertIn("Paris", first["text"])
+        self.assertLessEqual(len(first["token_ids"]), 8)
+
+    def test_tokenize_counts_every_token(self):
+        path = self.home.parent / "text.txt"
+        path.write_bytes("﻿¿Quién? 🙂\r\n\x00\x07 if x == 1:\n".encode())
+        result = self.panal("tokenize", "--model", "smollm2", "--file", path)
+        self.assertEqual(result["count"], len(result["ids"]))
+        self.assertGreater(result["count"], 10)
+
+    def test_eval_scores_every_token_but_a_windows_first(self):
+        path = self.home.parent / "eval.txt"
+        path.write_text("The quick brown fox jumps over the lazy dog. " * 40)
+        tokens = self.panal("tokenize", "--model", "smollm2", "--file", path)["count"]
+        result = self.panal("eval", "--model", "smollm2", "--data", path, "--context", "32")
+        full, rest = divmod(tokens, 32)
+        self.assertEqual(result["tokens"], full * 31 + max(0, rest - 1))
+        self.assertGreater(result["perplexity"], 1)
+
+    def test_an_exported_folder_keeps_tokens_and_text(self):
+        output = self.home.parent / "exported"
+        self.panal("models", "export", "smollm2", "--output", output)
+        names = {path.name for path in output.iterdir()}
+        self.assertLessEqual({"config.json", "model.safetensors", "tokenizer.json"}, names)
+        from tokenizers import Tokenizer
+        prompt = "The capital of France is"
+        path = self.home.parent / "prompt.txt"
+        path.write_text(prompt)
+        ids = self.panal("tokenize", "--model", "smollm2", "--file", path)["ids"]
+        self.assertEqual(Tokenizer.from_file(str(output / "tokenizer.json")).encode(prompt, add_special_tokens=False).ids, ids)
+        ours = self.panal("generate", "--model", output, "--prompt", prompt, "--max-tokens", "6")
+        theirs = self.panal("generate", "--model", "smollm2", "--prompt", prompt, "--max-tokens", "6")
+        self.assertEqual(ours["token_ids"], theirs["token_ids"])
+
+
+class BadInput(Case):
+    def test_a_truncated_gguf_is_refused_and_nothing_is_registered(self):
+        path = self.home.parent / "torn.gguf"
+        with open(SMOLLM2, "rb") as source:
+            path.write_bytes(source.read(5_000_000))
+        self.refused("models", "import", path, "--name", "torn", code=1, words=["torn.gguf"])
+        self.assertEqual(self.panal("models")["models"], [])
+
+    def test_a_file_that_is_no_model(self):
+        path = self.home.parent / "notes.gguf"
+        path.write_text("not a model")
+        done = self.run_panal("models", "import", path, "--name", "notes")
+        self.assertIn(done.returncode, (1, 2))
+        self.assertIn("notes.gguf", done.stderr)
+
+    def test_a_misspelt_key_in_a_run_file_names_its_line(self):
+        path = self.home.parent / "run.yaml"
+        path.write_text("kind: pretrain\nmodel: {widht: 64}\ndata: {path: x.txt}\nlimits: {steps: 1}\n")
+        self.refused("train", path, code=2, words=["run.yaml", "2", "widht", "width"])
+
+    def test_unknown_commands_and_models(self):
+        self.assertEqual(self.run_panal("frobnicate").returncode, 2)
+        self.refused("generate", "--model", "nobody", "--prompt", "x", code=1, words=["nobody"])
+
+    def test_binary_and_empty_datasets(self):
+        empty, binary = self.home.parent / "empty.txt", self.home.parent / "binary.txt"
+        empty.write_bytes(b"")
+        binary.write_bytes(b"abc\x00def")
+        self.refused("data", "add", "empty", empty, code=2, words=["empty.txt"])
+        self.refused("data", "add", "binary", binary, code=2, words=["binary.txt"])
+        self.assertEqual(self.panal("data", "list")["datasets"], [])
+
+
+class KilledImport(Case):
+    def test_kill_at_any_moment_leaves_a_home_that_opens(self):
+        seed = random.randrange(1 << 30)
+        print(f"seed {seed}")
+        generator = random.Random(seed)
+        for _ in range(4):
+            process = subprocess.Popen([PANAL, "models", "import", SMOLLM2, "--name", "smollm2"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                       env={**os.environ, "PANAL_HOME": str(self.home)})
+            try:
+                process.wait(timeout=generator.uniform(0.05, 3))
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+            for model in self.panal("models")["models"]:
+                self.assertEqual(model["name"], "smollm2")
+        self.panal("models", "import", SMOLLM2, "--name", "smollm2")
+        self.assertEqual(len(self.panal("models")["models"]), 1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,112 @@
+"""The official openai package against `panal serve` and `panal up`: lists, completes, streams, and its own exceptions."""
+
+import concurrent.futures
+import socket
+import unittest
+import urllib.error
+import urllib.request
+
+import openai
+
+from harness import SMOLLM2, Case, Server
+
+
+class OpenAiClient(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.panal("models", "import", SMOLLM2, "--name", "smollm2")
+        cls.panal("deploy", "home", "--core", "smollm2")
+        cls.server = Server(cls.home, "up")
+        cls.addClassCleanup(cls.server.stop)
+        cls.client = openai.OpenAI(base_url=cls.server.url, api_key="none", max_retries=0, timeout=120)
+
+    def ask(self, text, **options):
+        return self.client.chat.completions.create(
+            model="home", messages=[{"role": "user", "content": text}], temperature=0, **{"max_tokens": 12, **options})
+
+    def test_lists_models(self):
+        ids = [model.id for model in self.client.models.list()]
+        self.assertLessEqual({"auto", "home", "smollm2"}, set(ids))
+        self.assertEqual(self.client.models.retrieve("home").id, "home")
+
+    def test_chat_answers_with_usage_and_trace(self):
+        answer = self.ask("What is the capital of France?")
+        self.assertIn("Paris", answer.choices[0].message.content)
+        self.assertGreater(answer.usage.prompt_tokens, 5)
+        self.assertGreater(answer.usage.completion_tokens, 0)
+        self.assertIn(answer.choices[0].finish_reason, ("stop", "length"))
+        trace = answer.panal if hasattr(answer, "panal") else answer.model_extra["panal"]
+        self.assertEqual(trace["parts"][0]["expert"], "core")
+        energy = trace["parts"][0]["energy"]
+        self.assertTrue(energy["joules"] is None or energy["joules"] > 0)
+        self.assertTrue(energy["method"].split(":")[0] in ("measured", "estimated", "unknown"))
+
+    def test_streaming_joins_to_the_same_text(self):
+        whole = self.ask("Name three colours.").choices[0].message.content
+        chunks = list(self.ask("Name three colours.", stream=True, stream_options={"include_usage": True}))
+        self.assertEqual("".join(c.choices[0].delta.content or "" for c in chunks if c.choices), whole)
+        self.assertIsNotNone(chunks[-1].usage)
+
+    def test_plain_completions(self):
+        answer = self.client.completions.create(model="smollm2", prompt="The capital of France is", max_tokens=4, temperature=0)
+        self.assertIn("Paris", answer.choices[0].text)
+
+    def test_concurrent_clients_get_their_own_answers(self):
+        questions = ["What is the capital of France?", "What is 2 + 2?", "Name three colours.", "Say hello in Spanish."]
+        alone = {text: self.ask(text).choices[0].message.content for text in questions}
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda text: (text, self.ask(text).choices[0].message.content), questions * 3))
+        for text, answer in answers:
+            self.assertEqual(answer, alone[text])
+
+    def test_errors_are_the_clients_own_exceptions(self):
+        with self.assertRaises(openai.NotFoundError):
+            self.client.chat.completions.create(model="nobody", messages=[{"role": "user", "content": "x"}])
+        with self.assertRaises(openai.BadRequestError):
+            self.ask("x", n=3)
+        with self.assertRaises(openai.BadRequestError):
+            self.client.chat.completions.create(model="home", messages=[])
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.ask("word " * 20000)
+        self.assertEqual(caught.exception.code, "context_length_exceeded")
+
+    def test_bodies_that_are_not_json_or_too_large(self):
+        for body, status in ((b"{not json", 400), (b"x" * 100_000_000, 413)):
+            request = urllib.request.Request(self.server.url + "/chat/completions", data=body,
+                                             headers={"Content-Type": "application/json"})
+            try:
+                with self.assertRaises(urllib.error.HTTPError) as caught:
+                    urllib.request.urlopen(request, timeout=60)
+                self.assertEqual(caught.exception.code, status)
+                caught.exception.close()
+            except urllib.error.URLError:
+                self.assertEqual(status, 413)  # The server closed before the whole body was sent.
+
+    def test_a_client_that_leaves_mid_stream_frees_its_work(self):
+        stream = self.ask("Tell me a very long story.", stream=True, max_tokens=2000)
+        next(iter(stream))
+        stream.close()
+        self.assertTrue(self.ask("What is 2 + 2?").choices[0].message.content)
+
+    def test_the_second_hub_on_one_home_is_refused(self):
+        done = self.run_panal("up", "--port", "0")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("in use by process", done.stderr)
+
+    def test_a_port_in_use_is_named(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            done = self.run_panal("serve", "smollm2", "--port", taken.getsockname()[1])
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("in use", done.stderr)
+
+    def test_panal_ask_shows_the_trace(self):
+        answer = self.panal("ask", "What is the capital of France?", "--url", self.server.url.removesuffix("/v1"), "--max-tokens", "12")
+        self.assertIn("Paris", answer["text"])
+        self.assertIn("totals", answer["panal"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
