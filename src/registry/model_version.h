@@ -34,13 +34,13 @@ bool is_legal_transition(Lifecycle from, Lifecycle to);
 
 /// Where a model comes from. Every field may be empty: unknown.
 struct Lineage {
-  std::string dataset_sha256;  // Of the JSONL it learnt from.
-  std::string code_version;    // Commit of panal.
-  std::string config_sha256;   // Of the run's configuration.
-  std::string run_id;
+  std::string dataset_sha256{};  // Of the JSONL it learnt from.
+  std::string code_version{};    // Commit of panal.
+  std::string config_sha256{};   // Of the run's configuration.
+  std::string run_id{};
   std::string
       parent;  // "name@version": of an adapter its base model, of a fine-tune where it began.
-  std::string source;  // The file or address it was imported from.
+  std::string source{};  // The file or address it was imported from.
   Json details =
       Json::object();  // What else is worth keeping: seeds, measured energy, tool versions.
 };
@@ -48,22 +48,22 @@ Json to_json(const Lineage& lineage);
 Lineage lineage_from_json(const Json& json);
 
 struct ModelFile {
-  std::string name;  // As engines expect it: "model.safetensors".
-  std::string blob;  // SHA-256.
+  std::string name{};  // As engines expect it: "model.safetensors".
+  std::string blob{};  // SHA-256.
   std::uint64_t num_bytes = 0;
 };
 
 struct ModelVersion {
   std::int64_t id = 0;
   ModelKind kind = ModelKind::kBase;
-  std::string name;
+  std::string name{};
   std::int64_t version = 0;  // 1, 2, ... within the name.
   Lifecycle state = Lifecycle::kCandidate;
   std::int64_t created_unix_ms = 0;
-  std::vector<ModelFile> files;  // In order of name.
+  std::vector<ModelFile> files{};  // In order of name.
   Json architecture =
       Json::object();  // A summary for people and for planning: layers, width, parameters.
-  Lineage lineage;
+  Lineage lineage{};
 
   std::string label() const { return name + "@" + std::to_string(version); }
   std::uint64_t num_bytes() const;
@@ -74,10 +74,11 @@ struct NewModel {
   ModelKind kind = ModelKind::kBase;
   /// [a-z0-9][a-z0-9._-]{0,63}; an adapter may have two such parts, "smollm2/legal". The last part
   /// of those two must not be a number.
-  std::string name;
-  std::map<std::string, std::filesystem::path> files;  // Name inside the model -> where to read it.
+  std::string name{};
+  std::map<std::string, std::filesystem::path>
+      files{};  // Name inside the model -> where to read it.
   Json architecture = Json::object();
-  Lineage lineage;
+  Lineage lineage{};
   /// When a version of this name that is not retired has exactly these files, give that one back
   /// instead of making another: importing twice is harmless.
   bool reuse_identical = false;
@@ -86,8 +87,8 @@ struct NewModel {
 /// One check of a model version: a measurement, and whether it passed where passing has a meaning.
 struct Evaluation {
   std::int64_t id = 0;
-  std::string check;   // "perplexity:legal", "loads", "beats-core".
-  std::string metric;  // "perplexity", "tokens_per_s".
+  std::string check{};   // "perplexity:legal", "loads", "beats-core".
+  std::string metric{};  // "perplexity", "tokens_per_s".
   std::optional<double>
       value;  // Empty when there is no number; infinite or NaN are stored as empty.
   std::optional<bool>
@@ -102,15 +103,15 @@ Json to_json(const Evaluation& evaluation);
 struct Transition {
   Lifecycle from = Lifecycle::kCandidate;
   Lifecycle to = Lifecycle::kCandidate;
-  std::string reason;
+  std::string reason{};
   std::int64_t at_unix_ms = 0;
 };
 
 /// What a reference means, and why: "version 3 was asked for", "version 2 is preferred", "version 4
 /// is the latest ready one", "version 1 is the latest candidate; none is ready".
 struct Resolved {
-  ModelVersion model;
-  std::string why;
+  ModelVersion model{};
+  std::string why{};
 };
 
 /// Errors: kInvalidArgument with the rule and what was found.

@@ -190,6 +190,17 @@ Status Transaction::commit() {
   return Status();
 }
 
+Result<ReadSnapshot> ReadSnapshot::begin(Database& database) {
+  PANAL_TRY(database.execute("BEGIN"));
+  return ReadSnapshot(database);
+}
+
+ReadSnapshot::~ReadSnapshot() {
+  // COMMIT and ROLLBACK are the same for a reader; with statements still open only ROLLBACK always
+  // ends it.
+  if (database_ != nullptr) (void)database_->execute("ROLLBACK");
+}
+
 Status migrate(Database& database, std::span<const std::string_view> migrations) {
   const auto newest = static_cast<std::int64_t>(migrations.size());
   for (;;) {

@@ -149,6 +149,21 @@ class Transaction {
   Database* database_;  // Null once committed or moved from.
 };
 
+/// What is read until the destructor comes from one moment, whatever other processes write
+/// meanwhile. Takes no lock that others notice. Not inside a Transaction, which gives the same.
+class ReadSnapshot {
+ public:
+  static Result<ReadSnapshot> begin(Database& database);
+  ReadSnapshot(ReadSnapshot&& other) noexcept
+      : database_(std::exchange(other.database_, nullptr)) {}
+  ReadSnapshot& operator=(ReadSnapshot&&) = delete;
+  ~ReadSnapshot();
+
+ private:
+  explicit ReadSnapshot(Database& database) : database_(&database) {}
+  Database* database_;  // Null once moved from.
+};
+
 /// Brings the file to the newest schema. migrations[i] lifts PRAGMA user_version from i to i + 1,
 /// each in its own transaction; safe when several processes start at once. Never edit a migration
 /// that was released. Errors: kUnsupported when the file was written by a newer program; nothing is

@@ -1,0 +1,47 @@
+#include "registry/detail/rows.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <vector>
+
+#include "base/config.h"
+
+namespace panal::registry::detail {
+
+Result<Json> json_column(const store::Statement& row, int column, std::string_view what) {
+  auto parsed = parse_json(row.text(column), what);
+  if (!parsed.ok())
+    return Status(Code::kCorrupt, "the catalogue is damaged: " + parsed.status().message());
+  return parsed;
+}
+
+Result<Reference> parse_reference(std::string_view text) {
+  const std::size_t at = text.rfind('@');
+  if (at == std::string_view::npos) return Reference{std::string(text), std::nullopt};
+  const std::string_view digits = text.substr(at + 1);
+  std::int64_t version = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), version);
+  if (error != std::errc() || end != digits.data() + digits.size() || version < 1) {
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format(
+            "\"{}\": expected NAME or NAME@VERSION with a version from 1, found \"{}\" after @",
+            text.substr(0, 200), digits.substr(0, 40)));
+  }
+  return Reference{std::string(text.substr(0, at)), version};
+}
+
+Result<std::string> suggestion(store::Database& database, std::string_view sql,
+                               std::string_view wanted) {
+  PANAL_ASSIGN(store::Statement rows, database.query(sql));
+  std::vector<std::string> names;
+  PANAL_TRY(for_each_row(rows, [&](const store::Statement& row) {
+    names.push_back(row.text(0));
+    return Status();
+  }));
+  const std::string near = nearest_word(wanted.substr(0, 200), names);
+  return near.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", near);
+}
+
+}  // namespace panal::registry::detail
