@@ -89,10 +89,10 @@ struct Evaluation {
   std::int64_t id = 0;
   std::string check{};   // "perplexity:legal", "loads", "beats-core".
   std::string metric{};  // "perplexity", "tokens_per_s".
-  std::optional<double>
-      value;  // Empty when there is no number; infinite or NaN are stored as empty.
-  std::optional<bool>
-      passed;  // Empty for a plain measurement, which neither opens nor bars the way to ready.
+  /// Empty when there is no number; infinite or NaN are stored as empty.
+  std::optional<double> value{};
+  /// Empty for a plain measurement, which neither opens nor bars the way to ready.
+  std::optional<bool> passed{};
   Json details = Json::object();
   std::int64_t created_unix_ms = 0;
 };
