@@ -300,12 +300,24 @@ Result<std::vector<PlannedPart>> Orchestrator::plan(const OrchestratorRequest& r
                                    .confidence = 1,
                                    .alternatives = {}}};
   }
-  const bool may_split = request.split && !request.panel && !endpoint.experts.empty();
+  const bool may_split =
+      request.split && !request.panel && !endpoint.experts.empty() && endpoint.topics;
   const auto max_parts = static_cast<std::size_t>(std::max<std::int64_t>(1, options_.max_parts));
   std::vector<PlannedPart> plan;
-  for (const detail::RequestPart& part : detail::split_request(text, may_split ? max_parts : 1)) {
+  const auto add_routed = [&](const detail::RequestPart& part) {
     plan.push_back(detail::route(part, earlier_question(request.messages), endpoint,
                                  options_.route_threshold));
+  };
+  for (const auto& part : detail::split_request(text, may_split ? max_parts : 1)) add_routed(part);
+  // Parts that all go to one place are better answered in one piece, as they were asked.
+  const bool is_one_place = std::ranges::all_of(
+      plan, [&](const PlannedPart& part) { return part.expert == plan.front().expert; });
+  if (plan.size() > 1 && is_one_place) {
+    PlannedPart whole = plan.front();
+    whole.text = text;
+    whole.prompt = text;
+    whole.why = fmt::format("all {} parts: {}", plan.size(), whole.why);
+    plan = {std::move(whole)};
   }
   return plan;
 }
