@@ -35,6 +35,8 @@ if(PANAL_TORCH_ROOMS)
   target_link_libraries(panal_torch INTERFACE torch_cpu c10)
   # at::parallel_for runs on one thread in code compiled without OpenMP; libgomp comes from the wheel's folder.
   target_compile_options(panal_torch INTERFACE -fopenmp)
+  # The wheel's include folder holds a newer fmt than the system's library: its code must come with its headers.
+  target_compile_definitions(panal_torch INTERFACE FMT_HEADER_ONLY)
   target_link_options(panal_torch INTERFACE -fopenmp)
   if(EXISTS ${PANAL_TORCH_DIR}/lib/libtorch_cuda.so)
     # Nothing refers to its symbols by name, so the linker would drop it and with it the CUDA back end.

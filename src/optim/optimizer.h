@@ -49,8 +49,8 @@ struct MuonConfig {
 
 struct OptimizerConfig {
   Rule rule = Rule::kAdamW;
-  AdamWConfig adamw;  // Used by kMuon too, for what is no hidden matrix.
-  MuonConfig muon;
+  AdamWConfig adamw{};  // Used by kMuon too, for what is no hidden matrix.
+  MuonConfig muon{};
 };
 
 /// Changes parameters by their gradients. One thread drives it; the work inside is spread over the
