@@ -15,8 +15,8 @@ struct ApiError {
   int status = 500;
   std::string message;
   std::string type = "server_error";
-  std::optional<std::string> param;
-  std::optional<std::string> code;
+  std::optional<std::string> param = {};
+  std::optional<std::string> code = {};
 };
 
 /// 400 invalid_request_error about the member `param`.

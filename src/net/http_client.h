@@ -20,7 +20,7 @@ struct ClientRequest {
   std::string method = "GET";
   std::string target = "/";
   HttpHeaders headers = {};  // Host, Content-Length and Connection are added.
-  std::string body;
+  std::string body = {};
 };
 
 struct ClientOptions {

@@ -1,0 +1,285 @@
+#include "api/openai_codec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <variant>
+
+namespace panal::api {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A chat request with `extra` members behind the two that must be there.
+std::string chat_with(const std::string& extra) {
+  return R"({"model":"bee","messages":[{"role":"user","content":"hi"}])" +
+         (extra.empty() ? "" : "," + extra) + "}";
+}
+
+ApiRequest read_chat(const std::string& body) {
+  auto parsed = parse_chat_request(body);
+  if (const auto* error = std::get_if<ApiError>(&parsed)) {
+    ADD_FAILURE() << body << ": " << error->message;
+    return {};
+  }
+  return std::get<ApiRequest>(parsed);
+}
+
+ApiError chat_error(const std::string& body) {
+  auto parsed = parse_chat_request(body);
+  if (std::holds_alternative<ApiRequest>(parsed)) {
+    ADD_FAILURE() << "accepted: " << body.substr(0, 200);
+    return {};
+  }
+  return std::get<ApiError>(parsed);
+}
+
+TEST(ChatRequest, ReadsEverythingItSupports) {
+  const ApiRequest request = read_chat(
+      R"({"model":"bee","messages":[{"role":"developer","content":"Be kind."},
+      {"role":"user","content":[{"type":"text","text":"one"},{"type":"text","text":"\u00f1"}]},
+      {"role":"assistant","content":"two","name":"x"},{"role":"user","content":""}],
+      "max_tokens":5,"max_completion_tokens":16.0,"temperature":0,"top_p":0.5,"top_k":40,"seed":-1,
+      "stop":["a","b"],"stream":true,"stream_options":{"include_usage":true},
+      "panal":{"route":"legal","split":false,"panel":true}})");
+  const AnswerRequest& answer = request.answer;
+  EXPECT_EQ(answer.model, "bee");
+  ASSERT_EQ(answer.messages.size(), 4u);
+  EXPECT_EQ(answer.messages[0].role, "system");
+  EXPECT_EQ(answer.messages[1].content, "one\n\xC3\xB1");
+  EXPECT_EQ(answer.messages[3].content, "");
+  EXPECT_EQ(answer.max_tokens, 16);
+  EXPECT_EQ(answer.temperature, 0.0);
+  EXPECT_EQ(answer.top_p, 0.5);
+  EXPECT_EQ(answer.top_k, 40);
+  EXPECT_EQ(answer.seed, ~std::uint64_t{0});
+  EXPECT_EQ(answer.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(request.is_streamed);
+  EXPECT_TRUE(request.include_usage);
+  EXPECT_EQ(answer.route, "legal");
+  EXPECT_EQ(answer.split, false);
+  EXPECT_EQ(answer.panel, true);
+}
+
+TEST(ChatRequest, LeavesWhatIsNotSentToTheService) {
+  const ApiRequest request = read_chat(chat_with(R"("panal":{"route":"auto"},"max_tokens":null)"));
+  EXPECT_EQ(request.answer.max_tokens, std::nullopt);
+  EXPECT_EQ(request.answer.temperature, std::nullopt);
+  EXPECT_EQ(request.answer.seed, std::nullopt);
+  EXPECT_EQ(request.answer.route, "");
+  EXPECT_EQ(request.answer.split, std::nullopt);
+  EXPECT_FALSE(request.is_streamed);
+}
+
+// Stock clients send members we do not know and neutral values of those we cannot do.
+TEST(ChatRequest, ToleratesWhatAsksForNothing) {
+  for (const char* extra :
+       {R"("user":"u","store":false,"metadata":{},"something_new":[1,2])", R"("n":1)",
+        R"("n":null)", R"("logprobs":false)", R"("top_logprobs":0)",
+        R"("frequency_penalty":0,"presence_penalty":0.0)", R"("logit_bias":{})", R"("tools":[])",
+        R"("tool_choice":"auto")", R"("modalities":["text"])",
+        R"("response_format":{"type":"text"})", R"("stop":null)", R"("stream_options":null)"}) {
+    EXPECT_EQ(read_chat(chat_with(extra)).answer.model, "bee") << extra;
+  }
+}
+
+TEST(ChatRequest, NamesTheMemberThatIsWrong) {
+  struct Case {
+    const char* extra;
+    const char* param;
+  };
+  for (const Case& one : {
+           Case{R"("max_tokens":0)", "max_tokens"},
+           Case{R"("max_tokens":-1)", "max_tokens"},
+           Case{R"("max_tokens":1.5)", "max_tokens"},
+           Case{R"("max_tokens":"10")", "max_tokens"},
+           Case{R"("max_tokens":99999999999999999999)", "max_tokens"},
+           Case{R"("max_tokens":18446744073709551615)", "max_tokens"},
+           Case{R"("max_completion_tokens":[])", "max_completion_tokens"},
+           Case{R"("temperature":2.1)", "temperature"},
+           Case{R"("temperature":-0.1)", "temperature"},
+           Case{R"("temperature":1e308)", "temperature"},
+           Case{R"("temperature":true)", "temperature"},
+           Case{R"("top_p":1.01)", "top_p"},
+           Case{R"("top_k":-2)", "top_k"},
+           Case{R"("seed":0.5)", "seed"},
+           Case{R"("seed":18446744073709551615)", "seed"},
+           Case{R"("stop":["1","2","3","4","5"])", "stop"},
+           Case{R"("stop":[""])", "stop"},
+           Case{R"("stop":"")", "stop"},
+           Case{R"("stop":{})", "stop"},
+           Case{R"("stop":[1])", "stop"},
+           Case{R"("stream":"yes")", "stream"},
+           Case{R"("stream_options":[])", "stream_options"},
+           Case{R"("stream_options":{"include_usage":1})", "stream_options.include_usage"},
+           Case{R"("n":2)", "n"},
+           Case{R"("n":0)", "n"},
+           Case{R"("logprobs":true)", "logprobs"},
+           Case{R"("top_logprobs":3)", "top_logprobs"},
+           Case{R"("frequency_penalty":1)", "frequency_penalty"},
+           Case{R"("presence_penalty":"1")", "presence_penalty"},
+           Case{R"("logit_bias":{"5":1})", "logit_bias"},
+           Case{R"("tools":[{"type":"function"}])", "tools"},
+           Case{R"("response_format":{"type":"json_object"})", "response_format"},
+           Case{R"("modalities":["text","audio"])", "modalities"},
+           Case{R"("panal":"legal")", "panal"},
+           Case{R"("panal":{"rout":"legal"})", "panal"},
+           Case{R"("panal":{"route":1})", "panal.route"},
+           Case{R"("panal":{"route":""})", "panal.route"},
+           Case{R"("panal":{"split":"no"})", "panal.split"},
+           Case{R"("panal":{"panel":1})", "panal.panel"},
+       }) {
+    const ApiError error = chat_error(chat_with(one.extra));
+    EXPECT_EQ(error.status, 400) << one.extra;
+    EXPECT_EQ(error.type, "invalid_request_error") << one.extra;
+    EXPECT_EQ(error.param, one.param) << one.extra << ": " << error.message;
+    EXPECT_THAT(error.message, HasSubstr(one.param)) << one.extra;
+  }
+}
+
+TEST(ChatRequest, NamesTheMessageThatIsWrong) {
+  struct Case {
+    const char* messages;
+    const char* param;
+  };
+  for (const Case& one : {
+           Case{R"("hi")", "messages"},
+           Case{R"([])", "messages"},
+           Case{R"(null)", "messages"},
+           Case{R"({"role":"user"})", "messages"},
+           Case{R"(["hi"])", "messages[0]"},
+           Case{R"([{"content":"hi"}])", "messages[0].role"},
+           Case{R"([{"role":"user"}])", "messages[0].content"},
+           Case{R"([{"role":"user","content":null}])", "messages[0].content"},
+           Case{R"([{"role":"user","content":5}])", "messages[0].content"},
+           Case{R"([{"role":"king","content":"hi"}])", "messages[0].role"},
+           Case{R"([{"role":7,"content":"hi"}])", "messages[0].role"},
+           Case{R"([{"role":"tool","content":"hi"}])", "messages[0].role"},
+           Case{R"([{"role":"user","content":"a"},{"role":"user","content":["b"]}])",
+                "messages[1].content[0]"},
+           Case{R"([{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0]"},
+           Case{R"([{"role":"user","content":[{"type":"text","text":1}]}])",
+                "messages[0].content[0]"},
+           Case{R"([{"role":"user","content":[{"type":"image_url","image_url":{}}]}])",
+                "messages[0].content[0]"},
+       }) {
+    const ApiError error =
+        chat_error(std::string(R"({"model":"bee","messages":)") + one.messages + "}");
+    EXPECT_EQ(error.param, one.param) << one.messages << ": " << error.message;
+  }
+  EXPECT_EQ(chat_error(R"({"messages":[{"role":"user","content":"hi"}]})").param, "model");
+  EXPECT_EQ(chat_error(R"({"model":3,"messages":[{"role":"user","content":"hi"}]})").param,
+            "model");
+}
+
+TEST(ChatRequest, RefusesWhatIsNoJsonObject) {
+  for (const std::string& body :
+       {std::string(), std::string(" "), std::string("{"), std::string("{\"model\":"),
+        std::string("nonsense"), std::string("[]"), std::string("3"), std::string("\"text\""),
+        std::string("null"), std::string("{} {}"), std::string("{'model':'bee'}"),
+        std::string("{\"a\":1e999}"), std::string("{\"model\":\"\xFF\xFE\"}"),
+        std::string("{\"model\":\"\\ud800\"}"), std::string("\0\0\0", 3), std::string(100'000, '['),
+        "{\"a\":" + std::string(200, '[') + std::string(200, ']') + "}"}) {
+    const ApiError error = chat_error(body);
+    EXPECT_EQ(error.status, 400);
+    EXPECT_EQ(error.type, "invalid_request_error");
+    EXPECT_LT(error.message.size(), 300u);
+  }
+}
+
+// Every shortening of a good request is refused with words, never accepted and never a crash.
+TEST(ChatRequest, RefusesEveryShorteningOfAGoodRequest) {
+  const std::string whole = chat_with(R"("stop":["a","\u00e9"],"panal":{"route":"core"})");
+  EXPECT_EQ(read_chat(whole).answer.route, "core");
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_EQ(chat_error(whole.substr(0, length)).status, 400);
+  }
+}
+
+// Looking members up stays fast in an object made to be slow.
+TEST(ChatRequest, ReadsAnObjectWithVeryManyMembers) {
+  std::string extra;
+  for (int i = 0; i < 200'000; ++i) extra += "\"k" + std::to_string(i) + "\":0,";
+  EXPECT_EQ(read_chat(chat_with(extra + "\"max_tokens\":9")).answer.max_tokens, 9);
+}
+
+TEST(ChatRequest, ShowsOnlyTheStartOfALongValue) {
+  const ApiError error = chat_error(chat_with("\"seed\":\"" + std::string(1'000'000, 'x') + "\""));
+  EXPECT_EQ(error.param, "seed");
+  EXPECT_LT(error.message.size(), 300u);
+}
+
+TEST(CompletionRequest, ReadsAPromptOrAListWithOne) {
+  for (const char* prompt : {R"("once")", R"(["once"])"}) {
+    auto parsed = parse_completion_request(
+        std::string(R"({"model":"bee","max_tokens":4,"prompt":)") + prompt + "}");
+    ASSERT_TRUE(std::holds_alternative<ApiRequest>(parsed)) << prompt;
+    const AnswerRequest& answer = std::get<ApiRequest>(parsed).answer;
+    EXPECT_FALSE(answer.is_chat);
+    EXPECT_EQ(answer.prompt, "once");
+    EXPECT_EQ(answer.max_tokens, 4);
+  }
+}
+
+TEST(CompletionRequest, NamesTheMemberThatIsWrong) {
+  struct Case {
+    const char* members;
+    const char* param;
+  };
+  for (const Case& one : {
+           Case{R"("model":"bee")", "prompt"},
+           Case{R"("model":"bee","prompt":[])", "prompt"},
+           Case{R"("model":"bee","prompt":["a","b"])", "prompt"},
+           Case{R"("model":"bee","prompt":[1,2])", "prompt"},
+           Case{R"("model":"bee","prompt":[[1]])", "prompt"},
+           Case{R"("model":"bee","prompt":"a","echo":true)", "echo"},
+           Case{R"("model":"bee","prompt":"a","logprobs":0)", "logprobs"},
+           Case{R"("model":"bee","prompt":"a","best_of":2)", "best_of"},
+           Case{R"("model":"bee","prompt":"a","suffix":"end")", "suffix"},
+           Case{R"("prompt":"a")", "model"},
+       }) {
+    auto parsed = parse_completion_request(std::string("{") + one.members + "}");
+    ASSERT_TRUE(std::holds_alternative<ApiError>(parsed)) << one.members;
+    EXPECT_EQ(std::get<ApiError>(parsed).param, one.param) << one.members;
+  }
+}
+
+TEST(ApiError, TurnsEveryCodeIntoAStatus) {
+  struct Case {
+    Code code;
+    int status;
+  };
+  for (const Case& one :
+       {Case{Code::kInvalidArgument, 400}, Case{Code::kUnsupported, 400},
+        Case{Code::kNotFound, 404}, Case{Code::kConflict, 409}, Case{Code::kResourceExhausted, 429},
+        Case{Code::kUnavailable, 503}, Case{Code::kDeadlineExceeded, 504},
+        Case{Code::kCorrupt, 500}, Case{Code::kInternal, 500}}) {
+    const ApiError error = api_error(Status(one.code, "why"));
+    EXPECT_EQ(error.status, one.status);
+    EXPECT_EQ(error.message, "why");
+    EXPECT_TRUE(error.code.has_value() || one.status == 400);
+  }
+  const ApiError too_long =
+      api_error(Status(Code::kInvalidArgument, "the prompt has 900 tokens, the context 512"));
+  EXPECT_EQ(too_long.code, "context_length_exceeded");
+}
+
+TEST(ApiError, HasAllFourMembersOnTheWire) {
+  EXPECT_EQ(
+      to_line(to_json(bad_request("why"))),
+      R"({"error":{"message":"why","type":"invalid_request_error","param":null,"code":null}})");
+}
+
+TEST(Answers, EscapeTextAndRepairBrokenCharacters) {
+  const AnswerIdentity identity{
+      .id = "chatcmpl-1", .created_unix_s = 5, .model = "bee", .is_chat = true};
+  EXPECT_EQ(sse_event(text_chunk(identity, "a\n\n\"\xFF")),
+            "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":5,"
+            "\"model\":\"bee\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
+            "\"a\\n\\n\\\"\xEF\xBF\xBD\"},"
+            "\"logprobs\":null,\"finish_reason\":null}]}\n\n");
+}
+
+}  // namespace
+}  // namespace panal::api
