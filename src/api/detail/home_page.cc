@@ -79,19 +79,27 @@ a { color: var(--honey); }
 "use strict";
 const $ = id => document.getElementById(id);
 const make = (tag, text) => { const e = document.createElement(tag); if (text !== undefined) e.textContent = text; return e; };
-const has = value => value !== undefined && value !== null;
 let models = [];
 let running = null;
 
-function expertNames(model) {
-  const experts = model && model.panal && model.panal.experts;
-  if (!Array.isArray(experts)) return [];
-  return experts.map(one => typeof one === "string" ? one : one && one.name).filter(Boolean);
+function expertsOf(model) {
+  const about = model && model.panal || {};
+  const group = about.endpoint ? models.find(one => one.id === about.endpoint) : model;
+  const experts = group && group.panal && group.panal.experts;
+  return Array.isArray(experts) ? experts.map(one => typeof one === "string" ? {name: one} : one) : [];
+}
+
+function describe(model) {
+  const about = model.panal || {};
+  if (about.label) return about.label;
+  const experts = expertsOf(model).map(one => one.name).join(", ");
+  if (about.endpoint) return "chooses for you, in " + about.endpoint;
+  return experts ? "core and experts: " + experts : about.version || about.core || "";
 }
 
 function showRoutes() {
   const model = models.find(one => one.id === $("model").value);
-  $("route").replaceChildren(...["auto", "core", ...expertNames(model)].map(name => {
+  $("route").replaceChildren(...["auto", "core", ...expertsOf(model).map(one => one.name)].map(name => {
     const option = make("option", name); option.value = name; return option;
   }));
 }
@@ -115,7 +123,7 @@ async function loadModels() {
   $("model").replaceChildren(...models.map(one => { const option = make("option", one.id); option.value = one.id; return option; }));
   $("ask").disabled = models.length === 0;
   if (models.length === 0) $("models").textContent = "No model is deployed yet.";
-  else $("models").replaceChildren(table(["Name", "Experts"], models.map(one => [one.id, expertNames(one).join(", ") || "none"])));
+  else $("models").replaceChildren(table(["Name", "Kind", "What"], models.map(one => [one.id, one.panal && one.panal.kind || "model", describe(one)])));
   showRoutes();
   const name = models.length ? models[0].id : "MODEL";
   $("example").textContent = "from openai import OpenAI\n\nclient = OpenAI(base_url=\"" + location.origin +
@@ -123,12 +131,10 @@ async function loadModels() {
     "\", messages=[{\"role\": \"user\", \"content\": \"Hello!\"}])\nprint(answer.choices[0].message.content)";
 }
 
-const round = value => typeof value === "number" ? (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3)) : "";
-function energyText(energy) {
-  if (!energy || typeof energy !== "object") return "unknown";
-  const method = energy.method ? " (" + energy.method + ")" : "";
-  return typeof energy.joules === "number" ? round(energy.joules) + " J" + method : "unknown";
-}
+const isNumber = value => typeof value === "number";
+const round = value => !isNumber(value) ? "unknown" : Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+// What was not measured is unknown, never zero.
+const energyText = energy => energy && isNumber(energy.joules) ? round(energy.joules) + " J, " + energy.method : "unknown";
 
 function showTrace(trace, usage, wallMs) {
   const box = $("trace");
@@ -136,19 +142,13 @@ function showTrace(trace, usage, wallMs) {
   if (!trace) return;
   const parts = Array.isArray(trace.parts) ? trace.parts : [];
   if (parts.length) {
-    box.append(table(["Answered by", "Why", "Tokens/s", "Energy"], parts.map(part => {
-      const plan = part.plan && typeof part.plan === "object" ? part.plan : part;
-      return [part.answered_by || plan.expert || "", plan.why || "", round(part.tokens_per_s), energyText(part.energy)];
-    })));
+    box.append(table(["Answered by", "Why", "Tokens/s", "Energy"], parts.map(part => [
+      part.expert, [part.why, part.fallback].filter(Boolean).join("; "), round(part.tokens_per_s), energyText(part.energy)])));
   }
-  const facts = [];
+  const totals = trace.totals || {}, facts = [];
   if (usage) facts.push(usage.prompt_tokens + " tokens read, " + usage.completion_tokens + " written");
-  facts.push((wallMs / 1000).toFixed(1) + " s");
-  if (typeof trace.tokens_per_s === "number") facts.push(round(trace.tokens_per_s) + " tokens/s");
-  facts.push("energy " + energyText(trace.energy));
-  const carbon = trace.carbon && typeof trace.carbon === "object" ? trace.carbon : trace;
-  const grams = [carbon.grams_co2, carbon.grams, trace.gco2].find(value => typeof value === "number");
-  facts.push("CO2 " + (has(grams) ? round(grams) + " g" : "unknown"));
+  facts.push((wallMs / 1000).toFixed(1) + " s", round(totals.tokens_per_s) + " tokens/s",
+    "energy " + energyText(totals), "CO2 " + (isNumber(totals.gco2) ? round(totals.gco2) + " g" : "unknown"));
   box.append(make("p", facts.join(" \u00b7 ")));
   const details = make("details");
   details.append(make("summary", "The whole trace"), make("pre", JSON.stringify(trace, null, 2)));
