@@ -26,10 +26,9 @@ bool is_word_byte(char byte) {
 
 /// One after the closing mark, or npos when the paragraph ends first.
 std::size_t end_of_quote(std::string_view text, std::size_t from, std::string_view closing) {
+  text = text.substr(0, text.find("\n\n", from));
   const std::size_t end = text.find(closing, from);
-  const std::size_t paragraph = text.find("\n\n", from);
-  return end == std::string_view::npos || end > paragraph ? std::string_view::npos
-                                                          : end + closing.size();
+  return end == std::string_view::npos ? end : end + closing.size();
 }
 
 }  // namespace
@@ -114,6 +113,12 @@ std::vector<ProtectedSpan> protected_spans(std::string_view text) {
                                      {"\"", "\"", SpanKind::kQuote},
                                      {"\xE2\x80\x9C", "\xE2\x80\x9D", SpanKind::kQuote},
                                      {"\xC2\xAB", "\xC2\xBB", SpanKind::kQuote}};
+  // Thousands of marks that never close must not be searched for thousands of times.
+  std::size_t last_close[std::size(kMarks)];
+  for (std::size_t mark = 0; mark < std::size(kMarks); ++mark) {
+    const std::size_t last = text.rfind(kMarks[mark].close);
+    last_close[mark] = last == std::string_view::npos ? 0 : last;
+  }
   std::vector<ProtectedSpan> spans;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const std::string_view rest = text.substr(i);
@@ -121,6 +126,8 @@ std::vector<ProtectedSpan> protected_spans(std::string_view text) {
         std::ranges::find_if(kMarks, [&](const Marks& m) { return rest.starts_with(m.open); });
     if (marks == std::end(kMarks)) continue;
     const std::size_t inside = i + marks->open.size();
+    if (marks->kind != SpanKind::kFence && inside > last_close[marks - std::begin(kMarks)])
+      continue;
     std::size_t end;
     if (marks->kind == SpanKind::kFence) {
       end = text.find(marks->close, inside);

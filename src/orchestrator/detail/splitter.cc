@@ -12,7 +12,11 @@
 namespace panal::orchestrator::detail {
 namespace {
 
-constexpr std::size_t kMaxSplitBytes = 32 * 1024;
+constexpr std::size_t kMaxSplitBytes = 16 * 1024;
+// The beginning of a clause says what it is; and longer clauses are never cut. Both keep hostile
+// texts linear.
+constexpr std::size_t kPeekBytes = 200;
+constexpr std::size_t kMaxCutBytes = 600;
 constexpr std::size_t kMaxQuestionParts = 64;
 
 enum class UnitKind { kTask, kRemark, kInstruction, kGiven };
@@ -98,9 +102,10 @@ std::size_t end_of_sentence(const Source& source, std::size_t begin, std::size_t
     if (next < limit && !is_blank(text[next])) continue;
     if (byte == '.' && is_abbreviation(source.slice(begin, i))) continue;
     while (next < limit && is_blank(text[next])) ++next;
-    const bool goes_on = byte == '.' && next < limit && text[next] >= 'a' && text[next] <= 'z' &&
-                         !has_strong_joiner(source.slice(next, limit)) &&
-                         !is_task(kind_of_clause(source.slice(next, limit)));
+    const bool goes_on =
+        byte == '.' && next < limit && text[next] >= 'a' && text[next] <= 'z' &&
+        !has_strong_joiner(source.slice(next, std::min(limit, next + kPeekBytes))) &&
+        !is_task(kind_of_clause(source.slice(next, std::min(limit, next + kPeekBytes))));
     if (!goes_on) return next;
   }
   return limit;
@@ -123,11 +128,13 @@ std::vector<std::string_view> cut_clauses(const Source& source, std::size_t begi
     const auto cut = std::ranges::find_if(kCuts, [&](auto mark) { return rest.starts_with(mark); });
     if (cut == std::end(kCuts)) continue;
     const std::string_view left = source.slice(start, i);
-    const std::size_t joiner = joining_prefix_bytes(rest);
-    const std::string_view right = rest.substr(joiner);
+    if (left.size() > kMaxCutBytes) break;
+    const std::string_view ahead = rest.substr(0, kPeekBytes);
+    const std::size_t joiner = joining_prefix_bytes(ahead);
+    const std::string_view right = ahead.substr(joiner);
     // ", and" says more than ",": the second verb does not belong to the first one's object.
     const bool is_strong =
-        has_strong_joiner(rest) || rest.front() == ';' || (rest.front() == ',' && joiner > 2);
+        has_strong_joiner(ahead) || rest.front() == ';' || (rest.front() == ',' && joiner > 2);
     if (!is_task(kind_of_clause(left)) || !begins_second_task(left, right, is_strong)) continue;
     clauses.push_back(left);
     start = i + joiner;
@@ -149,7 +156,7 @@ std::size_t end_of_given(const Source& source, std::size_t begin) {
     if (paragraph != std::string_view::npos && paragraph < next) return paragraph;
     i = next;
     const std::string_view rest = text.substr(i);
-    if (has_strong_joiner(rest) &&
+    if (has_strong_joiner(rest.substr(0, kPeekBytes)) &&
         is_task(kind_of_clause(source.slice(i, end_of_sentence(source, i, text.size()))))) {
       return i;
     }

@@ -16,7 +16,7 @@ struct RequestPart {
 
 /// One part (the whole text, verbatim) unless there are at least two tasks that do not need each
 /// other's answers. At most max_parts (1 or more): what is left over stays in the last one. English
-/// and Spanish. Texts over 32 KiB are documents and stay whole. Linear in the text, but for a few
+/// and Spanish. Texts over 16 KiB are documents and stay whole. Linear in the text, but for a few
 /// list look-ups per word.
 std::vector<RequestPart> split_request(std::string_view text, std::size_t max_parts);
 
