@@ -52,6 +52,13 @@ const StopWordTable& stop_words() {
   return table;
 }
 
+// In the first kilobyte: a text without words there has no language.
+int count_words(std::string_view text) {
+  int num_words = 0;
+  for_each_word(text.substr(0, 1024), [&](std::string_view) { ++num_words; });
+  return num_words;
+}
+
 struct WordEvidence {
   std::string_view best;
   std::string_view second;
@@ -274,7 +281,9 @@ LanguageGuess LanguageDetector::detect(std::string_view text) const {
     guess.confidence = std::min(1.0, code.share + 0.2);
     return guess;
   }
-  if (guess.confidence >= 0.5) return guess;
+  // Profiles of a few letters fit any language.
+  constexpr int kFewWords = 4;
+  if (guess.confidence >= 0.5 || count_words(text) < kFewWords) return guess;
   // The little words were few or shared: ask the n-grams. "[es--utf8][ca--utf8]", best first.
   const std::lock_guard lock(library_->mutex);
   const char* said =

@@ -37,9 +37,9 @@ struct PartitionOptions {
   std::int64_t partitions_per_language = 0;
   bool balanced = false;             // Clusters of nearly equal size, as in c-BTM.
   std::string core_language = "en";  // See TopicModel.
-  std::function<void(double fraction)>
-      progress;  // Called now and then with 0 to 1, on the calling thread.
-  std::stop_token stop;
+  std::function<void(double fraction)> progress =
+      {};  // Called now and then with 0 to 1, on the calling thread.
+  std::stop_token stop = {};
 };
 
 enum class Difficulty { kUnknown, kEasy, kMedium, kHard };

@@ -1,6 +1,7 @@
-// Text becomes token ids and back: byte-level BPE with the ids of Hugging Face `tokenizers`, read from a
-// tokenizer.json or from the metadata of a GGUF file, and written as a folder AutoTokenizer loads. Which
-// normalisers, pre-tokenizers and GGUF names are known is listed in docs/formats.md and in the errors.
+// Text becomes token ids and back: byte-level BPE with the ids of Hugging Face `tokenizers`, read
+// from a tokenizer.json or from the metadata of a GGUF file, and written as a folder AutoTokenizer
+// loads. Which normalisers, pre-tokenizers and GGUF names are known is listed in docs/formats.md
+// and in the errors.
 #pragma once
 
 #include <cstdint>
@@ -25,21 +26,23 @@ struct TokenizerParts;
 struct TokenizerSpec;
 }  // namespace detail
 
-/// What encode() makes of "<|im_end|>" in the text: plain characters (a user's text, training data) or the
-/// token (text that a chat template rendered). Added tokens that are not special are always parsed.
+/// What encode() makes of "<|im_end|>" in the text: plain characters (a user's text, training data)
+/// or the token (text that a chat template rendered). Added tokens that are not special are always
+/// parsed.
 enum class SpecialTokens { kAsText, kParse };
 
 /// Immutable after loading; every const member may be called from many threads at once. Movable.
 class Tokenizer {
  public:
   /// `path` is a model folder (tokenizer.json, with tokenizer_config.json, chat_template.jinja and
-  /// generation_config.json where they exist; or else its only *.gguf), a .gguf file, or a tokenizer.json.
-  /// Errors: kNotFound; kInvalidArgument and kCorrupt name the file and what was wanted; kUnsupported names
-  /// the kind of tokenizer or the step of it that panal has not (SentencePiece, an unknown GGUF `pre`).
+  /// generation_config.json where they exist; or else its only *.gguf), a .gguf file, or a
+  /// tokenizer.json. Errors: kNotFound; kInvalidArgument and kCorrupt name the file and what was
+  /// wanted; kUnsupported names the kind of tokenizer or the step of it that panal has not
+  /// (SentencePiece, an unknown GGUF `pre`).
   static Result<Tokenizer> load(const std::filesystem::path& path);
   static Result<Tokenizer> from_gguf(const weights::GgufFile& file);
-  /// The contents of a tokenizer.json and, when not empty, of a tokenizer_config.json. `where` names the
-  /// source in errors.
+  /// The contents of a tokenizer.json and, when not empty, of a tokenizer_config.json. `where`
+  /// names the source in errors.
   static Result<Tokenizer> from_json(std::string_view tokenizer_json, std::string_view where,
                                      std::string_view tokenizer_config_json = {});
   /// For the readers and the trainer of this room.
@@ -49,15 +52,17 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  /// Token ids of `text`; no BOS or EOS is added, whatever the post-processor says. Byte order marks, CRLF, NUL
-  /// and control characters are text. Each maximal invalid part of UTF-8 becomes U+FFFD, as Python's
-  /// bytes.decode("utf-8", "replace") does it. Cost: linear, about 10 MB/s on one core for English.
+  /// Token ids of `text`; no BOS or EOS is added, whatever the post-processor says. Byte order
+  /// marks, CRLF, NUL and control characters are text. Each maximal invalid part of UTF-8 becomes
+  /// U+FFFD, as Python's bytes.decode("utf-8", "replace") does it. Cost: linear, about 10 MB/s on
+  /// one core for English.
   std::vector<std::int32_t> encode(std::string_view text,
                                    SpecialTokens special = SpecialTokens::kAsText) const;
-  /// The text of the tokens, always valid UTF-8: bytes that are not become U+FFFD by the same rule. Ids outside
-  /// the vocabulary are left out.
+  /// The text of the tokens, always valid UTF-8: bytes that are not become U+FFFD by the same rule.
+  /// Ids outside the vocabulary are left out.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
-  /// The bytes one token stands for, not always whole characters; empty for an id outside the vocabulary.
+  /// The bytes one token stands for, not always whole characters; empty for an id outside the
+  /// vocabulary.
   const std::string& token_bytes(std::int32_t id) const;
   /// The id of a token by its bytes or by the text of an added token: "<|im_end|>".
   std::optional<std::int32_t> find(std::string_view bytes) const;
@@ -76,8 +81,8 @@ class Tokenizer {
   /// Jinja source of the chat template (see chat_template.h); "" when the model has none.
   const std::string& chat_template() const;
 
-  /// Writes tokenizer.json and tokenizer_config.json into an existing folder, each atomically, so that
-  /// transformers' AutoTokenizer and load() give the same ids.
+  /// Writes tokenizer.json and tokenizer_config.json into an existing folder, each atomically, so
+  /// that transformers' AutoTokenizer and load() give the same ids.
   Status save(const std::filesystem::path& folder) const;
   /// The contents save() writes.
   std::string to_tokenizer_json() const;
@@ -85,11 +90,12 @@ class Tokenizer {
 
  private:
   explicit Tokenizer(std::unique_ptr<detail::TokenizerParts> parts);
-  std::unique_ptr<detail::TokenizerParts> parts_;  // Constant after loading, but for its locked caches.
+  std::unique_ptr<detail::TokenizerParts>
+      parts_;  // Constant after loading, but for its locked caches.
 };
 
-/// Text from tokens that arrive one by one: only whole UTF-8 characters come out, and all pieces joined equal
-/// decode() of all ids. One thread at a time.
+/// Text from tokens that arrive one by one: only whole UTF-8 characters come out, and all pieces
+/// joined equal decode() of all ids. One thread at a time.
 class StreamDecoder {
  public:
   /// The tokenizer must outlive the decoder.

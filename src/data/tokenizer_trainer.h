@@ -1,7 +1,7 @@
-// A byte-level BPE vocabulary learned from text. Words (the pieces the pre-tokenizer cuts) are counted once;
-// then the most frequent pair of neighbouring tokens is merged again and again, with pair counts kept up to
-// date only in the words that hold the pair. Same text and options give the same tokenizer, and the same one
-// as Hugging Face's BpeTrainer.
+// A byte-level BPE vocabulary learned from text. Words (the pieces the pre-tokenizer cuts) are
+// counted once; then the most frequent pair of neighbouring tokens is merged again and again, with
+// pair counts kept up to date only in the words that hold the pair. Same text and options give the
+// same tokenizer, and the same one as Hugging Face's BpeTrainer.
 #pragma once
 
 #include <cstdint>
@@ -41,12 +41,12 @@ struct TokenizerTrainerOptions {
   std::function<void(const TrainerProgress&)> progress;
 };
 
-/// Ids: special tokens, then the 256 byte tokens, then merges from the most frequent pair on; equal counts go by
-/// the smaller pair of ids.
-/// Errors (kInvalidArgument): no text; a vocabulary under 256 + special tokens or over a million; a special token
-/// that is empty or given twice; bos or eos not among them; text with too few repeating pairs for the vocabulary
-/// (says how large it could be).
-/// Cost: one thread; 3 MB of prose to 8,192 tokens takes about a second. Memory: about 20 bytes per distinct byte.
+/// Ids: special tokens, then the 256 byte tokens, then merges from the most frequent pair on; equal
+/// counts go by the smaller pair of ids. Errors (kInvalidArgument): no text; a vocabulary under 256
+/// + special tokens or over a million; a special token that is empty or given twice; bos or eos not
+/// among them; text with too few repeating pairs for the vocabulary (says how large it could be).
+/// Cost: one thread; 3 MB of prose to 8,192 tokens takes about a second. Memory: about 20 bytes per
+/// distinct byte.
 Result<Tokenizer> train_tokenizer(std::span<const std::string_view> texts,
                                   const TokenizerTrainerOptions& options);
 

@@ -95,10 +95,9 @@ struct TrainConfig {
 
   /// Section "evaluation".
   struct Evaluation {
-    std::int64_t every_steps =
-        0;  // 0: about ten times in a run (kPretrain), begin and end (kLora).
-    std::int64_t max_tokens = 16384;  // Of validation text used; 2 or more.
-    std::string sample_prompt;        // kPretrain: text the sample goes on from.
+    std::int64_t every_steps = 0;    // 0: four times in between (kPretrain), begin and end (kLora).
+    std::int64_t max_tokens = 8192;  // Of validation text; 2 or more; 2048 for kLora.
+    std::string sample_prompt;       // kPretrain: text the sample goes on from.
     std::int64_t sample_tokens = 64;  // 0: no sample.
   } evaluation;
 

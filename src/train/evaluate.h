@@ -27,8 +27,8 @@ struct EvaluateOptions {
   std::int64_t max_tokens =
       0;                   // Only the first this many tokens of the text are looked at; 0: all.
   std::int64_t batch = 8;  // Windows computed at once; does not change the result but for rounding.
-  std::stop_token stop;    // Ends it with kCancelled between batches.
-  std::function<void(double)> on_progress;  // Fraction done, 0 to 1; may be empty.
+  std::stop_token stop{};  // Ends it with kCancelled between batches.
+  std::function<void(double)> on_progress{};  // Fraction done, 0 to 1; may be empty.
 };
 
 struct Evaluation {
@@ -48,8 +48,8 @@ Result<Evaluation> evaluate(const model::Decoder& decoder, std::span<const std::
 struct DocumentLossOptions {
   std::int64_t max_tokens_per_document = 256;  // The first ones; 2 to the model's context length.
   std::int64_t batch = 8;
-  std::stop_token stop;
-  std::function<void(double)> on_progress;
+  std::stop_token stop{};
+  std::function<void(double)> on_progress{};
 };
 
 /// The mean loss of each document's first tokens, in the order of the documents; NaN for a document

@@ -1,0 +1,214 @@
+// Reads the sections of a run's YAML in plain lines; ConfigReader remembers what was wrong and
+// finish() tells the first of it. Defaults that depend on the kind of run are set before reading.
+#include "train/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/config.h"
+
+namespace panal::train {
+namespace {
+
+constexpr std::int64_t kMany = 1'000'000'000;
+constexpr double kLong = 1e9;
+
+std::filesystem::path resolved(const std::string& text, const std::filesystem::path& base) {
+  const std::filesystem::path path(text);
+  return path.empty() || path.is_absolute() || base.empty() ? path : base / path;
+}
+
+// LLaMA keeps a gated layer as large as GPT-2's by 8/3 instead of 4, rounded to whole vector
+// registers.
+std::int64_t usual_feed_forward_width(model::Architecture architecture, std::int64_t width) {
+  if (architecture == model::Architecture::kGpt2) return 4 * width;
+  return (width * 8 / 3 + 63) / 64 * 64;
+}
+
+void read_dimensions(ConfigReader section, const TrainConfig& config, model::ModelConfig& model) {
+  const bool is_gpt2 = section.choice("architecture", "llama", {"llama", "gpt2"}) == "gpt2";
+  model.architecture = is_gpt2 ? model::Architecture::kGpt2 : model::Architecture::kLlama;
+  model.vocabulary_size = config.tokenizer.vocabulary_size;
+  model.width = section.integer("width", 256, 8, 1 << 16);
+  model.layers = section.integer("layers", 6, 1, 1024);
+  model.heads = section.integer("heads", std::max<std::int64_t>(1, model.width / 64), 1, 1024);
+  model.key_value_heads = section.integer("key_value_heads", model.heads, 1, 1024);
+  model.head_width = section.integer("head_width", model.width / model.heads, 1, 1 << 16);
+  model.feed_forward_width = section.integer(
+      "feed_forward_width", usual_feed_forward_width(model.architecture, model.width), 1, 1 << 20);
+  model.context_length =
+      section.integer("context_length", config.batch.context, 2, std::int64_t{1} << 24);
+  model.rope_base = section.number("rope_base", 10000.0, 1.0, 1e9);
+  model.norm_epsilon = section.number("norm_epsilon", 1e-5, 1e-12, 0.1);
+  model.tied_embeddings = section.flag("tied_embeddings", true);
+  if (is_gpt2) model.attention_bias = true;
+  if (const Status status = model::validate(model); !status.ok()) {
+    section.reject("width", "and the other dimensions do not fit: " + status.message());
+  }
+  if (config.batch.context > model.context_length) {
+    section.reject("context_length", fmt::format("must be at least batch.context {}, found {}",
+                                                 config.batch.context, model.context_length));
+  }
+}
+
+void read_lora(ConfigReader section, TrainConfig& config) {
+  auto& lora = config.lora;
+  lora.rank = section.integer("rank", lora.rank, 1, 1024);
+  lora.alpha = section.number("alpha", lora.alpha, 1e-6, 1e6);
+  lora.targets = section.texts("targets", {});
+  lora.base_model_name = section.text("base_model_name", config.model.core.string());
+}
+
+void read_tokenizer(ConfigReader section, const std::filesystem::path& base, TrainConfig& config) {
+  auto& tokenizer = config.tokenizer;
+  tokenizer.path = resolved(section.text("path", ""), base);
+  tokenizer.vocabulary_size =
+      section.integer("vocabulary_size", tokenizer.vocabulary_size, 300, 1'000'000);
+  if (!tokenizer.path.empty() && section.has("vocabulary_size")) {
+    section.reject("vocabulary_size", "is for a tokenizer that is trained; \"path\" gives one");
+  }
+}
+
+void read_data(ConfigReader section, const std::filesystem::path& base, TrainConfig& config) {
+  auto& data = config.data;
+  const std::string path = section.text("path", "");
+  const std::vector<std::string> paths = section.texts("paths", {});
+  if (path.empty() == paths.empty()) {
+    section.reject("path", "or \"paths\" (one of the two) must name the text to train on");
+  }
+  if (!path.empty()) data.paths.push_back(resolved(path, base));
+  for (const auto& text : paths) data.paths.push_back(resolved(text, base));
+  data.validation_path = resolved(section.text("validation_path", ""), base);
+  data.validation_fraction =
+      section.number("validation_fraction", data.validation_fraction, 0.0, 0.5);
+  data.split_by_source = section.choice("split_by", "passage", {"passage", "source"}) == "source";
+  data.passage_bytes =
+      section.integer("passage_bytes", data.passage_bytes, 0, std::int64_t{1} << 40);
+  if (data.passage_bytes > 0 && data.passage_bytes < 256) {
+    section.reject("passage_bytes", "must be 0 (texts stay whole) or at least 256");
+  }
+  data.max_bytes = section.integer("max_bytes", data.max_bytes, 1, std::int64_t{1} << 50);
+}
+
+void read_optimizer(ConfigReader section, TrainConfig& config) {
+  auto& adamw = config.optimizer.adamw;
+  auto& muon = config.optimizer.muon;
+  const bool is_muon = section.choice("rule", std::string(optim::rule_name(config.optimizer.rule)),
+                                      {"adamw", "muon"}) == "muon";
+  config.optimizer.rule = is_muon ? optim::Rule::kMuon : optim::Rule::kAdamW;
+  adamw.learning_rate = section.number("learning_rate", adamw.learning_rate, 0.0, 10.0);
+  adamw.beta1 = section.number("beta1", adamw.beta1, 0.0, 0.99999);
+  adamw.beta2 = section.number("beta2", adamw.beta2, 0.0, 0.9999999);
+  adamw.epsilon = section.number("epsilon", adamw.epsilon, 1e-20, 1e-2);
+  adamw.weight_decay = section.number("weight_decay", adamw.weight_decay, 0.0, 10.0);
+  config.clip_norm = section.number("clip_norm", config.clip_norm, 0.0, 1e9);
+  if (!is_muon) return;  // Muon's keys beside another rule are a mistake, and unknown.
+  muon.learning_rate = section.number("muon_learning_rate", muon.learning_rate, 0.0, 10.0);
+  muon.momentum = section.number("momentum", muon.momentum, 0.0, 0.99999);
+  muon.nesterov = section.flag("nesterov", muon.nesterov);
+  muon.newton_schulz_steps =
+      static_cast<int>(section.integer("newton_schulz_steps", muon.newton_schulz_steps, 1, 20));
+  muon.weight_decay = section.number("muon_weight_decay", muon.weight_decay, 0.0, 10.0);
+  const bool matches_adamw =
+      section.choice("muon_scale", "original", {"original", "match_adamw"}) == "match_adamw";
+  muon.scale = matches_adamw ? optim::MuonScale::kMatchAdamW : optim::MuonScale::kOriginal;
+}
+
+void read_schedule(ConfigReader section, TrainConfig& config) {
+  auto& schedule = config.schedule;
+  const std::string shape = section.choice("shape", std::string(schedule_name(schedule.shape)),
+                                           {"constant", "linear", "cosine", "wsd"});
+  schedule.shape = optim::schedule_from_name(shape).value();
+  schedule.warmup_fraction = section.number("warmup_fraction", schedule.warmup_fraction, 0.0, 1.0);
+  const std::int64_t steps = section.integer("warmup_steps", -1, 0, kMany);
+  if (steps >= 0) schedule.warmup_steps = steps;
+  if (section.has("warmup_steps") && section.has("warmup_fraction")) {
+    section.reject("warmup_steps", "and \"warmup_fraction\" say the same thing: give one of them");
+  }
+  schedule.final_fraction = section.number("final_fraction", schedule.final_fraction, 0.0, 1.0);
+  schedule.decay_fraction = section.number("decay_fraction", schedule.decay_fraction, 0.0, 1.0);
+}
+
+void read_rhythm(ConfigReader& top, TrainConfig& config) {
+  auto checkpoint = top.section("checkpoint");
+  auto& saves = config.checkpoint;
+  saves.every_steps = checkpoint.integer("every_steps", saves.every_steps, 0, kMany);
+  saves.every_seconds = checkpoint.number("every_seconds", saves.every_seconds, 0.0, kLong);
+  saves.keep = checkpoint.integer("keep", saves.keep, 1, 1000);
+
+  auto evaluation = top.section("evaluation");
+  auto& scores = config.evaluation;
+  scores.every_steps = evaluation.integer("every_steps", scores.every_steps, 0, kMany);
+  scores.max_tokens = evaluation.integer("max_tokens", scores.max_tokens, 2, std::int64_t{1} << 50);
+  if (config.kind == RunKind::kPretrain) {
+    scores.sample_prompt = evaluation.text("sample_prompt", scores.sample_prompt);
+    scores.sample_tokens = evaluation.integer("sample_tokens", scores.sample_tokens, 0, 100'000);
+  }
+}
+
+void read_limits(ConfigReader section, TrainConfig& config) {
+  auto& limits = config.limits;
+  if (section.has("steps"))
+    limits.steps = section.integer("steps", 1, 1, kMany);
+  else
+    (void)section.integer("steps", 1, 1, kMany);
+  const double max_seconds = section.number("max_seconds", 0.0, 1.0, kLong);
+  if (section.has("max_seconds")) limits.max_seconds = max_seconds;
+  limits.threads = section.integer("threads", 0, 0, 1024);
+  if (!section.has("steps") && !section.has("max_seconds")) {
+    section.reject("steps", "or \"max_seconds\" (or both) must say how long to train");
+  }
+}
+
+void set_lora_defaults(TrainConfig& config) {
+  config.optimizer.adamw = {.learning_rate = 2e-3, .beta2 = 0.99, .weight_decay = 0.0};
+  config.optimizer.muon.weight_decay = 0.0;
+  config.schedule.warmup_fraction = 0.1;
+  config.batch.sequences = 4;
+  config.evaluation.max_tokens = 2048;
+  config.evaluation.sample_tokens = 0;
+}
+
+}  // namespace
+
+std::string_view run_kind_name(RunKind kind) {
+  return kind == RunKind::kLora ? "lora" : "pretrain";
+}
+
+Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
+                                       const std::filesystem::path& base_directory) {
+  PANAL_ASSIGN(ConfigReader top, ConfigReader::parse(yaml, std::move(name)));
+  TrainConfig config;
+  if (!top.has("kind")) top.reject("kind", "is missing; it must be one of pretrain, lora");
+  const bool is_lora = top.choice("kind", "pretrain", {"pretrain", "lora"}) == "lora";
+  config.kind = is_lora ? RunKind::kLora : RunKind::kPretrain;
+  if (is_lora) set_lora_defaults(config);
+  config.name = top.text("name", config.name);
+  config.seed = static_cast<std::uint64_t>(
+      top.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
+
+  auto batch = top.section("batch");
+  config.batch.sequences = batch.integer("sequences", config.batch.sequences, 1, 1 << 16);
+  config.batch.context = batch.integer("context", config.batch.context, 2, 1 << 24);
+  config.batch.accumulate = batch.integer("accumulate", config.batch.accumulate, 1, 1 << 16);
+  auto model = top.section("model");
+  if (is_lora) {
+    config.model.core = resolved(model.required_text("core"), base_directory);
+    read_lora(top.section("lora"), config);
+  } else {
+    read_tokenizer(top.section("tokenizer"), base_directory, config);
+    read_dimensions(std::move(model), config, config.model.dimensions);
+  }
+  read_data(top.section("data"), base_directory, config);
+  read_optimizer(top.section("optimizer"), config);
+  read_schedule(top.section("schedule"), config);
+  read_rhythm(top, config);
+  read_limits(top.section("limits"), config);
+  PANAL_TRY(top.finish());
+  return config;
+}
+
+}  // namespace panal::train

@@ -1,0 +1,114 @@
+// A config as data: written into the run directory, compared on a resume, and read back by the same
+// strict parser.
+#include "train/config.h"
+
+namespace panal::train {
+namespace {
+
+Json dimensions_json(const model::ModelConfig& model) {
+  return {{"architecture", model::architecture_name(model.architecture)},
+          {"width", model.width},
+          {"layers", model.layers},
+          {"heads", model.heads},
+          {"key_value_heads", model.key_value_heads},
+          {"head_width", model.head_width},
+          {"feed_forward_width", model.feed_forward_width},
+          {"context_length", model.context_length},
+          {"rope_base", model.rope_base},
+          {"norm_epsilon", model.norm_epsilon},
+          {"tied_embeddings", model.tied_embeddings}};
+}
+
+Json data_json(const TrainConfig::Data& data) {
+  Json paths = Json::array();
+  for (const auto& path : data.paths) paths.push_back(path.string());
+  Json json = {{"paths", std::move(paths)}};
+  if (!data.validation_path.empty()) json["validation_path"] = data.validation_path.string();
+  json["validation_fraction"] = data.validation_fraction;
+  json["split_by"] = data.split_by_source ? "source" : "passage";
+  json["passage_bytes"] = data.passage_bytes;
+  json["max_bytes"] = data.max_bytes;
+  return json;
+}
+
+Json optimizer_json(const TrainConfig& config) {
+  const auto& adamw = config.optimizer.adamw;
+  Json json = {{"rule", optim::rule_name(config.optimizer.rule)},
+               {"learning_rate", adamw.learning_rate},
+               {"beta1", adamw.beta1},
+               {"beta2", adamw.beta2},
+               {"epsilon", adamw.epsilon},
+               {"weight_decay", adamw.weight_decay},
+               {"clip_norm", config.clip_norm}};
+  if (config.optimizer.rule != optim::Rule::kMuon) return json;
+  const auto& muon = config.optimizer.muon;
+  json["muon_learning_rate"] = muon.learning_rate;
+  json["momentum"] = muon.momentum;
+  json["nesterov"] = muon.nesterov;
+  json["newton_schulz_steps"] = muon.newton_schulz_steps;
+  json["muon_weight_decay"] = muon.weight_decay;
+  json["muon_scale"] = muon.scale == optim::MuonScale::kMatchAdamW ? "match_adamw" : "original";
+  return json;
+}
+
+Json schedule_json(const TrainConfig::Schedule& schedule) {
+  Json json = {{"shape", optim::schedule_name(schedule.shape)}};
+  if (schedule.warmup_steps) {
+    json["warmup_steps"] = *schedule.warmup_steps;
+  } else {
+    json["warmup_fraction"] = schedule.warmup_fraction;
+  }
+  json["final_fraction"] = schedule.final_fraction;
+  json["decay_fraction"] = schedule.decay_fraction;
+  return json;
+}
+
+Json evaluation_json(const TrainConfig& config) {
+  const auto& evaluation = config.evaluation;
+  Json json = {{"every_steps", evaluation.every_steps}, {"max_tokens", evaluation.max_tokens}};
+  if (config.kind == RunKind::kPretrain) {
+    json["sample_prompt"] = evaluation.sample_prompt;
+    json["sample_tokens"] = evaluation.sample_tokens;
+  }
+  return json;
+}
+
+Json limits_json(const TrainConfig::Limits& limits) {
+  Json json = Json::object();
+  if (limits.steps) json["steps"] = *limits.steps;
+  if (limits.max_seconds) json["max_seconds"] = *limits.max_seconds;
+  json["threads"] = limits.threads;
+  return json;
+}
+
+}  // namespace
+
+Json train_config_to_json(const TrainConfig& config) {
+  Json json = {{"kind", run_kind_name(config.kind)}, {"name", config.name}, {"seed", config.seed}};
+  if (config.kind == RunKind::kLora) {
+    json["model"] = {{"core", config.model.core.string()}};
+    json["lora"] = {{"rank", config.lora.rank},
+                    {"alpha", config.lora.alpha},
+                    {"targets", config.lora.targets},
+                    {"base_model_name", config.lora.base_model_name}};
+  } else {
+    json["model"] = dimensions_json(config.model.dimensions);
+    json["tokenizer"] = config.tokenizer.path.empty()
+                            ? Json{{"vocabulary_size", config.tokenizer.vocabulary_size}}
+                            : Json{{"path", config.tokenizer.path.string()}};
+  }
+  json["data"] = data_json(config.data);
+  json["optimizer"] = optimizer_json(config);
+  json["schedule"] = schedule_json(config.schedule);
+  json["batch"] = {{"sequences", config.batch.sequences},
+                   {"context", config.batch.context},
+                   {"accumulate", config.batch.accumulate}};
+  json["checkpoint"] = {{"every_steps", config.checkpoint.every_steps},
+                        {"every_seconds", config.checkpoint.every_seconds},
+                        {"keep", config.checkpoint.keep}};
+  json["evaluation"] = evaluation_json(config);
+  json["limits"] = limits_json(config.limits);
+  return json;
+}
+
+}  // namespace panal::train

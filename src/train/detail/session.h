@@ -1,0 +1,83 @@
+// One call of run(): opens or resumes the directory, drives the trainer step by step, and decides
+// when to evaluate, to save and to end. All its state that must survive is in Counters.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "energy/meter.h"
+#include "train/detail/checkpoint.h"
+#include "train/detail/corpus.h"
+#include "train/detail/journal.h"
+#include "train/detail/run_files.h"
+#include "train/detail/trainer.h"
+#include "train/run.h"
+
+namespace panal::train::detail {
+
+class Session {
+ public:
+  Session(const TrainConfig& config, RunEvents& events, std::stop_token stop,
+          RunEnvironment& environment);
+  Result<TrainSummary> run();
+
+ private:
+  // In the order of a run. Each leaves what the next one needs.
+  Result<std::optional<TrainSummary>> earlier_result() const;
+  Status open_data();
+  Status open_trainer();
+  Status restore();
+  Status begin();
+  Status make_plan();
+  Result<RunStatus> train();
+  Result<TrainSummary> finish(RunStatus status);
+  Result<TrainSummary> stopped_summary();
+
+  Result<model::Decoder> make_decoder() const;
+  Status take_step();
+  Status note_step(const StepResult& result, double step_seconds);
+  Status evaluate_now();
+  Status save();
+  Status write_model(const std::filesystem::path& folder) const;
+  Result<std::string> write_sample();
+  Result<TrainSummary> write_summary(TrainSummary summary);
+  TrainSummary summary_of(RunStatus status) const;
+
+  bool evaluation_is_due() const;
+  bool checkpoint_is_due() const;
+  bool time_is_over() const;
+  double elapsed() const;  // Seconds of this and earlier calls.
+  double tokens_per_second() const;
+  energy::EnergyReading energy_so_far() const;
+  std::filesystem::path at(std::string_view name) const { return config_.run_directory / name; }
+
+  const TrainConfig& config_;
+  RunEvents& events_;
+  const std::stop_token stop_;
+  RunEnvironment& environment_;
+  const Nanoseconds started_;
+  const energy::EnergyWindow energy_;
+
+  std::optional<Corpus> corpus_;
+  std::vector<std::int32_t> validation_tokens_;
+  std::unique_ptr<Trainer> trainer_;
+  std::optional<Plan> plan_;
+  std::optional<Journal> journal_;
+  Counters counters_;
+  double earlier_seconds_ = 0;            // Of calls before this one.
+  energy::EnergyReading earlier_energy_;  // Likewise; method "" when there were none.
+  std::int64_t resumed_from_step_ = -1;
+  std::int64_t saved_step_ = -1;  // -1: nothing saved yet.
+  Nanoseconds last_save_;
+  int bad_steps_in_a_row_ = 0;
+  double step_seconds_ = 0;        // Recent mean.
+  double evaluation_seconds_ = 0;  // Of the last one.
+};
+
+}  // namespace panal::train::detail

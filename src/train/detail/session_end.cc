@@ -1,0 +1,112 @@
+// The end of a session: the model folder, the sample, the plot and the summary, written last
+// because it says that the rest is there.
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "train/detail/plot.h"
+#include "train/detail/session.h"
+#include "train/evaluate.h"
+
+namespace panal::train::detail {
+namespace {
+
+constexpr double kSampleTemperature = 0.8;
+
+double mean(const std::deque<double>& values) {
+  if (values.empty()) return 0;
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+energy::EnergyReading Session::energy_so_far() const {
+  const energy::EnergyReading now = energy_.read();
+  if (earlier_energy_.method.empty()) return now;
+  const std::vector<energy::EnergyReading> parts = {earlier_energy_, now};
+  return energy::combine(parts);
+}
+
+TrainSummary Session::summary_of(RunStatus status) const {
+  TrainSummary summary;
+  summary.status = status;
+  summary.kind = config_.kind;
+  summary.name = config_.name;
+  summary.steps = counters_.step;
+  summary.planned_steps = plan_ ? plan_->steps : 0;
+  summary.skipped_steps = counters_.skipped_steps;
+  summary.resumed_from_step = resumed_from_step_;
+  summary.tokens = counters_.tokens;
+  summary.seconds = elapsed();
+  if (counters_.training_seconds > 0) {
+    summary.tokens_per_second = static_cast<double>(counters_.tokens) / counters_.training_seconds;
+  }
+  summary.training_loss = mean(counters_.recent_losses);
+  summary.first_evaluation = counters_.first_evaluation;
+  summary.last_evaluation = counters_.last_evaluation;
+  summary.energy = energy_so_far();
+  if (corpus_) {
+    summary.training_documents = corpus_->facts.training_documents;
+    summary.validation_documents = corpus_->facts.validation_documents;
+    summary.training_tokens = corpus_->training.num_tokens();
+    summary.dataset_sha256 = corpus_->facts.dataset_sha256;
+  }
+  if (trainer_) {
+    summary.parameters = trainer_->num_parameters();
+    summary.trainable_parameters = trainer_->num_trainable_parameters();
+  }
+  return summary;
+}
+
+Result<TrainSummary> Session::write_summary(TrainSummary summary) {
+  if (journal_ && trainer_) {
+    LossCurves curves = journal_->curves();
+    curves.title = fmt::format("{}: {:.1f}M parameters, {} steps", config_.name,
+                               static_cast<double>(summary.parameters) / 1e6, summary.steps);
+    PANAL_TRY(store::write_file_atomically(environment_.files, at("loss.svg"), loss_plot(curves)));
+  }
+  PANAL_TRY(store::write_file_atomically(environment_.files, at("summary.json"),
+                                         to_pretty(summary_to_json(summary))));
+  return summary;
+}
+
+Result<TrainSummary> Session::stopped_summary() {
+  return write_summary(summary_of(RunStatus::kStopped));
+}
+
+Status Session::write_model(const std::filesystem::path& folder) const {
+  if (config_.kind == RunKind::kLora) return trainer_->decoder().save_adapter(folder);
+  PANAL_TRY(trainer_->decoder().save_hugging_face(folder));
+  return corpus_->tokenizer.save(folder);
+}
+
+Result<std::string> Session::write_sample() {
+  if (config_.evaluation.sample_tokens == 0) return std::string();
+  const std::string& prompt = config_.evaluation.sample_prompt;
+  std::string text =
+      sample_text(trainer_->decoder(), corpus_->tokenizer, prompt, config_.evaluation.sample_tokens,
+                  kSampleTemperature, config_.seed);
+  events_.on_sample(text);
+  PANAL_TRY(store::write_file_atomically(environment_.files, at("sample.txt"), text + "\n"));
+  return text;
+}
+
+Result<TrainSummary> Session::finish(RunStatus status) {
+  // A resume of a run that had only its end left to do may have scored this step already.
+  if (!counters_.last_evaluation || counters_.last_evaluation->step != counters_.step) {
+    const Status evaluated = evaluate_now();
+    if (evaluated.code() == Code::kCancelled) return stopped_summary();
+    PANAL_TRY(evaluated);
+  }
+  const auto folder = at("model");
+  PANAL_TRY(replace_folder(environment_.files, folder, [this](const std::filesystem::path& path) {
+    return write_model(path);
+  }));
+  PANAL_ASSIGN(std::string sample, write_sample());
+  TrainSummary summary = summary_of(status);
+  summary.sample = std::move(sample);
+  summary.model_folder = folder;
+  return write_summary(std::move(summary));
+}
+
+}  // namespace panal::train::detail

@@ -1,0 +1,158 @@
+// The middle of a session: steps, evaluations and checkpoints, and the decisions when each is due.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "train/detail/session.h"
+#include "train/evaluate.h"
+
+namespace panal::train::detail {
+namespace {
+
+constexpr int kMostBadSteps = 5;
+constexpr double kEndingSeconds = 1.0;  // Writing checkpoint, model and sample.
+
+}  // namespace
+
+double Session::elapsed() const {
+  return earlier_seconds_ + seconds(environment_.clock.steady_now() - started_);
+}
+
+double Session::tokens_per_second() const {
+  if (step_seconds_ <= 0) return 0;
+  return static_cast<double>(trainer_->tokens_per_step()) / step_seconds_;
+}
+
+bool Session::time_is_over() const {
+  if (!config_.limits.max_seconds) return false;
+  return elapsed() + step_seconds_ + evaluation_seconds_ + kEndingSeconds >
+         *config_.limits.max_seconds;
+}
+
+bool Session::evaluation_is_due() const {
+  if (validation_tokens_.empty() || counters_.step >= plan_->steps) return false;
+  if (config_.evaluation.every_steps > 0) {
+    return counters_.step % config_.evaluation.every_steps == 0;
+  }
+  if (config_.kind == RunKind::kLora) return false;
+  return counters_.step % std::max<std::int64_t>(1, (plan_->steps + 4) / 5) == 0;
+}
+
+bool Session::checkpoint_is_due() const {
+  if (counters_.step >= plan_->steps) return false;  // run() writes the last one.
+  const auto& when = config_.checkpoint;
+  if (when.every_steps > 0 && counters_.step % when.every_steps == 0) return true;
+  return when.every_seconds > 0 &&
+         seconds(environment_.clock.steady_now() - last_save_) >= when.every_seconds;
+}
+
+Result<RunStatus> Session::train() {
+  while (counters_.step < plan_->steps) {
+    if (stop_.stop_requested()) return RunStatus::kStopped;
+    // One step is always taken, so that the smallest limit still gives a model.
+    if (counters_.step > 0 && time_is_over()) return RunStatus::kTimeLimit;
+    PANAL_TRY(take_step());
+    if (evaluation_is_due()) {
+      const Status status = evaluate_now();
+      if (status.code() == Code::kCancelled) return RunStatus::kStopped;
+      PANAL_TRY(status);
+    }
+    if (checkpoint_is_due()) PANAL_TRY(save());
+  }
+  return RunStatus::kCompleted;
+}
+
+Status Session::take_step() {
+  const Nanoseconds begin = environment_.clock.steady_now();
+  const StepResult result = trainer_->step(schedule_of(config_, plan_->steps), counters_.step);
+  const double taken = seconds(environment_.clock.steady_now() - begin);
+  bad_steps_in_a_row_ = result.was_skipped ? bad_steps_in_a_row_ + 1 : 0;
+  if (result.was_skipped) ++counters_.skipped_steps;
+  ++counters_.step;
+  counters_.tokens += trainer_->tokens_per_step();
+  counters_.training_seconds += taken;
+  step_seconds_ = step_seconds_ == 0 ? taken : 0.9 * step_seconds_ + 0.1 * taken;
+  PANAL_TRY(note_step(result, taken));
+  if (bad_steps_in_a_row_ < kMostBadSteps) return Status();
+  return Status(
+      Code::kInternal,
+      fmt::format("training stopped at step {}: {} steps in a row had no finite loss or "
+                  "gradient; a lower learning rate may help, and the last checkpoint is kept",
+                  counters_.step, kMostBadSteps));
+}
+
+Status Session::note_step(const StepResult& result, double step_seconds) {
+  Json line = {{"step", counters_.step},
+               {"loss", nullptr},
+               {"learning_rate", result.learning_rate},
+               {"gradient_norm", nullptr},
+               {"tokens", counters_.tokens},
+               {"seconds", step_seconds}};
+  if (std::isfinite(result.gradient_norm)) line["gradient_norm"] = result.gradient_norm;
+  if (std::isfinite(result.loss)) {
+    line["loss"] = result.loss;
+    counters_.recent_losses.push_back(result.loss);
+    if (counters_.recent_losses.size() > kRecentLosses) counters_.recent_losses.pop_front();
+  }
+  if (result.was_skipped) {
+    line["skipped"] = true;
+    events_.on_message(
+        fmt::format("step {} left the weights as they are: loss {}, gradient norm {}",
+                    counters_.step, result.loss, result.gradient_norm));
+  }
+  double left = static_cast<double>(plan_->steps - counters_.step) * step_seconds_;
+  if (config_.limits.max_seconds) left = std::min(left, *config_.limits.max_seconds - elapsed());
+  events_.on_progress({.step = counters_.step,
+                       .steps = plan_->steps,
+                       .loss = result.loss,
+                       .learning_rate = result.learning_rate,
+                       .tokens = counters_.tokens,
+                       .tokens_per_second = tokens_per_second(),
+                       .seconds_left = std::max(0.0, left)});
+  return journal_->add(line);
+}
+
+Status Session::evaluate_now() {
+  if (validation_tokens_.empty()) return Status();
+  const Nanoseconds begin = environment_.clock.steady_now();
+  const std::int64_t context =
+      std::min(config_.batch.context, trainer_->decoder().config().context_length);
+  PANAL_ASSIGN(const Evaluation found,
+               evaluate(trainer_->decoder(), validation_tokens_,
+                        {.context = context, .batch = config_.batch.sequences, .stop = stop_}));
+  evaluation_seconds_ = seconds(environment_.clock.steady_now() - begin);
+  const EvaluationPoint point{.step = counters_.step,
+                              .tokens = found.tokens,
+                              .loss = found.loss,
+                              .perplexity = found.perplexity};
+  if (!std::isfinite(point.loss)) {
+    events_.on_message(fmt::format("the validation loss at step {} is not finite", point.step));
+    return Status();
+  }
+  if (!counters_.first_evaluation) counters_.first_evaluation = point;
+  counters_.last_evaluation = point;
+  events_.on_evaluation(point);
+  return journal_->add({{"step", point.step},
+                        {"validation_loss", point.loss},
+                        {"perplexity", point.perplexity},
+                        {"validation_tokens", point.tokens}});
+}
+
+Status Session::save() {
+  counters_.seconds = elapsed();
+  counters_.energy = energy_so_far();
+  counters_.stream = trainer_->stream().state();
+  PANAL_TRY(journal_->sync());
+  const auto folder = at("checkpoints");
+  PANAL_ASSIGN(const std::filesystem::path path,
+               save_checkpoint(environment_.files, folder, counters_, trainer_->trainable(),
+                               trainer_->optimizer()));
+  saved_step_ = counters_.step;
+  last_save_ = environment_.clock.steady_now();
+  remove_old_checkpoints(folder, config_.checkpoint.keep);
+  events_.on_checkpoint(counters_.step, path);
+  return Status();
+}
+
+}  // namespace panal::train::detail

@@ -1,0 +1,114 @@
+#include "train/detail/trainer.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+
+namespace panal::train::detail {
+namespace {
+
+constexpr double kMeasuredSeconds = 1.0;
+constexpr int kMostMeasuredSteps = 8;
+
+std::int64_t elements_of(const std::vector<tensor::NamedTensor>& tensors) {
+  std::int64_t count = 0;
+  for (const auto& entry : tensors) count += entry.value.numel();
+  return count;
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenStream stream)
+    : config_(config),
+      decoder_(std::move(decoder)),
+      stream_(std::move(stream)),
+      trainable_(decoder_.trainable_parameters()),
+      optimizer_(optim::make_optimizer(config.optimizer, trainable_)) {}
+
+std::int64_t Trainer::tokens_per_step() const {
+  return config_.batch.sequences * config_.batch.accumulate * config_.batch.context;
+}
+
+std::int64_t Trainer::num_parameters() const {
+  const std::int64_t core = elements_of(decoder_.parameters());
+  return decoder_.lora() ? core + num_trainable_parameters() : core;
+}
+
+std::int64_t Trainer::num_trainable_parameters() const { return elements_of(trainable_); }
+
+void Trainer::clear_gradients() {
+  for (auto& parameter : trainable_) parameter.value.mutable_grad() = at::Tensor();
+}
+
+double Trainer::accumulate_gradients() {
+  clear_gradients();
+  const std::int64_t B = config_.batch.sequences, T = config_.batch.context;
+  double loss = 0;
+  for (std::int64_t i = 0; i < config_.batch.accumulate; ++i) {
+    stream_.next(batch_);
+    const at::Tensor windows = at::empty({B, T + 1}, at::kLong);
+    std::copy(batch_.begin(), batch_.end(), windows.data_ptr<std::int64_t>());
+    const at::Tensor mean =
+        decoder_.loss(windows.narrow(1, 0, T).contiguous(), windows.narrow(1, 1, T).contiguous());
+    const auto share = 1.0 / static_cast<double>(config_.batch.accumulate);
+    (config_.batch.accumulate == 1 ? mean : mean * share).backward();
+    loss += mean.item<double>() * share;
+  }
+  return loss;
+}
+
+StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step) {
+  const double factor = optim::schedule_factor(schedule, step);
+  const auto& rules = config_.optimizer;
+  StepResult result;
+  result.learning_rate = factor * (rules.rule == optim::Rule::kMuon ? rules.muon.learning_rate
+                                                                    : rules.adamw.learning_rate);
+  result.loss = accumulate_gradients();
+  result.gradient_norm = optim::gradient_norm(trainable_);
+  result.was_skipped = !std::isfinite(result.loss) || !std::isfinite(result.gradient_norm);
+  if (result.was_skipped) return result;
+  if (config_.clip_norm > 0) {
+    optim::clip_gradients(trainable_, result.gradient_norm, config_.clip_norm);
+  }
+  optimizer_->step(factor);
+  return result;
+}
+
+double Trainer::measured_step_seconds(const Clock& clock) {
+  const Json position = stream_.state();
+  // A learning rate of 0 leaves the weights as they are; the moments are those of another
+  // optimizer.
+  const auto optimizer = optim::make_optimizer(config_.optimizer, trainable_);
+  std::vector<double> taken;
+  double total = 0;
+  // The first step pays for fresh memory: it counts only when there is no time for a second one.
+  while (taken.size() < 2 ? total < 3 * kMeasuredSeconds
+                          : total < kMeasuredSeconds && taken.size() < kMostMeasuredSteps) {
+    const Nanoseconds begin = clock.steady_now();
+    accumulate_gradients();
+    optim::gradient_norm(trainable_);
+    optimizer->step(0.0);
+    taken.push_back(seconds(clock.steady_now() - begin));
+    total += taken.back();
+  }
+  clear_gradients();
+  ok_or_throw(stream_.restore(position));
+  const std::size_t first = taken.size() > 1 ? 1 : 0;
+  return (total - (first == 1 ? taken[0] : 0.0)) / static_cast<double>(taken.size() - first);
+}
+
+optim::Schedule schedule_of(const TrainConfig& config, std::int64_t planned_steps) {
+  const auto& schedule = config.schedule;
+  const auto share = static_cast<std::int64_t>(
+      std::llround(schedule.warmup_fraction * static_cast<double>(planned_steps)));
+  return {.shape = schedule.shape,
+          .total_steps = planned_steps,
+          .warmup_steps = std::min(schedule.warmup_steps.value_or(share), planned_steps),
+          .final_fraction = schedule.final_fraction,
+          .decay_fraction = schedule.decay_fraction};
+}
+
+}  // namespace panal::train::detail

@@ -1,0 +1,58 @@
+// The part of a run that computes: one decoder, one optimizer, one stream of batches. It knows
+// nothing of files or time limits.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "data/token_stream.h"
+#include "model/decoder.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+#include "tensor/named_tensor.h"
+#include "train/config.h"
+
+namespace panal::train::detail {
+
+struct StepResult {
+  double loss = 0;           // Mean over the step's micro-batches; may be NaN.
+  double gradient_norm = 0;  // Before clipping; may be NaN or infinite.
+  double learning_rate = 0;  // Of the rule the config names.
+  bool was_skipped = false;  // Loss or gradient was not finite: nothing was changed.
+};
+
+class Trainer {
+ public:
+  Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenStream stream);
+
+  /// Takes the next batches of the stream through update `step`, counted from 0.
+  StepResult step(const optim::Schedule& schedule, std::int64_t step);
+  /// Seconds one step takes, with weights, optimizer and stream left as they were.
+  double measured_step_seconds(const Clock& clock);
+
+  std::int64_t tokens_per_step() const;
+  std::int64_t num_parameters() const;
+  std::int64_t num_trainable_parameters() const;
+  const model::Decoder& decoder() const { return decoder_; }
+  data::TokenStream& stream() { return stream_; }
+  optim::Optimizer& optimizer() { return *optimizer_; }
+  const std::vector<tensor::NamedTensor>& trainable() const { return trainable_; }
+
+ private:
+  double accumulate_gradients();
+  void clear_gradients();
+
+  const TrainConfig config_;
+  model::Decoder decoder_;
+  data::TokenStream stream_;
+  std::vector<tensor::NamedTensor> trainable_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::vector<std::int32_t> batch_;  // Reused by every step.
+};
+
+/// The config's schedule over a planned number of steps.
+optim::Schedule schedule_of(const TrainConfig& config, std::int64_t planned_steps);
+
+}  // namespace panal::train::detail

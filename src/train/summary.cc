@@ -1,0 +1,110 @@
+// The summary of a run as JSON, and back: a finished run answers from its file.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "train/detail/checkpoint.h"
+#include "train/detail/summary_file.h"
+#include "train/run.h"
+
+namespace panal::train {
+namespace {
+
+constexpr std::array<std::pair<RunStatus, std::string_view>, 3> kStatusNames{{
+    {RunStatus::kCompleted, "completed"},
+    {RunStatus::kTimeLimit, "time_limit"},
+    {RunStatus::kStopped, "stopped"},
+}};
+
+constexpr std::int64_t kMost = std::int64_t{1} << 60;
+
+// The integer members, once for both directions.
+constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 10> kIntegers{{
+    {"steps", &TrainSummary::steps},
+    {"planned_steps", &TrainSummary::planned_steps},
+    {"skipped_steps", &TrainSummary::skipped_steps},
+    {"resumed_from_step", &TrainSummary::resumed_from_step},
+    {"parameters", &TrainSummary::parameters},
+    {"trainable_parameters", &TrainSummary::trainable_parameters},
+    {"training_documents", &TrainSummary::training_documents},
+    {"validation_documents", &TrainSummary::validation_documents},
+    {"training_tokens", &TrainSummary::training_tokens},
+    {"tokens", &TrainSummary::tokens},
+}};
+
+constexpr std::array<std::pair<const char*, double TrainSummary::*>, 3> kNumbers{{
+    {"seconds", &TrainSummary::seconds},
+    {"tokens_per_second", &TrainSummary::tokens_per_second},
+    {"training_loss", &TrainSummary::training_loss},
+}};
+
+Status read_status(const Json& json, const std::string& where, TrainSummary& summary) {
+  PANAL_ASSIGN(const std::string kind, json_string(json, "kind", where));
+  summary.kind = kind == run_kind_name(RunKind::kLora) ? RunKind::kLora : RunKind::kPretrain;
+  PANAL_ASSIGN(const std::string status, json_string(json, "status", where));
+  const auto found =
+      std::ranges::find(kStatusNames, status, [](const auto& e) { return e.second; });
+  if (found == kStatusNames.end()) {
+    return Status(Code::kCorrupt, fmt::format("{}: unknown status \"{}\"", where, status));
+  }
+  summary.status = found->first;
+  return Status();
+}
+
+}  // namespace
+
+std::string_view run_status_name(RunStatus status) {
+  return std::ranges::find(kStatusNames, status, [](const auto& entry) { return entry.first; })
+      ->second;
+}
+
+Json summary_to_json(const TrainSummary& summary) {
+  Json json = {{"status", run_status_name(summary.status)},
+               {"kind", run_kind_name(summary.kind)},
+               {"name", summary.name}};
+  for (const auto& [key, member] : kIntegers) json[key] = summary.*member;
+  for (const auto& [key, member] : kNumbers) json[key] = summary.*member;
+  if (summary.first_evaluation) {
+    json["first_evaluation"] = detail::evaluation_to_json(*summary.first_evaluation);
+  }
+  if (summary.last_evaluation) {
+    json["last_evaluation"] = detail::evaluation_to_json(*summary.last_evaluation);
+  }
+  json["dataset_sha256"] = summary.dataset_sha256;
+  json["sample"] = summary.sample;
+  json["energy"] = detail::energy_to_json(summary.energy);
+  json["model_folder"] = summary.model_folder.string();
+  return json;
+}
+
+Result<TrainSummary> detail::read_summary(const std::filesystem::path& path) {
+  PANAL_ASSIGN(const std::string text, store::read_file(path, 64 << 20));
+  const std::string where = path.string();
+  PANAL_ASSIGN(const Json json, parse_json(text, where));
+  TrainSummary summary;
+  PANAL_TRY(read_status(json, where, summary));
+  PANAL_ASSIGN(summary.name, json_string(json, "name", where));
+  for (const auto& [key, member] : kIntegers) {
+    PANAL_ASSIGN(summary.*member, json_integer(json, key, where, -1, kMost));
+  }
+  for (const auto& [key, member] : kNumbers) {
+    PANAL_ASSIGN(summary.*member, json_number(json, key, where, 0, 1e18));
+  }
+  if (json_has(json, "first_evaluation")) {
+    PANAL_ASSIGN(summary.first_evaluation, evaluation_from_json(json["first_evaluation"], where));
+  }
+  if (json_has(json, "last_evaluation")) {
+    PANAL_ASSIGN(summary.last_evaluation, evaluation_from_json(json["last_evaluation"], where));
+  }
+  PANAL_ASSIGN(summary.dataset_sha256, json_string(json, "dataset_sha256", where));
+  PANAL_ASSIGN(summary.sample, json_string(json, "sample", where));
+  if (!json_has(json, "energy")) return Status(Code::kCorrupt, where + ": energy is missing");
+  PANAL_ASSIGN(summary.energy, energy_from_json(json["energy"], where));
+  PANAL_ASSIGN(const std::string folder, json_string(json, "model_folder", where));
+  summary.model_folder = folder;
+  return summary;
+}
+
+}  // namespace panal::train

@@ -1,0 +1,175 @@
+#include "data/token_stream.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "base/rng.h"
+#include "tests/data/partition_corpus.h"
+
+namespace panal::data {
+namespace {
+
+using Documents = std::vector<std::vector<std::int32_t>>;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class TokenStreamTest : public testing::Test {
+ protected:
+  TokenShard shard_of(const Documents& documents, std::int64_t vocabulary = 1000) {
+    const auto path = folder_.path / (std::to_string(num_shards_++) + ".tokens");
+    EXPECT_TRUE(write_token_shard(store::posix_file_system(), path, vocabulary, documents).ok());
+    return TokenShard::open(path).value();
+  }
+  // Tokens 1, 2, 3, ... in documents of random length.
+  Documents counted(int count) {
+    Rng rng(31);
+    Documents documents;
+    for (int token = 1; token <= count;) {
+      auto& document = documents.emplace_back();
+      for (std::uint64_t i = rng.below(9); i > 0 && token <= count; --i)
+        document.push_back(token++);
+    }
+    return documents;
+  }
+
+  TemporaryFolder folder_;
+  int num_shards_ = 0;
+};
+
+TEST(IndexPermutation, HitsEveryIndexOnce) {
+  for (const std::uint64_t count : {1, 2, 3, 4, 5, 16, 17, 100, 1000, 4097}) {
+    for (const std::uint64_t seed : {1, 2}) {
+      const IndexPermutation order(count, seed);
+      std::set<std::uint64_t> seen;
+      for (std::uint64_t i = 0; i < count; ++i) seen.insert(order(i));
+      EXPECT_EQ(seen.size(), count);
+      EXPECT_EQ(*seen.rbegin(), count - 1);
+    }
+  }
+}
+
+TEST(IndexPermutation, DependsOnTheSeedAndMixesWell) {
+  const IndexPermutation one(1000, 1);
+  const IndexPermutation two(1000, 2);
+  int num_same = 0;
+  double displacement = 0;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    num_same += one(i) == two(i) ? 1 : 0;
+    displacement += std::abs(static_cast<double>(one(i)) - static_cast<double>(i));
+  }
+  EXPECT_LT(num_same, 20);
+  // A random permutation moves an element by a third of the length on average.
+  EXPECT_NEAR(displacement / 1000, 333, 50);
+}
+
+TEST_F(TokenStreamTest, LaysDocumentsEndToEndWithEndOfTextBetween) {
+  auto stream = TokenStream::open({shard_of({{1, 2, 3}, {}, {4}}), shard_of({{5, 6}})},
+                                  {.context = 4, .end_of_text = 0, .shuffle = false})
+                    .value();
+  // 1 2 3 0 0 4 0 | 5 6 0
+  EXPECT_EQ(stream.num_tokens(), 10);
+  EXPECT_EQ(stream.num_windows(), 2);
+  EXPECT_THAT(stream.next(), ElementsAre(1, 2, 3, 0, 0));
+  EXPECT_THAT(stream.next(), ElementsAre(0, 4, 0, 5, 6));
+  EXPECT_EQ(stream.epoch(), 1);
+  EXPECT_THAT(stream.next(), ElementsAre(1, 2, 3, 0, 0));
+}
+
+// The naive way: all tokens in one array, windows cut from it.
+TEST_F(TokenStreamTest, GivesTheWindowsThatANaiveLoopGives) {
+  const Documents documents = counted(500);
+  std::vector<std::int32_t> flat;
+  for (const auto& document : documents) {
+    flat.insert(flat.end(), document.begin(), document.end());
+    flat.push_back(999);
+  }
+  const auto middle = documents.begin() + static_cast<std::ptrdiff_t>(documents.size() / 3);
+  const auto stream = TokenStream::open({shard_of({documents.begin(), middle}),
+                                         shard_of({middle, documents.end()})},
+                                        {.context = 7, .end_of_text = 999})
+                          .value();
+  ASSERT_EQ(stream.num_tokens(), static_cast<std::int64_t>(flat.size()));
+  std::vector<std::int32_t> window(8);
+  for (std::int64_t w = 0; w < stream.num_windows(); ++w) {
+    stream.read_window(w, window);
+    EXPECT_TRUE(std::equal(window.begin(), window.end(), flat.begin() + w * 7)) << w;
+  }
+}
+
+TEST_F(TokenStreamTest, VisitsEveryWindowOncePerEpochInAnOrderOfItsOwn) {
+  auto stream = TokenStream::open({shard_of(counted(600))}, {.context = 5, .seed = 4}).value();
+  std::vector<std::vector<std::vector<std::int32_t>>> epochs(2);
+  for (auto& epoch : epochs) {
+    for (std::int64_t i = 0; i < stream.num_windows(); ++i) epoch.push_back(stream.next());
+  }
+  EXPECT_NE(epochs[0], epochs[1]);
+  for (auto& epoch : epochs) std::ranges::sort(epoch);
+  EXPECT_EQ(epochs[0], epochs[1]);
+  EXPECT_EQ(std::ranges::unique(epochs[0]).size(), 0U);
+}
+
+// At every point of two epochs, with batches that straddle their border.
+TEST_F(TokenStreamTest, ResumesExactlyWhereItStopped) {
+  const TokenStreamOptions options{.batch = 3, .context = 10, .end_of_text = 0, .seed = 8};
+  const TokenShard shard = shard_of(counted(400));
+  auto stream = TokenStream::open({shard}, options).value();
+  for (std::int64_t step = 0; step < 2 * stream.num_windows() / 3; ++step) {
+    const Json saved = parse_json(to_line(stream.state()), "state").value();
+    const auto expected = stream.next();
+    auto resumed = TokenStream::open({shard}, options).value();
+    ASSERT_TRUE(resumed.restore(saved).ok());
+    EXPECT_EQ(resumed.next(), expected);
+    EXPECT_EQ(resumed.state(), stream.state());
+  }
+}
+
+TEST_F(TokenStreamTest, RefusesAStateOfOtherDataOrOptionsAndStaysWhereItWas) {
+  const TokenShard shard = shard_of(counted(400));
+  const TokenStreamOptions options{.context = 10, .seed = 8};
+  auto stream = TokenStream::open({shard}, options).value();
+  (void)stream.next();
+  const Json before = stream.state();
+  auto other_data = counted(400);
+  other_data[1].push_back(7);
+  for (const Json& saved :
+       {TokenStream::open({shard}, {.context = 11, .seed = 8})->state(),
+        TokenStream::open({shard}, {.context = 10, .seed = 9})->state(),
+        TokenStream::open({shard}, {.batch = 2, .context = 10, .seed = 8})->state(),
+        TokenStream::open({shard_of(other_data)}, options)->state()}) {
+    EXPECT_EQ(stream.restore(saved).code(), Code::kConflict) << saved;
+  }
+  for (const auto& [key, value] : before.items()) {
+    Json missing = before;
+    missing.erase(key);
+    EXPECT_FALSE(stream.restore(missing).ok()) << key;
+  }
+  for (const Json& window :
+       {Json(-1), Json(1e300), Json(stream.num_windows()), Json("1"), Json(nullptr)}) {
+    Json bad = before;
+    bad["window"] = window;
+    EXPECT_EQ(stream.restore(bad).code(), Code::kInvalidArgument) << window;
+  }
+  EXPECT_FALSE(stream.restore(Json(5)).ok());
+  EXPECT_EQ(stream.state(), before);
+}
+
+TEST_F(TokenStreamTest, RefusesDataThatCannotFillAWindow) {
+  const TokenShard shard = shard_of({{1, 2, 3}});
+  EXPECT_THAT(TokenStream::open({shard}, {.context = 4}).status().message(),
+              HasSubstr("4 tokens with end-of-text tokens, but a context of 4 needs 5"));
+  EXPECT_TRUE(TokenStream::open({shard}, {.context = 3}).ok());
+  EXPECT_EQ(TokenStream::open({}, {.context = 3}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(TokenStream::open({shard}, {.context = 0}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(TokenStream::open({shard}, {.batch = 0, .context = 1}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(TokenStream::open({shard}, {.context = 3, .end_of_text = 1000}).code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(TokenStream::open({shard, shard_of({{1}}, 500)}, {.context = 3}).code(),
+            Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace panal::data

@@ -1,0 +1,114 @@
+// Run configs: defaults, round trip, and a table of mistakes with what the reader is told about
+// each.
+#include "train/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace panal::train {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kPretrain =
+    "kind: pretrain\n"
+    "data: {path: text.txt}\n"
+    "limits: {steps: 10}\n";
+constexpr const char* kLora =
+    "kind: lora\n"
+    "model: {core: core}\n"
+    "data: {paths: [a.jsonl, b.txt]}\n"
+    "limits: {max_seconds: 80}\n";
+
+TEST(TrainConfig, FillsInWhatIsUsual) {
+  const TrainConfig config = parse_train_config(kPretrain, "run.yaml", "/base").value();
+  EXPECT_EQ(config.kind, RunKind::kPretrain);
+  EXPECT_EQ(config.data.paths.at(0), "/base/text.txt");
+  EXPECT_EQ(config.model.dimensions.feed_forward_width,
+            704);  // 256 * 8 / 3, up to a multiple of 64.
+  EXPECT_EQ(config.model.dimensions.head_width, 64);
+  EXPECT_EQ(config.model.dimensions.context_length, config.batch.context);
+  EXPECT_EQ(config.limits.steps, 10);
+  EXPECT_FALSE(config.limits.max_seconds.has_value());
+}
+
+TEST(TrainConfig, DefaultsOfALoraAreItsOwn) {
+  const TrainConfig config = parse_train_config(kLora, "run.yaml").value();
+  EXPECT_EQ(config.kind, RunKind::kLora);
+  EXPECT_EQ(config.data.paths.size(), 2u);
+  EXPECT_DOUBLE_EQ(config.optimizer.adamw.learning_rate, 2e-3);
+  EXPECT_DOUBLE_EQ(config.optimizer.adamw.weight_decay, 0.0);
+  EXPECT_EQ(config.lora.rank, 8);
+  EXPECT_EQ(config.lora.base_model_name, "core");
+}
+
+// config.json in a run directory is read by the same parser: nothing may get lost on the way.
+TEST(TrainConfig, ComesBackFromItsJson) {
+  const std::string muon = std::string(kPretrain) +
+                           "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"
+                           "schedule: {shape: wsd, warmup_steps: 3, decay_fraction: 0.4}\n"
+                           "checkpoint: {every_steps: 7}\nseed: 42\n";
+  for (const std::string& yaml : {std::string(kPretrain), muon, std::string(kLora)}) {
+    const Json json = train_config_to_json(parse_train_config(yaml, "run.yaml").value());
+    const auto again = parse_train_config(to_line(json), "config.json");
+    ASSERT_TRUE(again.ok()) << again.status().message();
+    EXPECT_EQ(train_config_to_json(*again), json);
+  }
+}
+
+struct Mistake {
+  const char* yaml;
+  const char* told;
+};
+
+class TrainConfigMistake : public testing::TestWithParam<Mistake> {};
+
+TEST_P(TrainConfigMistake, IsToldWithItsKey) {
+  const auto parsed = parse_train_config(GetParam().yaml, "run.yaml");
+  ASSERT_FALSE(parsed.ok());
+  EXPECT_EQ(parsed.code(), Code::kInvalidArgument);
+  EXPECT_THAT(parsed.status().message(), HasSubstr("run.yaml"));
+  EXPECT_THAT(parsed.status().message(), HasSubstr(GetParam().told));
+}
+
+#define PRETRAIN "kind: pretrain\ndata: {path: t}\nlimits: {steps: 1}\n"
+#define LORA "kind: lora\nmodel: {core: c}\ndata: {path: t}\nlimits: {steps: 1}\n"
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, TrainConfigMistake,
+    testing::Values(
+        Mistake{"", "\"kind\" is missing"}, Mistake{"kind: finetune\n", "one of pretrain, lora"},
+        Mistake{"kind: pretrain\nlimits: {steps: 1}\n", "data.path"},
+        Mistake{"kind: pretrain\ndata: {path: t}\n", "\"limits.steps\""},
+        Mistake{PRETRAIN "optimizer: {learing_rate: 1e-3}\n", "did you mean \"learning_rate\"?"},
+        Mistake{PRETRAIN "optimzer: {rule: muon}\n", "did you mean \"optimizer\"?"},
+        Mistake{PRETRAIN "optimizer: {momentum: 0.9}\n", "unknown key \"optimizer.momentum\""},
+        Mistake{PRETRAIN "optimizer: {rule: sgd}\n", "one of adamw, muon"},
+        Mistake{PRETRAIN "optimizer: {beta1: 1.5}\n", "optimizer.beta1"},
+        Mistake{PRETRAIN "optimizer: {learning_rate: fast}\n", "found \"fast\""},
+        Mistake{PRETRAIN "model: {width: 100, heads: 3}\n", "model.width"},
+        Mistake{PRETRAIN "model: {heads: 4, key_value_heads: 3}\n", "model.width"},
+        Mistake{PRETRAIN "model: {layers: 0}\n", "must be an integer from 1"},
+        Mistake{PRETRAIN "model: {context_length: 16}\n", "at least batch.context 256, found 16"},
+        Mistake{PRETRAIN "model: small\n", "must be a mapping"},
+        Mistake{PRETRAIN "lora: {rank: 8}\n", "unknown key \"lora\""},
+        Mistake{PRETRAIN "tokenizer: {path: t, vocabulary_size: 500}\n",
+                "tokenizer.vocabulary_size"},
+        Mistake{PRETRAIN "schedule: {shape: sawtooth}\n", "constant, linear, cosine, wsd"},
+        Mistake{PRETRAIN "schedule: {warmup_steps: 2, warmup_fraction: 0.1}\n", "the same thing"},
+        Mistake{PRETRAIN "batch: {sequences: 0}\n", "batch.sequences"},
+        Mistake{PRETRAIN "checkpoint: {keep: 0}\n", "checkpoint.keep"},
+        Mistake{"kind: pretrain\ndata: {path: t, paths: [u]}\nlimits: {steps: 1}\n",
+                "one of the two"},
+        Mistake{"kind: pretrain\ndata: {path: t, passage_bytes: 10}\nlimits: {steps: 1}\n", "256"},
+        Mistake{"kind: pretrain\ndata: {path: t}\nlimits: {max_seconds: .nan}\n",
+                "limits.max_seconds"},
+        Mistake{"kind: lora\ndata: {path: t}\nlimits: {steps: 1}\n", "model.core"},
+        Mistake{LORA "lora: {rank: 0}\n", "lora.rank"},
+        Mistake{LORA "lora: {targets: {a: 1}}\n", "lora.targets"},
+        Mistake{LORA "tokenizer: {vocabulary_size: 500}\n", "unknown key \"tokenizer\""},
+        Mistake{LORA "evaluation: {sample_tokens: 5}\n",
+                "unknown key \"evaluation.sample_tokens\""}));
+
+}  // namespace
+}  // namespace panal::train
