@@ -14,8 +14,6 @@ namespace panal::tensor::cpu {
 
 using Float16 = float __attribute__((vector_size(64)));
 using Int16 = std::int32_t __attribute__((vector_size(64)));
-using Byte16 = std::uint8_t __attribute__((vector_size(16)));
-using SignedByte16 = std::int8_t __attribute__((vector_size(16)));
 constexpr std::int64_t kWidth = 16;
 
 PANAL_ALWAYS_INLINE Float16 load(const float* from) {

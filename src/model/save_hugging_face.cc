@@ -1,0 +1,48 @@
+// Writing a core as the folder transformers loads: weights first, config.json last, so that a
+// folder with a config is a whole one.
+#include <torch/types.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "model/decoder.h"
+#include "model/detail/decoder_state.h"
+#include "store/file_system.h"
+#include "tensor/named_tensor.h"
+#include "tensor/tensor_file.h"
+
+namespace panal::model {
+namespace {
+
+Json generation_config(const ModelConfig& config) {
+  Json json = {{"_from_model_config", true}};
+  if (config.bos_id) json["bos_token_id"] = *config.bos_id;
+  if (config.eos_id) json["eos_token_id"] = *config.eos_id;
+  return json;
+}
+
+}  // namespace
+
+Status Decoder::save_hugging_face(const std::filesystem::path& folder, SaveType type) const {
+  return capture([&]() -> Status {
+    store::FileSystem& files = store::posix_file_system();
+    PANAL_TRY(store::make_directories(files, folder));
+    std::vector<tensor::NamedTensor> tensors = parameters();
+    if (type == SaveType::kBFloat16) {
+      for (tensor::NamedTensor& tensor : tensors)
+        tensor.value = tensor.value.detach().to(at::kBFloat16);
+    }
+    std::ranges::sort(tensors, {}, &tensor::NamedTensor::name);
+    PANAL_TRY(
+        tensor::save_tensors(files, folder / "model.safetensors", tensors, {{"format", "pt"}}));
+    const auto write = [&](const char* name, const Json& json) {
+      return store::write_file_atomically(files, folder / name, to_pretty(json) + "\n");
+    };
+    PANAL_TRY(write("generation_config.json", generation_config(state_->config)));
+    return write("config.json",
+                 config_to_hugging_face(state_->config,
+                                        type == SaveType::kFloat32 ? "float32" : "bfloat16"));
+  });
+}
+
+}  // namespace panal::model

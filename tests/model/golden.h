@@ -1,0 +1,56 @@
+// Reading what tools/goldens/model.py wrote.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "tensor/named_tensor.h"
+#include "tensor/tensor_file.h"
+
+namespace panal::model::test {
+
+inline std::filesystem::path golden_folder(const std::string& name) {
+  return std::filesystem::path(PANAL_TEST_DIR) / "golden" / "model" / name;
+}
+
+inline std::map<std::string, at::Tensor> read_golden(const std::filesystem::path& path) {
+  std::map<std::string, at::Tensor> tensors;
+  auto loaded = tensor::load_tensors(path);
+  EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+  if (!loaded.ok()) return tensors;
+  for (auto& named : *loaded) tensors.emplace(named.name, named.value);
+  return tensors;
+}
+
+/// The largest difference, in units of the larger of 1 and the golden's own largest value.
+inline double worst(const at::Tensor& found, const at::Tensor& wanted) {
+  if (found.sizes() != wanted.sizes()) return 1e30;
+  const double scale = std::max(1e-3, wanted.abs().max().item<double>());
+  return (found.detach() - wanted).abs().max().item<double>() / scale;
+}
+
+/// A folder of its own that goes away with the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "panal-model-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace panal::model::test
