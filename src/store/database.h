@@ -76,8 +76,8 @@ class Statement {
 
 struct DatabaseOptions {
   std::chrono::milliseconds busy_timeout{
-      10'000};      // How long to wait for another process's transaction.
-  std::string vfs;  // SQLite's VFS by name; "" is its own.
+      10'000};        // How long to wait for another process's transaction.
+  std::string vfs{};  // SQLite's VFS by name; "" is its own.
 };
 
 /// One connection. One thread at a time; not to be carried over fork(). Several processes may open
