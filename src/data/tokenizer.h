@@ -54,8 +54,9 @@ class Tokenizer {
 
   /// Token ids of `text`; no BOS or EOS is added, whatever the post-processor says. Byte order
   /// marks, CRLF, NUL and control characters are text. Each maximal invalid part of UTF-8 becomes
-  /// U+FFFD, as Python's bytes.decode("utf-8", "replace") does it. Cost: linear, about 10 MB/s on
-  /// one core for English.
+  /// U+FFFD, as Python's bytes.decode("utf-8", "replace") does it. A byte the vocabulary has no
+  /// token for becomes the unknown token or, without one, nothing, as in `tokenizers` (SmolLM2
+  /// lacks six control characters). Cost: linear; about 10 MB/s on one core for Spanish prose.
   std::vector<std::int32_t> encode(std::string_view text,
                                    SpecialTokens special = SpecialTokens::kAsText) const;
   /// The text of the tokens, always valid UTF-8: bytes that are not become U+FFFD by the same rule.

@@ -106,10 +106,17 @@ TEST(Tokenizer, DecodesAnyIdsAsHuggingFaceDoes) {
   }
 }
 
-TEST(Tokenizer, DecodesWhatItEncodedWhenTheTextIsValid) {
+// SmolLM2's vocabulary lacks 21 of the 256 bytes, control characters among them; they vanish, as in
+// `tokenizers`.
+TEST(Tokenizer, DecodesWhatItEncodedButForBytesWithoutAToken) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     const std::string text = mixed_text(seed, 20);
-    EXPECT_EQ(smollm2().decode(smollm2().encode(text), false), text) << "seed " << seed;
+    std::string known;
+    for (const char byte : text) {
+      if (smollm2().find(std::string_view(&byte, 1))) known += byte;
+    }
+    EXPECT_EQ(smollm2().decode(smollm2().encode(text), false), detail::replace_invalid_utf8(known))
+        << "seed " << seed;
   }
 }
 
@@ -251,7 +258,8 @@ TEST(Tokenizer, NamesWhatItCannotRead) {
             Code::kUnsupported);
   EXPECT_THAT(with("added_tokens", R"([{"id":4000000000,"content":"x"}])").message(),
               HasSubstr("token id"));
-  EXPECT_THAT(with("added_tokens", R"([{"id":0,"content":"x"}])").message(), HasSubstr("clash"));
+  EXPECT_THAT(with("added_tokens", R"([{"id":0,"content":"xyzzy"}])").message(),
+              HasSubstr("clash"));
   EXPECT_THAT(with("model", R"({"type":"BPE","vocab":{"a":0},"merges":["a b"]})").message(),
               HasSubstr("merge 0"));
   EXPECT_THAT(with("model", R"({"type":"BPE","vocab":{"a":0,"b":0},"merges":[]})").message(),

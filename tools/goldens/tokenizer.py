@@ -162,13 +162,13 @@ def sequence(*steps):
     return {"type": "Sequence", "pretokenizers": list(steps)}
 
 
-def added(id, content, **flags):
-    token = {"id": id, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
+def added(content, **flags):
+    token = {"id": 0, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
              "normalized": False, "special": True}
     return {**token, **flags}
 
 
-def variants(base_size):
+def variants():
     """Changes of the base tokenizer.json, by name."""
     last = byte_level(use_regex=False)
     cases = {
@@ -188,15 +188,15 @@ def variants(base_size):
             {"type": "Prepend", "prepend": "_"}, {"type": "Replace", "pattern": {"String": " "}, "content": "_"},
             {"type": "Replace", "pattern": {"Regex": "[0-9]+"}, "content": "#"}]}},
         "added": {"added_tokens": [
-            added(base_size, "<s>"), added(base_size + 1, "<strip>", lstrip=True, rstrip=True),
-            added(base_size + 2, "the", single_word=True, special=False),
-            added(base_size + 3, "<|im_end|>", lstrip=True), added(base_size + 4, "<|im_end|>!", special=False),
-            added(base_size + 5, "def f", special=False, normalized=True),
-            added(base_size + 6, "\u00e9", special=False, normalized=True)]},
+            added("<s>"), added("<strip>", lstrip=True, rstrip=True),
+            added("the", single_word=True, special=False),
+            added("<|im_end|>", lstrip=True), added("<|im_end|>!", special=False),
+            added("def f", special=False, normalized=True),
+            added("\u00e9", special=False, normalized=True)]},
         "added_normalized": {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]},
-                             "added_tokens": [added(base_size, "THE", special=False, normalized=True),
-                                              added(base_size + 1, "The", special=False),
-                                              added(base_size + 2, "<|im_end|>")]},
+                             "added_tokens": [added("THE", special=False, normalized=True),
+                                              added("The", special=False),
+                                              added("<|im_end|>")]},
     }
     for behavior in ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]:
         for invert in [False, True]:
@@ -204,6 +204,15 @@ def variants(base_size):
             cases[name] = {"pre_tokenizer": sequence(split({"Regex": r"\s"}, behavior, invert), last)}
             cases[name + "_string"] = {"pre_tokenizer": sequence(split({"String": "e"}, behavior, invert), last)}
     return cases
+
+
+def numbered(base, tokens):
+    """Ids as `tokenizers` gives them: a token of the vocabulary keeps its own, new ones follow."""
+    next_id = len(base["model"]["vocab"])
+    for token in tokens:
+        token["id"] = base["model"]["vocab"].get(token["content"], next_id)
+        next_id += token["id"] == next_id
+    return tokens
 
 
 def apply_variant(base, change):
@@ -229,7 +238,8 @@ def variant_goldens(args):
     base = json.loads(made.to_str())
     texts = [{"seed": 2000 + i, "parts": 25} for i in range(6)]
     cases = []
-    for name, change in variants(made.get_vocab_size()).items():
+    for name, change in variants().items():
+        numbered(base, change.get("added_tokens", []))
         tokenizer = Tokenizer.from_str(json.dumps(apply_variant(base, change)))
         ids = [encode(tokenizer, mixed_text(t["seed"], t["parts"]), True) for t in texts]
         plain = [encode(tokenizer, mixed_text(t["seed"], t["parts"]), False) for t in texts]

@@ -49,14 +49,21 @@ Status add_vocabulary(const TokenizerSpec& spec, TokenizerParts& parts) {
   return {};
 }
 
-Status add_merges(const TokenizerSpec& spec, TokenizerParts& parts) {
-  std::unordered_map<std::string_view, std::int32_t> ids;
+// Ids by what the file calls the tokens; the views are into the specification.
+using IdsByContent = std::unordered_map<std::string_view, std::int32_t>;
+
+Result<IdsByContent> ids_by_content(const TokenizerSpec& spec) {
+  IdsByContent ids;
   ids.reserve(spec.vocabulary.size());
   for (const auto& [content, id] : spec.vocabulary) {
     if (!ids.emplace(content, id).second) {
       return invalid(spec, fmt::format("the vocabulary has \"{}\" twice", content.substr(0, 40)));
     }
   }
+  return ids;
+}
+
+Status add_merges(const TokenizerSpec& spec, const IdsByContent& ids, TokenizerParts& parts) {
   parts.model.merges = MergeTable(spec.merges.size());
   parts.merge_ids.reserve(spec.merges.size());
   const auto id_of = [&](std::string_view content) {
@@ -80,7 +87,13 @@ Status add_merges(const TokenizerSpec& spec, TokenizerParts& parts) {
   return {};
 }
 
-Status add_added_tokens(TokenizerSpec& spec, TokenizerParts& parts) {
+Status add_added_tokens(TokenizerSpec& spec, const IdsByContent& ids, TokenizerParts& parts) {
+  // A token of the vocabulary keeps its id, whatever the list of added tokens says: so does
+  // `tokenizers`.
+  for (AddedToken& added : spec.added) {
+    const auto known = ids.find(added.content);
+    if (known != ids.end()) added.id = known->second;
+  }
   std::sort(spec.added.begin(), spec.added.end(),
             [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
   std::vector<AddedToken> raw;
@@ -172,19 +185,18 @@ void ScratchPool::give_back(std::unique_ptr<BpeModel::Scratch> scratch) {
 Result<std::unique_ptr<TokenizerParts>> compile_tokenizer(TokenizerSpec spec) {
   auto parts = std::make_unique<TokenizerParts>();
   PANAL_TRY(add_vocabulary(spec, *parts));
-  PANAL_TRY(add_merges(spec, *parts));
+  PANAL_ASSIGN(const IdsByContent ids, ids_by_content(spec));
+  PANAL_TRY(add_merges(spec, ids, *parts));
   PANAL_ASSIGN(parts->normalizer, Normalizer::from_json(spec.normalizer, spec.where));
   PANAL_ASSIGN(parts->pre_tokenizer, PreTokenizer::from_json(spec.pre_tokenizer, spec.where));
-  PANAL_TRY(add_added_tokens(spec, *parts));
+  PANAL_TRY(add_added_tokens(spec, ids, *parts));
   PANAL_TRY(add_ends(spec, *parts));
   if (parts->tokens.empty()) return invalid(spec, "the vocabulary is empty");
   parts->model.ignores_merges = spec.ignores_merges;
   parts->model.fuses_unknown = spec.fuses_unknown;
   if (spec.unknown_token) {
-    const auto found =
-        std::find_if(spec.vocabulary.begin(), spec.vocabulary.end(),
-                     [&](const auto& entry) { return entry.first == *spec.unknown_token; });
-    if (found == spec.vocabulary.end()) {
+    const auto found = ids.find(*spec.unknown_token);
+    if (found == ids.end()) {
       return invalid(spec,
                      fmt::format("unk_token \"{}\" is not in the vocabulary", *spec.unknown_token));
     }
