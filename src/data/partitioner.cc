@@ -235,11 +235,37 @@ class Partitioner {
       }
       for (auto& part : parts) groups_.push_back({language, std::move(part)});
     }
+    join_documentation();
     // Over the limit the smallest join their nearest relative in words.
     while (groups_.size() > static_cast<std::size_t>(options_.max_partitions)) join_smallest();
     std::ranges::stable_sort(groups_, std::ranges::greater(),
                              [](const Group& group) { return group.documents.size(); });
     return Status();
+  }
+
+  // Prose that is plainly about programs belongs with the programs: two partitions that answer the
+  // same questions would only take them from each other.
+  void join_documentation() {
+    const auto size_as_code = [](const Group& group) {
+      return is_code_language(group.language) ? group.documents.size() : 0;
+    };
+    const auto code = std::ranges::max_element(groups_, {}, size_as_code);
+    if (code == groups_.end() || size_as_code(*code) == 0) return;
+    constexpr double kPlainly = 1.5;
+    std::vector<std::size_t> documentation;
+    for (const Group& group : groups_) {
+      const bool is_prose = !is_code_language(group.language);
+      if (is_prose && detail::nearest_domain(table_, group, kPlainly) == "code") {
+        documentation.insert(documentation.end(), group.documents.begin(), group.documents.end());
+      }
+    }
+    std::erase_if(groups_, [&](const Group& group) {
+      return !is_code_language(group.language) &&
+             std::ranges::find(documentation, group.documents.front()) != documentation.end();
+    });
+    auto& target = std::ranges::max_element(groups_, {}, size_as_code)->documents;
+    target.insert(target.end(), documentation.begin(), documentation.end());
+    std::ranges::sort(target);
   }
 
   void join_smallest() {

@@ -68,15 +68,16 @@ Result<Topic> topic_from_json(const Json& json, std::string_view where) {
   return topic;
 }
 
-// Shares of the topics (and of the core, which is left out) by their evidence.
-std::vector<double> shares_of(const std::vector<double>& evidence, double bid) {
-  double highest = bid;
-  for (const double value : evidence) highest = std::max(highest, value);
-  double total = std::exp(bid - highest);
-  for (const double value : evidence) total += std::exp(value - highest);
-  std::vector<double> shares;
-  for (const double value : evidence) shares.push_back(std::exp(value - highest) / total);
-  return shares;
+// How surely each topic rather than the core, and not a better topic. Two topics that are equally
+// fit both keep a high score: whichever is taken will do, the core would not.
+std::vector<double> scores_of(const std::vector<double>& evidence, double bid) {
+  double best = 0;
+  for (const double value : evidence) best = std::max(best, value);
+  std::vector<double> scores;
+  for (const double value : evidence) {
+    scores.push_back(std::exp(value - best) / (1 + std::exp(bid - value)));
+  }
+  return scores;
 }
 
 }  // namespace
@@ -120,13 +121,13 @@ TopicVerdict TopicModel::classify_with_reason(std::string_view text) const {
       evidence[i] += kCodeEvidence * std::clamp((guess.code - 0.4) / 0.4, 0.0, 1.0);
     }
   }
-  const std::vector<double> shares = shares_of(evidence, core_bid(seen.size()));
+  const std::vector<double> scores = scores_of(evidence, core_bid(seen.size()));
 
   TopicVerdict verdict;
   verdict.language = guess.language;
   for (std::size_t i = 0; i < topics_.size(); ++i) {
     std::ranges::stable_sort(found[i], std::ranges::greater(), &TopicTerm::weight);
-    TopicScore score{.partition = topics_[i].partition, .score = shares[i]};
+    TopicScore score{.partition = topics_[i].partition, .score = scores[i]};
     for (const TopicTerm& term : found[i]) {
       if (score.terms.size() < kMaxReasons) score.terms.push_back(term.word);
     }

@@ -17,7 +17,9 @@ namespace panal::data {
 
 struct TopicScore {
   std::string partition;  // Name of a partition.
-  double score = 0;       // 0 to 1; all partitions' scores and the core's share add up to 1.
+  /// 0 to 1: how surely this partition rather than the core, times how near it comes to the best
+  /// one. Two equally fit partitions may both be near 1.
+  double score = 0;
   std::vector<std::string> terms = {};  // The words that spoke for it, strongest first, at most 6.
 };
 
@@ -46,8 +48,7 @@ struct Topic {
 /// 20 words).
 class TopicModel {
  public:
-  /// A partition is chosen from this score on: its evidence then outweighs the core's bid and all
-  /// rivals.
+  /// A partition is chosen from this score on: its evidence then outweighs the core's bid.
   static constexpr double kThreshold = 0.5;
 
   TopicModel() = default;

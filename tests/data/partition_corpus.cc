@@ -56,7 +56,7 @@ std::vector<fs::path> python_library() {
     if (files.size() > best.size()) best = std::move(files);
   }
   // Every so many files, so that the sample covers the whole library.
-  constexpr std::size_t kWanted = 120;
+  constexpr std::size_t kWanted = 80;
   const std::size_t step = std::max<std::size_t>(1, best.size() / kWanted);
   std::vector<fs::path> sample;
   for (std::size_t i = 0; i < best.size(); i += step) {

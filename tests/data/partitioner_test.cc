@@ -21,7 +21,7 @@ using testing::HasSubstr;
 TEST(Partition, FindsTheThreeDomainsOfAMixedUpload) {
   const Partitioning& made = mixed_partitioning();
   ASSERT_EQ(made.partitions.size(), 3U);
-  EXPECT_GE(purity(made, origins_of(mixed_documents())).value(), 0.97);
+  EXPECT_GE(purity(made, origins_of(mixed_documents())).value(), 0.98);
   EXPECT_TRUE(made.find("code-python"));
   EXPECT_TRUE(made.find("es-fiction"));
   EXPECT_TRUE(made.find("en-legal"));
@@ -114,9 +114,10 @@ TEST(Partition, CutsIntoTheWantedNumberOfBalancedClusters) {
 }
 
 TEST(Partition, HoldsItsUpperLimit) {
-  const Partitioning made = partition(mixed_documents(), {.max_partitions = 2}).value();
+  const std::span<const Document> some = std::span(mixed_documents()).first(300);
+  const Partitioning made = partition(some, {.max_partitions = 2}).value();
   EXPECT_EQ(made.partitions.size(), 2U);
-  EXPECT_EQ(made.assignments.size(), mixed_documents().size());
+  EXPECT_EQ(made.assignments.size(), some.size());
 }
 
 TEST(Partition, CopesWithTinyAndStrangeDatasets) {
@@ -161,8 +162,10 @@ TEST(Partition, StopsWhenAskedAndTellsHowFarItIs) {
 
 Partitioning four_documents() {
   Partitioning made;
-  made.partitions = {
-      {.name = "a", .title = "A", .language = "en", .domain = "", .terms = {}, .num_documents = 4}};
+  Partition& only = made.partitions.emplace_back();
+  only.name = "a";
+  only.language = "en";
+  only.num_documents = 4;
   made.assignments = {0, 0, 0, 0};
   made.difficulty.assign(4, Difficulty::kUnknown);
   return made;

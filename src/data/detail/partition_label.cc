@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "data/detail/partition_lexicon.h"
 #include "data/language.h"
@@ -71,33 +72,6 @@ std::vector<std::string> distinctive_terms(const WordTable& table,
     if (!repeats) terms.push_back(candidate);
   }
   return terms;
-}
-
-// The domain whose lexicon covers most of the running words, "" when none covers enough.
-std::string nearest_domain(const WordTable& table, const Group& group) {
-  if (is_code_language(group.language)) return "code";
-  std::vector<double> found(domains().size(), 0);
-  double num_words = 0;
-  std::vector<double> counts(table.words.size(), 0);
-  for (const std::size_t document : group.documents) {
-    for (const WordCount& entry : table.counts[document]) {
-      num_words += entry.count;
-      counts[entry.word] += entry.count;
-    }
-  }
-  for (std::size_t word = 0; word < counts.size(); ++word) {
-    if (counts[word] == 0) continue;
-    for (std::size_t d = 0; d < found.size(); ++d) {
-      const auto entry = domains()[d].words.find(table.words[word]);
-      if (entry == domains()[d].words.end()) continue;
-      // A single very frequent word must not name a domain.
-      found[d] += entry->second * std::min(counts[word], num_words * 0.006);
-    }
-  }
-  const auto best = std::ranges::max_element(found);
-  constexpr double kEnough = 0.008;
-  if (num_words == 0 || *best < kEnough * num_words) return "";
-  return std::string(domains()[static_cast<std::size_t>(best - found.begin())].name);
 }
 
 // Lower case ASCII letters, digits and '-', so that a name works in URLs, file names and shells.
@@ -175,6 +149,34 @@ void keep_strongest(std::vector<TopicTerm>& terms) {
 }
 
 }  // namespace
+
+std::string nearest_domain(const WordTable& table, const Group& group, double margin) {
+  if (is_code_language(group.language)) return "code";
+  std::vector<double> found(domains().size(), 0);
+  double num_words = 0;
+  std::vector<double> counts(table.words.size(), 0);
+  for (const std::size_t document : group.documents) {
+    for (const WordCount& entry : table.counts[document]) {
+      num_words += entry.count;
+      counts[entry.word] += entry.count;
+    }
+  }
+  for (std::size_t word = 0; word < counts.size(); ++word) {
+    if (counts[word] == 0) continue;
+    for (std::size_t d = 0; d < found.size(); ++d) {
+      const auto entry = domains()[d].words.find(table.words[word]);
+      if (entry == domains()[d].words.end()) continue;
+      // A single very frequent word must not name a domain.
+      found[d] += entry->second * std::min(counts[word], num_words * 0.006);
+    }
+  }
+  constexpr double kEnough = 0.008;
+  const auto best = static_cast<std::size_t>(std::ranges::max_element(found) - found.begin());
+  const double most = std::exchange(found[best], 0);
+  const double next = *std::ranges::max_element(found);
+  if (num_words == 0 || most < kEnough * num_words || most < margin * next) return "";
+  return std::string(domains()[best].name);
+}
 
 std::vector<Label> label_groups(const WordTable& table, std::span<const Group> groups) {
   const auto rates = document_rates(table, groups);

@@ -23,6 +23,10 @@ struct Label {
   std::vector<std::string> terms;
 };
 
+/// The domain whose lexicon covers most of the running words; "" when none covers enough, or when
+/// the next domain covers more than 1 / margin of that.
+std::string nearest_domain(const WordTable& table, const Group& group, double margin = 1);
+
 /// One label per group, names unique.
 std::vector<Label> label_groups(const WordTable& table, std::span<const Group> groups);
 
