@@ -214,7 +214,8 @@ class Demo {
   }
 
   Status train_experts() {
-    const Json& partitions = report_["partitioning"]["partitions"];
+    // A copy: adding members to the report moves the ones it has.
+    const Json partitions = report_["partitioning"]["partitions"];
     terminal_.heading(
         fmt::format("4 of 7  Train one LoRA expert per partition ({}), each a job of its own",
                     partitions.size()));
