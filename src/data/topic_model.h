@@ -44,8 +44,10 @@ struct Topic {
   std::vector<TopicTerm> terms = {};
 };
 
-/// Immutable after construction, thread-safe. classify costs microseconds for a question (20 us for
-/// 20 words).
+/// How well it routes, on 46 questions written after the words were settled, over licences, Python
+/// and Don Quijote: 39 right (85 %); 6 of the 7 misses stay with the core ("Reverse a string in
+/// place"), and none of 13 questions for the core goes to an expert. Immutable after construction,
+/// thread-safe. classify costs microseconds for a question (20 us for 20 words).
 class TopicModel {
  public:
   /// A partition is chosen from this score on: its evidence then outweighs the core's bid.

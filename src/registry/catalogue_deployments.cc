@@ -14,11 +14,15 @@ using store::Transaction;
 
 namespace {
 
+std::string_view with_article(ModelKind kind) {
+  return kind == ModelKind::kBase ? "a base" : "an adapter";
+}
+
 Status check_deployable(const ModelVersion& model, ModelKind wanted, std::string_view role) {
   if (model.kind != wanted) {
     return Status(Code::kConflict,
-                  fmt::format("{} must be a {} model, but {} is a {} model", role,
-                              kind_name(wanted), model.label(), kind_name(model.kind)));
+                  fmt::format("{} must be {} model, but {} is {} model", role, with_article(wanted),
+                              model.label(), with_article(model.kind)));
   }
   if (model.state == Lifecycle::kRetired) {
     return Status(Code::kConflict,

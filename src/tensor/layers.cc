@@ -171,11 +171,10 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& weight, const at
 class HeadLoss : public torch::autograd::Function<HeadLoss> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden,
-                            const at::Tensor& weight, const at::Tensor& targets) {
+                            const at::Tensor& weight, const at::Tensor& targets, bool wants_hidden,
+                            bool wants_weight) {
     const std::int64_t scored = count_scored(targets, weight.size(0));
     PANAL_REQUIRE(scored > 0, "loss: wanted at least one target that is not -100, found none");
-    const bool wants_hidden = context->needs_input_grad(0),
-               wants_weight = context->needs_input_grad(1);
     const float scale = wants_hidden || wants_weight ? 1.0f / static_cast<float>(scored) : 0.0f;
     const HeadResult result = run_head(hidden, weight, targets, scale, wants_hidden, wants_weight);
     context->saved_data["hidden"] = result.hidden_gradient;
@@ -183,12 +182,12 @@ class HeadLoss : public torch::autograd::Function<HeadLoss> {
     return result.losses.sum(at::kDouble).div(scored).to(at::kFloat);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    variable_list result(3);
+    variable_list result(5);
     const char* names[] = {"hidden", "weight"};
-    for (int i = 0; i < 2; ++i) {
-      const auto& saved = context->saved_data[names[i]];
-      if (saved.isTensor() && saved.toTensor().defined())
-        result[i] = saved.toTensor() * gradients[0];
+    const float factor = gradients[0].item<float>();
+    for (std::size_t i = 0; i < 2; ++i) {
+      const at::Tensor saved = context->saved_data[names[i]].toTensor();
+      if (saved.defined()) result[i] = factor == 1.0f ? saved : saved * factor;
     }
     return result;
   }
@@ -224,7 +223,10 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
 at::Tensor head_loss(const at::Tensor& hidden, const at::Tensor& weight,
                      const at::Tensor& targets) {
   check_head(hidden, weight, targets);
-  return HeadLoss::apply(hidden.contiguous(), weight, targets.contiguous());
+  const bool grows_graph = at::GradMode::is_enabled();
+  return HeadLoss::apply(hidden.contiguous(), weight, targets.contiguous(),
+                         grows_graph && hidden.requires_grad(),
+                         grows_graph && weight.requires_grad());
 }
 
 at::Tensor head_losses(const at::Tensor& hidden, const at::Tensor& weight,

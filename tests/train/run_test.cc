@@ -307,8 +307,9 @@ TEST(Run, FullDiskAtACheckpointKeepsTheEarlierOne) {
     const std::string name = "full" + std::to_string(i);
     const auto [failed, unused] = attempt(name, rng.below(num_steps));
     num_failed += failed.ok() ? 0 : 1;
-    if (!failed.ok())
+    if (!failed.ok()) {
       EXPECT_EQ(failed.code(), Code::kResourceExhausted) << failed.status().message();
+    }
     const auto config = toy_config(folder.path(), toy_yaml(), name);
     ASSERT_TRUE(run_toy(config, events).ok());
     EXPECT_EQ(weights_of(config), weights_of(whole)) << name;

@@ -23,7 +23,7 @@ PROMPTS = [
     "1, 2, 3, 4,",
 ]
 WINDOW = 256
-NUM_TEXT_TOKENS = 4096
+NUM_TEXT_TOKENS = 2048
 
 
 def greedy(model, ids, steps):
