@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::int64_t kMaxDimension = std::int64_t{1} << 24;
 constexpr std::int64_t kMaxLayers = 4096;
-constexpr std::int64_t kMaxContext = std::int64_t{1} << 24;
+// Tables of rotary positions are as long as the context: a million is 512 MB of them at most.
+constexpr std::int64_t kMaxContext = std::int64_t{1} << 20;
 
 Status wrong(std::string_view what) {
   return Status(Code::kInvalidArgument, "model config: " + std::string(what));

@@ -146,13 +146,6 @@ std::int64_t PackedWeight::in_width() const { return packed_->weight.size(1); }
 std::int64_t PackedWeight::out_width() const { return packed_->weight.size(0); }
 const at::Tensor& PackedWeight::floats() const { return packed_->weight; }
 
-std::int64_t PackedWeight::bytes_per_row_product() const {
-  if (packed_->kind == Blocks::kNone) return static_cast<std::int64_t>(packed_->weight.nbytes());
-  std::size_t bytes = packed_->words.nbytes() + packed_->scales.nbytes();
-  if (packed_->offsets.defined()) bytes += packed_->offsets.nbytes();
-  return static_cast<std::int64_t>(bytes);
-}
-
 at::Tensor PackedWeight::multiply(const at::Tensor& x) const {
   PANAL_REQUIRE(x.dim() == 2 && x.size(1) == in_width() && x.is_contiguous(),
                 fmt::format("packed weight: wanted contiguous rows of width {}", in_width()));

@@ -38,8 +38,6 @@ class PackedWeight {
   std::int64_t out_width() const;
   /// The weight as floats [out, in], the same storage.
   const at::Tensor& floats() const;
-  /// Bytes of weight that a product of one row reads.
-  std::int64_t bytes_per_row_product() const;
 
   /// x [rows, in] contiguous -> [rows, out].
   at::Tensor multiply(const at::Tensor& x) const;
