@@ -8,6 +8,7 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
+#include <set>
 
 namespace panal {
 
@@ -56,6 +57,29 @@ YAML::Node child(const YAML::Node& parent, std::string_view key) {
   return parent.IsMap() ? parent[std::string(key)] : YAML::Node(YAML::NodeType::Undefined);
 }
 
+/// A key that makes a mapping ambiguous.
+struct UnusableKey {
+  int line = 0;
+  std::optional<std::string> key;  // Not there when it is no plain text.
+
+  std::string about(std::string_view prefix) const {
+    if (!key) return "a key must be plain text";
+    return fmt::format("the key \"{}{}\" is given twice", prefix, *key);
+  }
+};
+
+/// The first key of the mapping that is no text or was there before. Looks at this level only:
+/// sections are looked at when they are asked for, so that aliases cannot make the work grow.
+std::optional<UnusableKey> unusable_key(const YAML::Node& mapping) {
+  std::set<std::string> seen;
+  for (const auto& entry : mapping) {
+    const int line = entry.first.Mark().line + 1;
+    if (!entry.first.IsScalar()) return UnusableKey{line, std::nullopt};
+    if (!seen.insert(entry.first.Scalar()).second) return UnusableKey{line, entry.first.Scalar()};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates) {
@@ -89,18 +113,9 @@ Result<ConfigReader> ConfigReader::parse(std::string_view yaml, std::string name
         Code::kInvalidArgument,
         fmt::format("{}: expected keys and values at the top, found {}", name, shown(node->yaml)));
   }
-  std::vector<std::string> seen;
-  for (const auto& entry : node->yaml) {
-    if (!entry.first.IsScalar()) {
-      return Status(Code::kInvalidArgument, fmt::format("{}:{}: a key must be plain text", name,
-                                                        entry.first.Mark().line + 1));
-    }
-    if (std::ranges::find(seen, entry.first.Scalar()) != seen.end()) {
-      return Status(Code::kInvalidArgument,
-                    fmt::format("{}:{}: the key \"{}\" is given twice", name,
-                                entry.first.Mark().line + 1, entry.first.Scalar()));
-    }
-    seen.push_back(entry.first.Scalar());
+  if (const auto bad = unusable_key(node->yaml)) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}:{}: {}", name, bad->line, bad->about("")));
   }
   auto errors = std::make_shared<Errors>();
   errors->file = std::move(name);
@@ -181,10 +196,13 @@ std::vector<std::string> ConfigReader::texts(std::string_view key,
   const YAML::Node found = child(node_->yaml, key);
   std::vector<std::string> values;
   if (found.IsScalar()) return {found.Scalar()};
+  if (!found.IsSequence()) {
+    reject(key, fmt::format("must be a list of texts, found {}", shown(found)));
+    return fallback;
+  }
   for (const auto& item : found) {
-    if (!found.IsSequence() || !item.IsScalar()) {
-      reject(key, fmt::format("must be a list of texts, found {}",
-                              found.IsSequence() ? shown(item) : shown(found)));
+    if (!item.IsScalar()) {
+      reject(key, fmt::format("must be a list of texts, found {}", shown(item)));
       return fallback;
     }
     values.push_back(item.Scalar());
@@ -197,12 +215,16 @@ ConfigReader ConfigReader::section(std::string_view key) {
   auto made = std::make_shared<Node>();
   made->yaml = YAML::Node(YAML::NodeType::Map);
   const YAML::Node found = child(node_->yaml, key);
+  const std::string prefix = prefix_ + std::string(key) + ".";
   if (found.IsDefined() && found.IsMap()) {
     made->yaml = found;
+    if (const auto bad = unusable_key(found)) {
+      errors_->found.emplace_back(
+          bad->line, fmt::format("{}:{}: {}", errors_->file, bad->line, bad->about(prefix)));
+    }
   } else if (has(key)) {
     reject(key, fmt::format("must be a mapping of keys and values, found {}", shown(found)));
   }
-  const std::string prefix = prefix_ + std::string(key) + ".";
   node_->sections.emplace_back(prefix, made);
   return ConfigReader(std::move(made), errors_, prefix);
 }

@@ -54,6 +54,7 @@ std::uint64_t xxh3_64(std::string_view text) { return xxh3_64(std::as_bytes(std:
 
 std::string random_hex(std::size_t num_bytes) {
   PANAL_CHECK(sodium_init() >= 0, "libsodium could not be initialised");
+  if (num_bytes == 0) return "";  // libsodium takes no null pointer, even for nothing.
   std::vector<unsigned char> bytes(num_bytes);
   randombytes_buf(bytes.data(), bytes.size());
   std::string text(2 * num_bytes + 1, '\0');

@@ -97,8 +97,9 @@ Result<std::int64_t> json_integer(const Json& object, std::string_view key, std:
   if (!value.is_number()) return wrong_type(object, key, where, wanted);
   if (value.is_number_float()) {
     const double number = value.get<double>();
+    // The highest integer rounds to 2^63 as a double, which is one more than fits.
     if (std::floor(number) != number || number < static_cast<double>(low) ||
-        number > static_cast<double>(high)) {
+        number > static_cast<double>(high) || number >= 0x1p63) {
       return wrong_type(object, key, where, wanted);
     }
     return static_cast<std::int64_t>(number);
