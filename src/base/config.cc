@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -249,8 +250,11 @@ Status ConfigReader::finish() const {
   };
   collect_unknown(collect_unknown, *node_, prefix_);
   if (found.empty()) return Status();
-  const auto first = std::ranges::min_element(
-      found, [](const auto& a, const auto& b) { return a.first < b.first; });
+  // What is missing has no line: it may follow from a mistake that has one, so it comes last.
+  const auto place = [](const auto& error) {
+    return error.first > 0 ? error.first : std::numeric_limits<int>::max();
+  };
+  const auto first = std::ranges::min_element(found, {}, place);
   return Status(Code::kInvalidArgument, first->second);
 }
 

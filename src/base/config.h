@@ -39,8 +39,8 @@ class ConfigReader {
   /// Adds an error about `key`, for checks over several values: "width 100 must be a multiple of
   /// heads 3".
   void reject(std::string_view key, std::string_view reason);
-  /// The first error in file order, or one about the first key nobody asked for (with the nearest
-  /// known key).
+  /// The first error in file order, keys nobody asked for included (with the nearest known key);
+  /// what is missing comes last.
   Status finish() const;
 
  private:

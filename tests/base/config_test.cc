@@ -166,5 +166,14 @@ TEST(NearestWord, SuggestsOnlyWhatIsNear) {
   EXPECT_EQ(nearest_word("x", {}), "");
 }
 
+// A misspelt value may be why another key seems to be missing, so the one that stands in the file is told.
+TEST(ConfigReader, TellsAMistakeInTheFileBeforeAKeyThatIsMissing) {
+  auto reader = ConfigReader::parse("kind: pretrian\n", "run.yaml").value();
+  reader.required_text("data");
+  reader.choice("kind", "pretrain", {"pretrain", "lora"});
+  EXPECT_NE(reader.finish().message().find("one of pretrain, lora"), std::string::npos)
+      << reader.finish().message();
+}
+
 }  // namespace
 }  // namespace panal
