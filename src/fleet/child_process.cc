@@ -35,6 +35,10 @@ std::vector<std::string> allowed_environment() {
     if (std::ranges::any_of(kExact, starts) || std::ranges::any_of(kPrefixes, starts))
       kept.emplace_back(text);
   }
+  // OpenMP reads this when it is loaded. Its default lets idle compute threads spin: beside one other busy
+  // process decoding then falls to a tenth.
+  const auto is_wait_policy = [](const std::string& entry) { return entry.starts_with("OMP_WAIT_POLICY="); };
+  if (std::ranges::none_of(kept, is_wait_policy)) kept.emplace_back("OMP_WAIT_POLICY=passive");
   return kept;
 }
 
