@@ -127,7 +127,9 @@ Result<Split> split_documents(std::span<const Document> documents, const SplitOp
   }
   double border = options.validation_fraction;
   const auto [lowest, highest] = std::ranges::minmax(places);
-  if (border > 0 && lowest < highest) {
+  if (lowest == highest) {
+    border = 0;  // Nothing to divide, and without training text nothing could be learnt.
+  } else if (border > 0) {
     if (lowest >= border) border = std::nextafter(lowest, 1.0);
     if (highest < border) border = highest;
   }

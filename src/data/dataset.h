@@ -70,7 +70,7 @@ struct Split {
 
 /// Decides by a hash of salt and text (or source): the same document falls on the same side
 /// whatever else is in the dataset. With two or more groups and a fraction over 0 both sides get at
-/// least one, by moving the one nearest to the border.
+/// least one, by moving the one nearest to the border; a single group is for training.
 Result<Split> split_documents(std::span<const Document> documents,
                               const SplitOptions& options = {});
 

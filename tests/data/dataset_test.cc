@@ -111,5 +111,16 @@ TEST(SplitDocuments, GivesBothSidesSomethingWhenItCan) {
   EXPECT_EQ(split_documents({}, {}).code(), Code::kInvalidArgument);
 }
 
+// A text of one passage can be learnt from, whatever its hash.
+TEST(Split, LeavesASingleDocumentForTraining) {
+  for (int i = 0; i < 200; ++i) {
+    const std::vector<Document> documents = {{"text " + std::to_string(i), "a.txt"}};
+    const auto split = split_documents(documents, {.validation_fraction = 0.5});
+    ASSERT_TRUE(split.ok());
+    EXPECT_EQ(split->training.size(), 1u) << i;
+    EXPECT_TRUE(split->validation.empty()) << i;
+  }
+}
+
 }  // namespace
 }  // namespace panal::data

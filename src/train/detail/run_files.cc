@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <vector>
 
 #include "base/hash.h"
@@ -31,9 +30,11 @@ std::string shown(const Json& flat, const std::string& field) {
 
 Status compare(const Json& began, const Json& now, const std::filesystem::path& directory) {
   const Json before = began.flatten(), after = now.flatten();
-  std::set<std::string> fields;
-  for (const Json* side : {&before, &after}) {
-    for (const auto& [field, value] : side->items()) fields.insert(field);
+  // In the order of the config, where what a person chose stands before what follows from it.
+  std::vector<std::string> fields;
+  for (const auto& [field, value] : before.items()) fields.push_back(field);
+  for (const auto& [field, value] : after.items()) {
+    if (!before.contains(field)) fields.push_back(field);
   }
   for (const auto& field : fields) {
     const bool is_same =

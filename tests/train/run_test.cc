@@ -1,0 +1,398 @@
+// Whole runs on toys: what a finished one leaves, that a resumed one equals one that never stopped,
+// and what a user is told when data, directory, disk or numbers are wrong.
+#include "train/run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/rng.h"
+#include "data/tokenizer.h"
+#include "model/decoder.h"
+#include "store/faulty_file_system.h"
+#include "tests/train/toy_run.h"
+
+namespace panal::train {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kWeights = "model/model.safetensors";
+
+std::string weights_of(const TrainConfig& config) {
+  const std::string bytes = read_text(config.run_directory / kWeights);
+  EXPECT_FALSE(bytes.empty());
+  return bytes;
+}
+
+TEST(Run, LearnsAndLeavesEverythingItPromises) {
+  TestFolder folder("whole");
+  const TrainConfig config = toy_config(folder.path(), toy_yaml("limits: {steps: 60}\n"));
+  RecordingEvents events;
+  const auto summary = run_toy(config, events);
+  ASSERT_TRUE(summary.ok()) << summary.status().message();
+  EXPECT_EQ(summary->status, RunStatus::kCompleted);
+  EXPECT_EQ(summary->steps, 60);
+  EXPECT_EQ(events.steps.size(), 60u);
+  EXPECT_LT(summary->last_evaluation->loss, summary->first_evaluation->loss * 0.7);
+  EXPECT_LT(summary->training_loss, events.steps.front().loss * 0.7);
+  EXPECT_GT(summary->tokens_per_second, 0);
+  EXPECT_FALSE(events.sample.empty());
+  EXPECT_EQ(summary->energy.method.empty(), false);
+  for (const char* name : {"config.json", "plan.json", "summary.json", "metrics.jsonl", "loss.svg",
+                           "sample.txt", "tokenizer/tokenizer.json", "data/training.tokens",
+                           "model/config.json", "model/tokenizer.json", kWeights}) {
+    EXPECT_TRUE(std::filesystem::exists(config.run_directory / name)) << name;
+  }
+  EXPECT_TRUE(model::load_decoder(config.run_directory / "model").ok());
+  EXPECT_TRUE(data::Tokenizer::load(config.run_directory / "model").ok());
+  const auto kept = std::filesystem::directory_iterator(config.run_directory / "checkpoints");
+  EXPECT_EQ(std::distance(begin(kept), end(kept)), 2);
+}
+
+TEST(Run, AnswersFromItsSummaryWhenItIsDone) {
+  TestFolder folder("again");
+  const TrainConfig config = toy_config(folder.path(), toy_yaml());
+  RecordingEvents first, second;
+  const auto before = run_toy(config, first);
+  ASSERT_TRUE(before.ok()) << before.status().message();
+  const auto again = run_toy(config, second);
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_TRUE(second.steps.empty());
+  EXPECT_EQ(summary_to_json(*again), summary_to_json(*before));
+}
+
+TEST(Run, EqualSeedsGiveEqualBitsAndOthersDoNot) {
+  TestFolder folder("seeds");
+  RecordingEvents events;
+  const auto one = toy_config(folder.path(), toy_yaml(), "one");
+  const auto two = toy_config(folder.path(), toy_yaml(), "two");
+  const auto other = toy_config(folder.path(), toy_yaml() + "seed: 2\n", "other");
+  for (const auto* config : {&one, &two, &other}) ASSERT_TRUE(run_toy(*config, events).ok());
+  EXPECT_EQ(weights_of(one), weights_of(two));
+  EXPECT_NE(weights_of(one), weights_of(other));
+}
+
+// The promise of resume, for both rules and at steps with and without a checkpoint of their own.
+TEST(Run, StoppedAndResumedEqualsNeverStopped) {
+  for (const std::string rule : {"muon", "adamw"}) {
+    TestFolder folder("resume_" + rule);
+    std::string yaml = toy_yaml();
+    if (rule == "adamw") {
+      const std::string muon = "rule: muon, learning_rate: 0.003, muon_learning_rate: 0.02";
+      yaml.replace(yaml.find(muon), muon.size(), "rule: adamw, learning_rate: 0.003");
+    }
+    RecordingEvents events;
+    const auto whole = toy_config(folder.path(), yaml, "whole");
+    ASSERT_TRUE(run_toy(whole, events).ok());
+    for (const std::int64_t stop_step : {1, 4, 7, 11}) {
+      const auto parts = toy_config(folder.path(), yaml, "parts" + std::to_string(stop_step));
+      RecordingEvents stopped, resumed;
+      stopped.stop_after_step = stop_step;
+      const auto first = run_toy(parts, stopped);
+      ASSERT_TRUE(first.ok()) << first.status().message();
+      EXPECT_EQ(first->status, RunStatus::kStopped);
+      EXPECT_EQ(first->steps, stop_step);
+      EXPECT_FALSE(std::filesystem::exists(parts.run_directory / "model"));
+      const auto second = run_toy(parts, resumed);
+      ASSERT_TRUE(second.ok()) << second.status().message();
+      EXPECT_EQ(second->resumed_from_step, stop_step);
+      EXPECT_EQ(second->tokens, 12 * 4 * 32);
+      EXPECT_EQ(weights_of(parts), weights_of(whole)) << rule << " stopped at " << stop_step;
+      EXPECT_EQ(second->last_evaluation->loss, run_toy(whole, events)->last_evaluation->loss);
+    }
+  }
+}
+
+// metrics.jsonl of a resumed run reads like that of one run: each step once.
+TEST(Run, JournalHasEachStepOnceAfterAResume) {
+  TestFolder folder("journal");
+  const auto config = toy_config(folder.path(), toy_yaml());
+  RecordingEvents stopped, resumed;
+  stopped.stop_after_step = 6;
+  ASSERT_TRUE(run_toy(config, stopped).ok());
+  std::filesystem::remove_all(config.run_directory / "checkpoints/step_00000006");
+  ASSERT_EQ(run_toy(config, resumed)->resumed_from_step, 4);
+  const std::string text = read_text(config.run_directory / "metrics.jsonl");
+  for (int step = 1; step <= 12; ++step) {
+    const std::string key = "{\"step\":" + std::to_string(step) + ",\"loss\":";
+    const std::size_t found = text.find(key);
+    ASSERT_NE(found, std::string::npos) << step;
+    EXPECT_EQ(text.find(key, found + 1), std::string::npos) << step;
+  }
+}
+
+// Whatever moment the process dies at, the next call goes on and ends with the same bits.
+TEST(Run, SurvivesSigkillAtAnyMoment) {
+  TestFolder folder("kill");
+  RecordingEvents events;
+  const std::string yaml = toy_yaml("limits: {steps: 30, threads: 1}\n");
+  const auto whole = toy_config(folder.path(), yaml, "whole");
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(run_toy(whole, events).ok());
+  const auto took_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                           std::chrono::steady_clock::now() - begin)
+                           .count();
+  const std::uint64_t seed = 20260;
+  Rng rng(seed);
+  const auto killed = toy_config(folder.path(), yaml, "killed");
+  for (int round = 0; round < 6; ++round) {
+    // The test's own program, asked for only the part that trains: a fork would inherit threads
+    // that are not there.
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      const std::string directory = killed.run_directory.string();
+      ::setenv("PANAL_TRAIN_TEST_RUN", directory.c_str(), 1);
+      ::execl("/proc/self/exe", "train_test", "--gtest_filter=ChildProcess.TrainsUntilItIsKilled",
+              "--gtest_brief=1", static_cast<char*>(nullptr));
+      ::_exit(127);
+    }
+    ::usleep(static_cast<useconds_t>(rng.below(static_cast<std::uint64_t>(took_us) + 500'000)));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+  }
+  const auto summary = run_toy(killed, events);
+  ASSERT_TRUE(summary.ok()) << summary.status().message() << " seed " << seed;
+  EXPECT_EQ(weights_of(killed), weights_of(whole)) << "seed " << seed;
+}
+
+// Not a promise of its own: the process that the test above kills. Alone it has nothing to do.
+TEST(ChildProcess, TrainsUntilItIsKilled) {
+  const char* directory = std::getenv("PANAL_TRAIN_TEST_RUN");
+  if (directory == nullptr) GTEST_SKIP() << "only as a child of SurvivesSigkillAtAnyMoment";
+  const std::filesystem::path run_directory(directory);
+  const auto config = toy_config(run_directory.parent_path(),
+                                 toy_yaml("limits: {steps: 30, threads: 1}\n"), "killed");
+  RecordingEvents events;
+  EXPECT_TRUE(run_toy(config, events).ok());
+}
+
+TEST(Run, GoesBackToTheCheckpointBeforeADamagedOne) {
+  TestFolder folder("damaged");
+  const auto whole = toy_config(folder.path(), toy_yaml(), "whole");
+  const auto config = toy_config(folder.path(), toy_yaml(), "damaged");
+  RecordingEvents events, stopped, resumed;
+  ASSERT_TRUE(run_toy(whole, events).ok());
+  stopped.stop_after_step = 10;
+  ASSERT_TRUE(run_toy(config, stopped).ok());
+  const auto newest = config.run_directory / "checkpoints/step_00000010/optimizer.safetensors";
+  std::string bytes = read_text(newest);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  write_text(newest, bytes);
+  const auto summary = run_toy(config, resumed);
+  ASSERT_TRUE(summary.ok()) << summary.status().message();
+  EXPECT_EQ(summary->resumed_from_step, 8);
+  EXPECT_THAT(resumed.messages, HasSubstr("step_00000010 cannot be used"));
+  EXPECT_EQ(weights_of(config), weights_of(whole));
+}
+
+TEST(Run, SaysSoWhenNoCheckpointIsWhole) {
+  TestFolder folder("all_damaged");
+  const auto config = toy_config(folder.path(), toy_yaml());
+  RecordingEvents stopped, resumed;
+  stopped.stop_after_step = 5;
+  ASSERT_TRUE(run_toy(config, stopped).ok());
+  for (const auto& entry :
+       std::filesystem::directory_iterator(config.run_directory / "checkpoints")) {
+    write_text(entry.path() / "state.json", "{\"format\":");
+  }
+  const auto summary = run_toy(config, resumed);
+  ASSERT_FALSE(summary.ok());
+  EXPECT_THAT(summary.status().message(), HasSubstr("none of 2 checkpoints can be used"));
+}
+
+TEST(Run, RefusesAnotherConfigAndNamesTheField) {
+  TestFolder folder("conflict");
+  const auto config = toy_config(folder.path(), toy_yaml());
+  RecordingEvents stopped, events;
+  stopped.stop_after_step = 2;
+  ASSERT_TRUE(run_toy(config, stopped).ok());
+  std::string yaml = toy_yaml();
+  yaml.replace(yaml.find("width: 32"), 9, "width: 64");
+  const auto refused = run_toy(toy_config(folder.path(), yaml), events);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.code(), Code::kConflict);
+  EXPECT_THAT(refused.status().message(),
+              HasSubstr("model.width = 32, but the config now says 64"));
+  // What does not shape the weights may change.
+  const auto allowed = toy_yaml("limits: {steps: 12, max_seconds: 500}\nname: renamed\n");
+  std::string renamed = allowed;
+  renamed.replace(renamed.find("name: toy\n"), 10, "");
+  EXPECT_EQ(run_toy(toy_config(folder.path(), renamed), events)->status, RunStatus::kCompleted);
+}
+
+TEST(Run, TwoAtOnceInOneDirectoryAreRefused) {
+  TestFolder folder("twice");
+  const auto config = toy_config(folder.path(), toy_yaml());
+  class Second final : public RunEvents {
+   public:
+    explicit Second(const TrainConfig& config) : config_(config) {}
+    void on_progress(const Progress&) override {
+      RecordingEvents events;
+      if (!second) second = run_toy(config_, events).status();
+    }
+    const TrainConfig& config_;
+    std::optional<Status> second;
+  } events(config);
+  ASSERT_TRUE(run(config, events).ok());
+  EXPECT_EQ(events.second->code(), Code::kConflict);
+}
+
+// With only a time limit the number of steps is decided once, so that a resume follows the same
+// schedule.
+TEST(Run, PlansStepsFromTimeOnceAndKeepsThePlan) {
+  TestFolder folder("time");
+  const auto config = toy_config(folder.path(), toy_yaml("limits: {max_seconds: 6}\n"));
+  RecordingEvents stopped, resumed;
+  stopped.stop_after_step = 2;
+  const auto first = run_toy(config, stopped);
+  ASSERT_TRUE(first.ok()) << first.status().message();
+  EXPECT_GE(first->planned_steps, 1);
+  const auto second = run_toy(config, resumed);
+  ASSERT_TRUE(second.ok()) << second.status().message();
+  EXPECT_EQ(second->planned_steps, first->planned_steps);
+  EXPECT_EQ(stopped.steps.at(0).steps, resumed.steps.at(0).steps);
+  EXPECT_NE(second->status, RunStatus::kStopped);
+  EXPECT_TRUE(std::filesystem::exists(second->model_folder));
+}
+
+// A time limit ends a run of many steps with a model, and more time goes on with the same schedule.
+TEST(Run, EndsAtTheTimeLimitAndGoesOnWithMoreTime) {
+  TestFolder folder("limit");
+  RecordingEvents events, more;
+  const auto whole = toy_config(folder.path(), toy_yaml("limits: {steps: 12}\n"), "whole");
+  ASSERT_TRUE(run_toy(whole, events).ok());
+  const auto brief = toy_config(folder.path(), toy_yaml("limits: {steps: 12, max_seconds: 1}\n"));
+  const auto first = run_toy(brief, events);
+  ASSERT_TRUE(first.ok()) << first.status().message();
+  EXPECT_EQ(first->status,
+            RunStatus::kTimeLimit);  // The reserve for the end alone takes the second.
+  EXPECT_LT(first->steps, 12);
+  EXPECT_TRUE(std::filesystem::exists(first->model_folder));
+  const auto longer =
+      toy_config(folder.path(), toy_yaml("limits: {steps: 12, max_seconds: 900}\n"));
+  const auto second = run_toy(longer, more);
+  ASSERT_TRUE(second.ok()) << second.status().message();
+  EXPECT_EQ(second->status, RunStatus::kCompleted);
+  EXPECT_EQ(weights_of(longer), weights_of(whole));
+}
+
+// Disk full at any step of writing: a clear end, and the same bits after the next call.
+TEST(Run, FullDiskAtACheckpointKeepsTheEarlierOne) {
+  TestFolder folder("disk");
+  SystemClock clock;
+  energy::SyntheticMeter meter;
+  RecordingEvents events;
+  const auto whole = toy_config(folder.path(), toy_yaml(), "whole");
+  ASSERT_TRUE(run_toy(whole, events).ok());
+  const auto attempt = [&](const std::string& name, std::uint64_t step) {
+    const auto config = toy_config(folder.path(), toy_yaml(), name);
+    store::FaultyFileSystem files({.kind = store::FaultKind::kFail, .at_step = step});
+    RecordingEvents told;
+    auto result = run(config, told, {}, {.files = files, .clock = clock, .meter = meter});
+    return std::pair(std::move(result), files.num_steps());
+  };
+  const auto [fine, num_steps] = attempt("fine", ~std::uint64_t{0});
+  ASSERT_TRUE(fine.ok()) << fine.status().message();
+  int num_failed = 0;
+  Rng rng(77);
+  for (int i = 0; i < 8; ++i) {
+    const std::string name = "full" + std::to_string(i);
+    const auto [failed, unused] = attempt(name, rng.below(num_steps));
+    num_failed += failed.ok() ? 0 : 1;
+    if (!failed.ok()) {
+      EXPECT_EQ(failed.code(), Code::kResourceExhausted) << failed.status().message();
+    }
+    const auto config = toy_config(folder.path(), toy_yaml(), name);
+    ASSERT_TRUE(run_toy(config, events).ok());
+    EXPECT_EQ(weights_of(config), weights_of(whole)) << name;
+  }
+  EXPECT_GE(num_failed, 4);
+}
+
+TEST(Run, AddsUpEnergyOverResumes) {
+  TestFolder folder("energy");
+  SystemClock clock;
+  energy::SyntheticMeter meter;
+  meter.set_joules_per_sample(5.0);
+  const auto config = toy_config(folder.path(), toy_yaml());
+  RecordingEvents stopped, resumed;
+  stopped.stop_after_step = 3;
+  const RunEnvironment environment{
+      .files = store::posix_file_system(), .clock = clock, .meter = meter};
+  const auto first = run(config, stopped, stopped.stop.get_token(), environment);
+  ASSERT_TRUE(first.ok()) << first.status().message();
+  const auto second = run(config, resumed, {}, environment);
+  ASSERT_TRUE(second.ok()) << second.status().message();
+  EXPECT_EQ(second->energy.method, "measured:synthetic");
+  EXPECT_GT(second->energy.joules.value(), first->energy.joules.value());
+}
+
+struct BadData {
+  const char* name;
+  std::string text;
+  const char* told;
+};
+
+TEST(Run, TellsWhatIsWrongWithTheData) {
+  const std::vector<BadData> table = {
+      {"empty", "", "text.txt"},
+      {"binary", std::string("abc\0def", 7), "text.txt"},
+      {"latin1",
+       "a\xE9"
+       "b",
+       "text.txt"},
+      {"short", "one two three four five. one two three four five.", "vocabulary"},
+  };
+  for (const auto& bad : table) {
+    TestFolder folder(std::string("bad_") + bad.name);
+    write_text(folder.path() / "text.txt", bad.text);
+    RecordingEvents events;
+    const auto summary = run_toy(toy_config(folder.path(), toy_yaml()), events);
+    ASSERT_FALSE(summary.ok()) << bad.name;
+    EXPECT_EQ(summary.code(), Code::kInvalidArgument) << summary.status().message();
+    EXPECT_THAT(summary.status().message(), HasSubstr(bad.told)) << bad.name;
+  }
+}
+
+TEST(Run, RefusesDataShorterThanOneWindow) {
+  TestFolder folder("window");
+  write_text(folder.path() / "text.txt", toy_text(60));
+  std::string yaml = toy_yaml();
+  yaml.replace(yaml.find("context_length: 32"), 18, "context_length: 900000");
+  yaml.replace(yaml.find("context: 32"), 11, "context: 900000");
+  RecordingEvents events;
+  const auto summary = run_toy(toy_config(folder.path(), yaml), events);
+  ASSERT_FALSE(summary.ok());
+  EXPECT_THAT(summary.status().message(), HasSubstr("900001"));
+  // The mistake can be put right in the same directory, since no step was taken.
+  EXPECT_TRUE(run_toy(toy_config(folder.path(), toy_yaml()), events).ok());
+}
+
+TEST(Run, NamesAPathThatIsNotThere) {
+  TestFolder folder("paths");
+  write_text(folder.path() / "text.txt", toy_text(10));
+  RecordingEvents events;
+  std::string yaml = toy_yaml();
+  yaml.replace(yaml.find("path: text.txt"), 14, "path: nowhere.txt");
+  const auto no_text = run_toy(toy_config(folder.path(), yaml), events);
+  EXPECT_EQ(no_text.code(), Code::kNotFound);
+  EXPECT_THAT(no_text.status().message(), HasSubstr("nowhere.txt"));
+  const auto no_core = run_toy(
+      toy_config(folder.path(),
+                 "kind: lora\nmodel: {core: no_core}\ndata: {path: text.txt}\nlimits: {steps: 1}\n",
+                 "lora"),
+      events);
+  EXPECT_EQ(no_core.code(), Code::kNotFound);
+  EXPECT_THAT(no_core.status().message(), HasSubstr("no_core"));
+}
+
+}  // namespace
+}  // namespace panal::train
