@@ -62,7 +62,8 @@ class [[nodiscard]] Result {
   /// Aborts when there is no value: call it after ok(), or in tests.
   T& value() & { return checked(); }
   const T& value() const& { return const_cast<Result*>(this)->checked(); }
-  T&& value() && { return std::move(checked()); }
+  /// By value, so that `for (x : f().value())` walks something that lives.
+  T value() && { return std::move(checked()); }
   T* operator->() { return &checked(); }
   const T* operator->() const { return &const_cast<Result*>(this)->checked(); }
   T& operator*() & { return checked(); }

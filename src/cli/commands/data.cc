@@ -162,7 +162,7 @@ Json shown_partitions(const data::Partitioning& partitioning, Terminal& terminal
 }  // namespace
 
 Result<Json> add_data(const AddDataOptions& options, Workspace& workspace) {
-  PANAL_TRY(registry::check_name(options.name, "a dataset's name"));
+  PANAL_TRY(registry::check_name(options.name, "a dataset"));
   std::vector<std::filesystem::path> paths(options.paths.begin(), options.paths.end());
   PANAL_ASSIGN(const data::ReadReport report, data::read_documents(paths));
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
