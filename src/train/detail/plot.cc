@@ -143,7 +143,7 @@ std::vector<double> axis_ticks(double low, double high, int count) {
   }
   std::vector<double> ticks;
   for (double i = std::ceil(low / gap - 1e-9); i * gap <= high + gap * 1e-9; ++i)
-    ticks.push_back(i * gap);
+    ticks.push_back(i * gap + 0.0);  // Plus zero, so that -0 is shown as 0.
   if (ticks.size() < 2) return {low, high};
   return ticks;
 }
