@@ -67,7 +67,7 @@ Exchange::Exchange(HttpRequest request, Manner manner, std::function<void()> wak
       keep_alive_(manner.keep_alive) {}
 
 bool Exchange::append(std::unique_lock<std::mutex>& lock, std::string_view bytes) {
-  if (is_gone_) return false;
+  if (is_gone()) return false;
   waiting_ += bytes;
   const bool wake = !std::exchange(is_awake_, true);
   lock.unlock();
@@ -100,19 +100,19 @@ bool Exchange::begin(int status, const HttpHeaders& headers) {
 
 bool Exchange::write(std::string_view chunk) {
   std::unique_lock lock(mutex_);
-  if (phase_ != Phase::kStreaming || is_gone_) return false;
+  if (phase_ != Phase::kStreaming || is_gone()) return false;
   // An empty chunk would mean the end of the body.
   if (chunk.empty() || !has_body_) return true;
   // The connection marks the exchange gone after its write deadline, so this wait always ends.
   room_.wait(lock,
-             [&] { return is_gone_ || waiting_.size() + taken_bytes_ < manner_.outgoing_bytes; });
+             [&] { return is_gone() || waiting_.size() + taken_bytes_ < manner_.outgoing_bytes; });
   if (!manner_.knows_chunks) return append(lock, chunk);
   return append(lock, fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk));
 }
 
 bool Exchange::end() {
   std::unique_lock lock(mutex_);
-  if (phase_ != Phase::kStreaming) return phase_ == Phase::kEnded && !is_gone_;
+  if (phase_ != Phase::kStreaming) return phase_ == Phase::kEnded && !is_gone();
   phase_ = Phase::kEnded;
   return append(lock, has_body_ && manner_.knows_chunks ? "0\r\n\r\n" : "");
 }
@@ -136,13 +136,11 @@ std::string Exchange::take() {
 }
 
 void Exchange::mark_gone() {
-  {
-    const std::lock_guard lock(mutex_);
-    is_gone_ = true;
-    waiting_.clear();
-    room_.notify_all();
-  }
+  // First, and as the only mark: a handler whose write() fails must find client_gone() requested.
   gone_.request_stop();
+  const std::lock_guard lock(mutex_);
+  waiting_.clear();
+  room_.notify_all();
 }
 
 void Exchange::finish(bool cut) {
@@ -156,7 +154,7 @@ void Exchange::finish(bool cut) {
 
 Exchange::Outcome Exchange::outcome() const {
   const std::lock_guard lock(mutex_);
-  return {.is_finished = is_finished_ && waiting_.empty(), .keep_alive = keep_alive_ && !is_gone_};
+  return {.is_finished = is_finished_ && waiting_.empty(), .keep_alive = keep_alive_ && !is_gone()};
 }
 
 }  // namespace panal::net::detail

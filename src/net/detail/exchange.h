@@ -54,6 +54,7 @@ class Exchange {
 
  private:
   enum class Phase { kNothing, kStreaming, kEnded };
+  bool is_gone() const { return gone_.stop_requested(); }
   bool append(std::unique_lock<std::mutex>& lock, std::string_view bytes);
 
   const HttpRequest request_;
@@ -68,7 +69,6 @@ class Exchange {
   Phase phase_ = Phase::kNothing;  // Guarded by mutex_.
   bool has_body_ = true;           // Guarded by mutex_: false for HEAD, 204 and 304.
   bool keep_alive_;                // Guarded by mutex_.
-  bool is_gone_ = false;           // Guarded by mutex_.
   bool is_finished_ = false;       // Guarded by mutex_.
   bool is_awake_ = false;  // Guarded by mutex_: wake_ was called and take() has not run since.
 };
