@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <thread>
 
 extern char** environ;
@@ -35,9 +36,11 @@ std::vector<std::string> allowed_environment() {
     if (std::ranges::any_of(kExact, starts) || std::ranges::any_of(kPrefixes, starts))
       kept.emplace_back(text);
   }
-  // OpenMP reads this when it is loaded. Its default lets idle compute threads spin: beside one other busy
-  // process decoding then falls to a tenth.
-  const auto is_wait_policy = [](const std::string& entry) { return entry.starts_with("OMP_WAIT_POLICY="); };
+  // OpenMP reads this when it is loaded. Its default lets idle compute threads spin: beside one
+  // other busy process decoding then falls to a tenth.
+  const auto is_wait_policy = [](const std::string& entry) {
+    return entry.starts_with("OMP_WAIT_POLICY=");
+  };
   if (std::ranges::none_of(kept, is_wait_policy)) kept.emplace_back("OMP_WAIT_POLICY=passive");
   return kept;
 }
@@ -66,9 +69,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   dup2(output, STDOUT_FILENO);
   if (errors >= 0) dup2(errors, STDERR_FILENO);
   const int kept = fcntl(report, F_DUPFD_CLOEXEC, 3);
-  for (int fd = 3; fd < 1024; ++fd) {
-    if (fd != kept) close(fd);
-  }
+  if (kept > 3) close_range(3, static_cast<unsigned>(kept) - 1, 0);
+  close_range(static_cast<unsigned>(kept) + 1, ~0u, 0);
   execve(program, arguments, environment);
   const int error = errno;
   [[maybe_unused]] const auto written = write(kept, &error, sizeof error);
@@ -83,6 +85,10 @@ struct ChildProcess::State {
   bool at_end = false;
   std::string buffer;
   std::optional<ChildExit> exit;
+  // PR_SET_PDEATHSIG means the thread that forked, not the process: that thread is kept for as long
+  // as the child.
+  std::promise<void> keeper_may_end;
+  std::thread keeper;
 
   ~State() {
     if (pid > 0 && !exit) {
@@ -90,6 +96,10 @@ struct ChildProcess::State {
       waitpid(pid, nullptr, 0);
     }
     if (output >= 0) close(output);
+    if (keeper.joinable()) {
+      keeper_may_end.set_value();
+      keeper.join();
+    }
   }
 };
 
@@ -128,17 +138,25 @@ Result<ChildProcess> ChildProcess::start(const ChildOptions& options) {
   const auto argument_pointers = pointers(arguments);
   const auto environment_pointers = pointers(environment);
   const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid == 0) {
-    become_child(arguments[0].c_str(), const_cast<char**>(argument_pointers.data()),
-                 const_cast<char**>(environment_pointers.data()), output[1], errors, report[1],
-                 parent);
-  }
-  const int fork_error = errno;
+  auto state = std::make_unique<State>();
+  std::promise<std::pair<pid_t, int>> promise;
+  auto forked = promise.get_future();
+  // The references are used before the promise is kept, and this function waits for it.
+  state->keeper = std::thread(
+      [&, promise = std::move(promise), may_end = state->keeper_may_end.get_future()]() mutable {
+        const pid_t made = fork();
+        if (made == 0) {
+          become_child(arguments[0].c_str(), const_cast<char**>(argument_pointers.data()),
+                       const_cast<char**>(environment_pointers.data()), output[1], errors,
+                       report[1], parent);
+        }
+        promise.set_value({made, errno});
+        may_end.wait();
+      });
+  const auto [pid, fork_error] = forked.get();
   close(output[1]);
   close(report[1]);
   if (errors >= 0) close(errors);
-  auto state = std::make_unique<State>();
   state->pid = pid;
   state->output = output[0];
   int exec_error = 0;

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
+#include <thread>
 
 namespace panal::fleet {
 namespace {
@@ -62,6 +64,17 @@ TEST(ChildProcess, ADeadlineForALineIsKept) {
   auto child = ChildProcess::start(shell("exec sleep 1000"));
   ASSERT_TRUE(child.ok());
   EXPECT_EQ(child->read_line(20ms).code(), Code::kDeadlineExceeded);
+  EXPECT_FALSE(child->has_ended());
+}
+
+// A server starts engines from threads that end with their request.
+TEST(ChildProcess, OutlivesTheThreadThatStartedIt) {
+  std::optional<ChildProcess> child;
+  std::thread([&] {
+    child = ChildProcess::start(shell("echo ready; exec sleep 1000")).value();
+  }).join();
+  ASSERT_EQ(child->read_line(5s).value(), "ready");
+  EXPECT_EQ(child->read_line(300ms).code(), Code::kDeadlineExceeded);
   EXPECT_FALSE(child->has_ended());
 }
 
