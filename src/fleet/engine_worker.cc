@@ -44,6 +44,14 @@ Result<WorkerAnswer> answer_of(const Json& done, std::string text) {
 
 EngineWorker::EngineWorker(WorkerSpec spec) : spec_(std::move(spec)) {}
 
+EngineWorker::~EngineWorker() {
+  const std::lock_guard lock(mutex_);
+  if (child_) child_->stop(5s);
+  // The log of an engine that never got ready is what its error message names.
+  std::error_code error;
+  if (was_ready_) std::filesystem::remove_all(spec_.run_folder, error);
+}
+
 Result<std::unique_ptr<EngineWorker>> EngineWorker::start(WorkerSpec spec) {
   std::unique_ptr<EngineWorker> worker(new EngineWorker(std::move(spec)));
   const std::lock_guard lock(worker->mutex_);
@@ -80,7 +88,7 @@ Status EngineWorker::launch() {
     const auto event = parse_json(**line, "event of panal-engine");
     if (!event.ok() || !event->is_object()) continue;
     if (event->value("event", "") == "ready") {
-      info_ = *event;
+      was_ready_ = true;
       return Status();
     }
     if (event->value("event", "") == "error") said = status_of(*event);
@@ -101,7 +109,23 @@ Status EngineWorker::ensure_alive() {
 Result<WorkerAnswer> EngineWorker::generate(const Json& request,
                                             const std::function<void(std::string_view)>& on_text,
                                             std::stop_token stop) {
-  PANAL_TRY(ensure_alive());
+  Attempt attempt = ask(request, on_text, stop);
+  // A killed engine breaks connections a moment before it can be waited for. Nobody saw a word of
+  // this answer, so it is safe to ask again, once: the request itself may be what kills engines.
+  if (attempt.was_cut && !attempt.gave_text && !stop.stop_requested() && ends_within(2s))
+    attempt = ask(request, on_text, stop);
+  return std::move(attempt.outcome);
+}
+
+bool EngineWorker::ends_within(std::chrono::milliseconds deadline) {
+  const std::lock_guard lock(mutex_);
+  return child_ && child_->wait(deadline).ok();
+}
+
+EngineWorker::Attempt EngineWorker::ask(const Json& request,
+                                        const std::function<void(std::string_view)>& on_text,
+                                        std::stop_token stop) {
+  if (const Status alive = ensure_alive(); !alive.ok()) return {.outcome = alive};
   const net::HttpClient client(
       net::Endpoint::unix_socket((spec_.run_folder / "engine.sock").string()),
       {.idle_deadline = std::chrono::minutes(10)});
@@ -136,26 +160,19 @@ Result<WorkerAnswer> EngineWorker::generate(const Json& request,
         return broken.ok();
       },
       stop);
-  if (outcome) return *std::move(outcome);
-  if (!broken.ok()) return broken;
-  if (!response.ok())
-    return response.status().with_context(fmt::format("the engine for {}", spec_.name));
-  if (response->status >= 400) {
-    PANAL_ASSIGN(const Json body, parse_json(response->body, "answer of panal-engine"));
-    if (json_has(body, "error")) return status_of(body.at("error"));
+  if (outcome) return {.outcome = *std::move(outcome)};
+  if (!broken.ok()) return {.outcome = broken};
+  if (response.ok() && response->status >= 400) {
+    const auto body = parse_json(response->body, "answer of panal-engine");
+    if (!body.ok()) return {.outcome = body.status()};
+    if (json_has(*body, "error")) return {.outcome = status_of(body->at("error"))};
   }
-  return Status(Code::kUnavailable,
-                fmt::format("the engine for {} ended in the middle of an answer", spec_.name));
-}
-
-Json EngineWorker::info() const {
-  const std::lock_guard lock(mutex_);
-  return info_;
-}
-
-bool EngineWorker::is_alive() {
-  const std::lock_guard lock(mutex_);
-  return child_ && !child_->has_ended();
+  const std::string who = fmt::format("the engine for {}", spec_.name);
+  return {.outcome = response.ok()
+                         ? Status(Code::kUnavailable, who + " ended in the middle of an answer")
+                         : response.status().with_context(who),
+          .was_cut = true,
+          .gave_text = !text.empty()};
 }
 
 }  // namespace panal::fleet

@@ -42,33 +42,41 @@ struct WorkerAnswer {
   energy::EnergyReading energy;
 };
 
-/// Thread-safe. The destructor stops the child.
+/// Thread-safe. The destructor stops the child and removes its folder.
 class EngineWorker {
  public:
+  ~EngineWorker();
+  EngineWorker(const EngineWorker&) = delete;
+  EngineWorker& operator=(const EngineWorker&) = delete;
+
   /// Starts the child and waits until it answers. Errors: what the engine said (a missing or
   /// corrupt model), kUnavailable when it died without a word (names the log), kDeadlineExceeded.
   static Result<std::unique_ptr<EngineWorker>> start(WorkerSpec spec);
 
   /// Sends a request, an object as panal-engine's /generate reads it, and streams its text. A child
-  /// that died is started again first. Errors: the engine's own, kUnavailable, kCancelled.
+  /// that died is started again first; one that dies before its first word is asked once more.
+  /// Errors: the engine's own, kUnavailable, kCancelled.
   Result<WorkerAnswer> generate(const Json& request,
                                 const std::function<void(std::string_view)>& on_text,
                                 std::stop_token stop);
 
-  /// What the worker told when it got ready: context_length, adapters, ...
-  Json info() const;
-  /// True while the child runs.
-  bool is_alive();
-
  private:
   explicit EngineWorker(WorkerSpec spec);
+  struct Attempt {
+    Result<WorkerAnswer> outcome;
+    bool was_cut = false;  // The engine did not say how it ended.
+    bool gave_text = false;
+  };
   Status launch();
   Status ensure_alive();
+  bool ends_within(std::chrono::milliseconds deadline);
+  Attempt ask(const Json& request, const std::function<void(std::string_view)>& on_text,
+              std::stop_token stop);
 
   const WorkerSpec spec_;
   mutable std::mutex mutex_;
+  bool was_ready_ = false;             // Guarded by mutex_.
   std::optional<ChildProcess> child_;  // Guarded by mutex_.
-  Json info_;                          // Guarded by mutex_.
 };
 
 }  // namespace panal::fleet
