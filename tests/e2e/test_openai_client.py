@@ -1,6 +1,9 @@
 """The official openai package against `panal serve` and `panal up`: lists, completes, streams, and its own exceptions."""
 
 import concurrent.futures
+import os
+import pathlib
+import signal
 import socket
 import unittest
 import urllib.error
@@ -106,6 +109,54 @@ class OpenAiClient(Case):
         answer = self.panal("ask", "What is the capital of France?", "--url", self.server.url.removesuffix("/v1"), "--max-tokens", "12")
         self.assertIn("Paris", answer["text"])
         self.assertIn("totals", answer["panal"])
+
+
+class KilledWhileServing(Case):
+    """Nothing acknowledged is lost, and no engine is left behind, when a process of a serving hub dies."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.panal("models", "import", SMOLLM2, "--name", "smollm2")
+        cls.panal("deploy", "home", "--core", "smollm2")
+
+    def engine_of(self, server):
+        for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                name, parent = path.read_text().rsplit(")", 1)[0].split("(", 1)[1], path.read_text().rsplit(")", 1)[1].split()[1]
+            except OSError:
+                continue
+            if name == "panal-engine" and int(parent) == server.process.pid:
+                return int(path.parent.name)
+        raise AssertionError("the hub has no engine")
+
+    def ask(self, server):
+        client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0, timeout=120)
+        return client.chat.completions.create(model="home", messages=[{"role": "user", "content": "What is the capital of France?"}],
+                                              temperature=0, max_tokens=12).choices[0].message.content
+
+    def test_a_killed_engine_is_started_again_and_stays(self):
+        server = Server(self.home, "up")
+        self.addCleanup(server.stop)
+        before = self.ask(server)
+        killed = self.engine_of(server)
+        os.kill(killed, signal.SIGKILL)
+        self.assertEqual(self.ask(server), before)
+        restarted = self.engine_of(server)
+        self.assertNotEqual(restarted, killed)
+        self.assertEqual(self.ask(server), before)
+        self.assertEqual(self.engine_of(server), restarted)
+
+    def test_a_killed_hub_takes_its_engine_along_and_the_next_one_serves(self):
+        server = Server(self.home, "up")
+        before = self.ask(server)
+        engine = self.engine_of(server)
+        server.stop(signal.SIGKILL)
+        self.wait_until(lambda: not pathlib.Path(f"/proc/{engine}").exists())
+        self.assertEqual([m["state"] for m in self.panal("models")["models"]], ["preferred"])
+        again = Server(self.home, "up")
+        self.addCleanup(again.stop)
+        self.assertEqual(self.ask(again), before)
 
 
 if __name__ == "__main__":
