@@ -134,6 +134,31 @@ std::string Tokenizer::eos_text() const {
 }
 const std::string& Tokenizer::chat_template() const { return parts_->chat_template; }
 
+std::vector<std::string> Tokenizer::special_texts() const {
+  std::vector<std::string> texts;
+  for (std::int32_t id = 0; id < vocabulary_size(); ++id) {
+    if (is_special(id) && !token_bytes(id).empty()) texts.push_back(token_bytes(id));
+  }
+  return texts;
+}
+
+std::string without_special_tokens(std::string_view text, std::span<const std::string> special) {
+  std::string kept;
+  kept.reserve(text.size());
+  // Looking at the end of what is kept, not at the input, finds tokens that cutting has put
+  // together.
+  for (const char next : text) {
+    kept.push_back(next);
+    for (const std::string& token : special) {
+      if (token.back() == next && kept.ends_with(token)) {
+        kept.resize(kept.size() - token.size());
+        break;
+      }
+    }
+  }
+  return kept;
+}
+
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special)
     : tokenizer_(tokenizer), skip_special_(skip_special) {}
 

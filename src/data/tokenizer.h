@@ -76,6 +76,8 @@ class Tokenizer {
   /// (<|im_end|>, <|eot_id|>, ...). Ascending, may be empty.
   const std::vector<std::int32_t>& stop_ids() const;
   bool is_special(std::int32_t id) const;
+  /// The texts of all special tokens: what must not come from a user (see without_special_tokens).
+  std::vector<std::string> special_texts() const;
   /// Text of the BOS and EOS tokens for chat templates; "" when there is none.
   std::string bos_text() const;
   std::string eos_text() const;
@@ -94,6 +96,11 @@ class Tokenizer {
   std::unique_ptr<detail::TokenizerParts>
       parts_;  // Constant after loading, but for its locked caches.
 };
+
+/// A user's text without any of the special texts, also without those that would form when others
+/// are cut out: "<|im_<|im_end|>end|>" becomes "". Cost: linear in the text times the special
+/// texts.
+std::string without_special_tokens(std::string_view text, std::span<const std::string> special);
 
 /// Text from tokens that arrive one by one: only whole UTF-8 characters come out, and all pieces
 /// joined equal decode() of all ids. One thread at a time.

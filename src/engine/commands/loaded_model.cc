@@ -45,6 +45,7 @@ LoadedModel::LoadedModel(std::unique_ptr<model::TokenModel> model, data::Tokeniz
     : meter_(energy::open_best_meter(clock_)),
       model_(std::move(model)),
       tokenizer_(std::move(tokenizer)),
+      special_texts_(tokenizer_.special_texts()),
       chat_template_(std::move(chat_template)) {
   serve::EngineOptions options;
   options.stop_ids = tokenizer_.stop_ids();
@@ -80,19 +81,12 @@ Result<std::vector<std::int32_t>> LoadedModel::encode_chat(const Json& messages)
   data::ChatTemplateOptions options;
   options.bos = tokenizer_.bos_text();
   options.eos = tokenizer_.eos_text();
-  // A user must not be able to end a turn by writing the token's text: what the template adds is
-  // parsed, and special tokens inside a message are cut out first.
+  // What the template adds is parsed as tokens; what a user writes must not open or close a turn.
   Json safe = messages;
   for (Json& message : safe) {
     if (!json_has(message, "content") || !message.at("content").is_string()) continue;
-    std::string& content = message.at("content").get_ref<std::string&>();
-    for (const std::int32_t id : tokenizer_.stop_ids()) {
-      const std::string& special = tokenizer_.token_bytes(id);
-      for (std::size_t at = 0;
-           !special.empty() && (at = content.find(special, at)) != std::string::npos;) {
-        content.erase(at, special.size());
-      }
-    }
+    message["content"] = data::without_special_tokens(
+        message.at("content").get_ref<const std::string&>(), special_texts_);
   }
   PANAL_ASSIGN(const std::string text, chat_template_->render(safe, options));
   return tokenizer_.encode(text, data::SpecialTokens::kParse);

@@ -44,6 +44,7 @@ class LoadedModel {
   std::unique_ptr<energy::Meter> meter_;
   std::unique_ptr<model::TokenModel> model_;
   data::Tokenizer tokenizer_;
+  std::vector<std::string> special_texts_;
   std::optional<data::ChatTemplate> chat_template_;
   std::unique_ptr<serve::Engine> engine_;  // Last: it uses all of the above.
 };
