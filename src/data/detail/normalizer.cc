@@ -92,7 +92,7 @@ Status Normalizer::add_step(const Json& description, std::string_view where, int
     step.kind = Kind::kLowercase;
   } else if (type == "Prepend") {
     step.kind = Kind::kPrepend;
-    PANAL_ASSIGN(step.literal, json_string(description, "prepend", where));
+    PANAL_ASSIGN(step.content, json_string(description, "prepend", where));
   } else if (type == "Replace") {
     PANAL_ASSIGN(step, read_replace(description, where));
   } else {
@@ -110,18 +110,7 @@ Result<Normalizer::Step> Normalizer::read_replace(const Json& description, std::
   Step step;
   step.kind = Kind::kReplace;
   PANAL_ASSIGN(step.content, json_string(description, "content", where));
-  const Json pattern = description.value("pattern", Json());
-  if (json_has(pattern, "Regex")) {
-    PANAL_ASSIGN(const std::string expression, json_string(pattern, "Regex", where));
-    auto compiled = RegularExpression::compile(expression);
-    if (!compiled.ok()) return compiled.status().with_context(where);
-    step.expression = std::move(compiled).value();
-    return step;
-  }
-  PANAL_ASSIGN(step.literal, json_string(pattern, "String", where));
-  if (step.literal.empty()) {
-    return Status(Code::kInvalidArgument, fmt::format("{}: Replace of an empty string", where));
-  }
+  PANAL_ASSIGN(step.pattern, TextPattern::read(description, "Replace", where));
   return step;
 }
 
@@ -150,7 +139,7 @@ std::string Normalizer::apply_step(const Step& step, std::string_view text) {
     case Kind::kLowercase:
       return lower_case(text);
     case Kind::kPrepend:
-      return text.empty() ? std::string() : step.literal + std::string(text);
+      return text.empty() ? std::string() : step.content + std::string(text);
     case Kind::kReplace: {
       std::string out;
       std::size_t at = 0;
@@ -158,14 +147,7 @@ std::string Normalizer::apply_step(const Step& step, std::string_view text) {
         out.append(text.substr(at, begin - at)).append(step.content);
         at = end;
       };
-      if (step.expression) {
-        step.expression->for_each_match(text, found);
-      } else {
-        for (std::size_t hit = text.find(step.literal); hit != std::string_view::npos;
-             hit = text.find(step.literal, hit + step.literal.size())) {
-          found(hit, hit + step.literal.size());
-        }
-      }
+      step.pattern->for_each_match(text, found);
       return out.append(text.substr(at));
     }
   }

@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
-#include "data/detail/regular_expression.h"
+#include "data/detail/text_pattern.h"
 
 namespace panal::data::detail {
 
@@ -28,9 +28,8 @@ class Normalizer {
   enum class Kind { kNfc, kNfd, kNfkc, kNfkd, kLowercase, kPrepend, kReplace };
   struct Step {
     Kind kind = Kind::kNfc;
-    std::string literal;  // What Prepend puts first; what Replace looks for.
-    std::string content;  // What Replace puts there.
-    std::optional<RegularExpression> expression;
+    std::string content;  // What Prepend puts first, or Replace in the place of matches.
+    std::optional<TextPattern> pattern;  // What Replace looks for.
   };
   static Status add_step(const Json& description, std::string_view where, int depth,
                          std::vector<Step>& steps);

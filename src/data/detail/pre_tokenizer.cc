@@ -161,18 +161,7 @@ Result<PreTokenizer::Step> PreTokenizer::read_split(const Json& description,
     return Status(Code::kInvalidArgument,
                   fmt::format("{}: Split has the unknown behavior \"{}\"", where, behavior));
   }
-  const Json pattern = description.value("pattern", Json());
-  if (json_has(pattern, "Regex")) {
-    PANAL_ASSIGN(const std::string expression, json_string(pattern, "Regex", where));
-    auto compiled = RegularExpression::compile(expression);
-    if (!compiled.ok()) return compiled.status().with_context(where);
-    step.expression = std::move(compiled).value();
-    return step;
-  }
-  PANAL_ASSIGN(step.literal, json_string(pattern, "String", where));
-  if (step.literal.empty()) {
-    return Status(Code::kInvalidArgument, fmt::format("{}: Split by an empty string", where));
-  }
+  PANAL_ASSIGN(step.pattern, TextPattern::read(description, "Split", where));
   return step;
 }
 
@@ -240,14 +229,7 @@ void PreTokenizer::split_by_pattern(const Step& step, std::string_view piece, Pi
     parts.push_back({begin, end, !step.is_inverted});
     at = end;
   };
-  if (step.expression) {
-    step.expression->for_each_match(piece, found);
-  } else {
-    for (std::size_t hit = piece.find(step.literal); hit != std::string_view::npos;
-         hit = piece.find(step.literal, hit + step.literal.size())) {
-      found(hit, hit + step.literal.size());
-    }
-  }
+  step.pattern->for_each_match(piece, found);
   if (at < piece.size()) parts.push_back({at, piece.size(), step.is_inverted});
 
   std::vector<std::string_view>& out = pieces.views;

@@ -11,7 +11,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
-#include "data/detail/regular_expression.h"
+#include "data/detail/text_pattern.h"
 
 namespace panal::data::detail {
 
@@ -41,8 +41,7 @@ class PreTokenizer {
     bool individual_digits = false;
     bool is_inverted = false;
     Behavior behavior = Behavior::kIsolated;
-    std::string literal;  // A Split by string; empty for one by regular expression.
-    std::optional<RegularExpression> expression;
+    std::optional<TextPattern> pattern;  // What a Split looks for.
   };
 
   static Status add_step(const Json& description, std::string_view where, int depth,
