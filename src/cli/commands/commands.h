@@ -38,6 +38,14 @@ void add_demo_command(CLI::App& app, Action& action);
 
 // ---- The work behind the commands, for the commands and the demo.
 
+/// Checks the model at `path` wholly in a child process and registers `model` (name, files,
+/// lineage); a new version becomes ready and preferred. A version with the same files is given back
+/// as it is.
+Result<registry::ModelVersion> register_base_model(registry::NewModel model,
+                                                   const std::string& path,
+                                                   std::string_view why_preferred,
+                                                   Workspace& workspace);
+
 struct ImportOptions {
   std::string path;
   std::string name;

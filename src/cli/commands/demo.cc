@@ -175,11 +175,11 @@ class Demo {
     terminal_.heading("2 of 7  Pre-train a small model from scratch on Don Quijote");
     const std::string config = fmt::format(
         "kind: pretrain\nname: quijote\nseed: 1\nmodel: {}\ntokenizer: {{vocabulary_size: "
-        "{}}}\ndata: {{path: \"{}\"}}\n"
+        "{}}}\ndata: {{path: {}}}\n"
         "optimizer: {{rule: muon}}\nbatch: {{sequences: 8, context: {}}}\nevaluation: "
         "{{sample_prompt: \"En un lugar de la Mancha\"}}\nlimits: {}\n",
-        sizes_.pretrain_model, options_.small ? 512 : 4096, prose_, options_.small ? 64 : 256,
-        sizes_.pretrain_limits);
+        sizes_.pretrain_model, options_.small ? 512 : 4096, to_line(Json(prose_)),
+        options_.small ? 64 : 256, sizes_.pretrain_limits);
     PANAL_ASSIGN(report_["pretrain"], train_model({.config_file = "the demo's run file",
                                                    .config = config,
                                                    .base_directory = "",

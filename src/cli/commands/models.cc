@@ -140,32 +140,15 @@ Result<Json> import_model(const ImportOptions& options, Workspace& workspace) {
   PANAL_TRY(registry::check_model_name(options.name, registry::ModelKind::kBase));
   PANAL_ASSIGN(const auto files, model_files(options.path));
   const auto path = std::filesystem::absolute(options.path);
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const Json architecture,
-               workspace.run_job("check", Json{{"path", path.string()}}, "checking every tensor"));
   registry::NewModel model;
   model.name = options.name;
   model.files = files;
-  model.architecture = architecture;
-  model.reuse_identical = true;
   model.lineage.code_version = code_version();
   model.lineage.source = path.filename().string();
   if (!options.licence.empty()) model.lineage.details["licence"] = options.licence;
-  PANAL_ASSIGN(auto added, catalogue->add_model(model));
-  if (added.state == registry::Lifecycle::kCandidate) {
-    PANAL_TRY(catalogue
-                  ->record_evaluation(added.id, {.check = "loads",
-                                                 .metric = "parameters",
-                                                 .value = architecture.value("parameters", 0.0),
-                                                 .passed = true})
-                  .status());
-    PANAL_TRY(
-        catalogue
-            ->move_model(added.id, registry::Lifecycle::kReady, "every tensor was read and checked")
-            .status());
-    PANAL_ASSIGN(added,
-                 catalogue->move_model(added.id, registry::Lifecycle::kPreferred, "imported last"));
-  }
+  PANAL_ASSIGN(const auto added,
+               register_base_model(std::move(model), path.string(), "imported last", workspace));
+  const Json& architecture = added.architecture;
   workspace.terminal().print(
       fmt::format("{}: {} with {} parameters, context {}, {} on disk, {}", added.label(),
                   architecture.value("architecture", ""), shown_parameters(added),

@@ -156,30 +156,12 @@ Result<Json> train_model(const TrainOptions& options, Workspace& workspace) {
   if (options.model_name.empty()) return summary;
 
   const std::filesystem::path model_folder = summary.value("model_folder", "");
-  PANAL_ASSIGN(
-      const Json architecture,
-      workspace.run_job("check", Json{{"path", model_folder.string()}}, "checking the model"));
   registry::NewModel model;
   model.name = options.model_name;
   PANAL_ASSIGN(model.files, files_of(model_folder));
-  model.architecture = architecture;
   model.lineage = lineage_of(summary, options.config, folder);
-  model.reuse_identical = true;
-  PANAL_ASSIGN(auto added, catalogue->add_model(model));
-  if (added.state == registry::Lifecycle::kCandidate) {
-    PANAL_TRY(catalogue
-                  ->record_evaluation(added.id, {.check = "loads",
-                                                 .metric = "parameters",
-                                                 .value = architecture.value("parameters", 0.0),
-                                                 .passed = true})
-                  .status());
-    PANAL_TRY(
-        catalogue
-            ->move_model(added.id, registry::Lifecycle::kReady, "every tensor was read and checked")
-            .status());
-    PANAL_ASSIGN(added,
-                 catalogue->move_model(added.id, registry::Lifecycle::kPreferred, "trained last"));
-  }
+  PANAL_ASSIGN(const auto added, register_base_model(std::move(model), model_folder.string(),
+                                                     "trained last", workspace));
   workspace.terminal().print(fmt::format("registered as {}", added.label()));
   summary["model"] = registry::to_json(added);
   return summary;
