@@ -66,8 +66,11 @@ unpack_torch() {
   wheel=$(fetch_wheel torch "$torch_version" "$torch_sha256" --python-version 3.11 --only-binary :all: --platform manylinux_2_28_x86_64)
   note "unpacking PyTorch $torch_version"
   rm -rf "$deps/torch.partial"
-  unzip -q "$wheel" 'torch/*' -d "$deps/torch.partial"
-  mv "$deps/torch.partial/torch" "$deps/torch"
+  # The whole package: the tests' Python clients run on it too.
+  unzip -q "$wheel" 'torch/*' 'torchgen/*' 'torch-*.dist-info/*' -d "$deps/torch.partial"
+  rm -rf "$deps"/torchgen "$deps"/torch-*.dist-info
+  # The folder torch comes last: it is what says that all is there.
+  mv "$deps"/torch.partial/torchgen "$deps"/torch.partial/torch-*.dist-info "$deps"/torch.partial/torch "$deps"
   rm -rf "$deps/torch.partial" "$(dirname "$wheel")"
 }
 
@@ -84,8 +87,11 @@ fetch_model() {
 
 install_test_clients() {
   if [ -f "$deps/test-venv/.complete" ] && cmp -s tests/e2e/requirements.txt "$deps/test-venv/.complete"; then note "all there"; return; fi
+  local python=$deps/test-venv/bin/python
   python3 -m venv "$deps/test-venv"
-  "$deps/test-venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement tests/e2e/requirements.txt
+  # transformers needs torch to run and peft declares it: the one panal is built with, not a second one.
+  dirname "$(torch_folder)" > "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/panal-torch.pth"
+  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/e2e/requirements.txt
   cp tests/e2e/requirements.txt "$deps/test-venv/.complete"
 }
 

@@ -14,6 +14,17 @@ PANAL = pathlib.Path(os.environ.get("PANAL_BIN_DIR", ROOT / "build" / "bin")) / 
 SMOLLM2 = ROOT / ".deps" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
+def needs_python_torch():
+    """transformers runs on the PyTorch panal is built with. A bare libtorch has no Python half, and the half of a CUDA
+    build does not load without CUDA's libraries: only then the test is skipped."""
+    try:
+        import torch  # noqa: F401
+    except (ImportError, OSError, ValueError) as error:
+        if os.environ.get("PANAL_TORCH") or "cuda" in str(error).lower():
+            raise unittest.SkipTest(f"this PyTorch cannot be imported by Python: {error}") from error
+        raise
+
+
 class Server:
     """`panal up` or `panal serve` on a free port, stopped by process id."""
 

@@ -1,12 +1,13 @@
 """Importing, generating, evaluating, exporting: the contracts scripts rely on, with the real model."""
 
+import math
 import os
 import random
 import signal
 import subprocess
 import unittest
 
-from harness import PANAL, SMOLLM2, Case
+from harness import PANAL, SMOLLM2, Case, needs_python_torch
 
 
 class ImportedModel(Case):
@@ -65,6 +66,64 @@ class ImportedModel(Case):
         ours = self.panal("generate", "--model", output, "--prompt", prompt, "--max-tokens", "6")
         theirs = self.panal("generate", "--model", "smollm2", "--prompt", prompt, "--max-tokens", "6")
         self.assertEqual(ours["token_ids"], theirs["token_ids"])
+
+
+class ExportedToTransformers(Case):
+    """The folders we write, loaded by the libraries users load them with."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        needs_python_torch()
+        cls.panal("models", "import", SMOLLM2, "--name", "smollm2")
+        cls.output = cls.home.parent / "exported"
+        cls.panal("models", "export", "smollm2", "--output", cls.output)
+        cls.text = cls.home.parent / "text.txt"
+        cls.text.write_text("".join(f"{i}. En un lugar de la Mancha vivia un hidalgo con {i} galgos. " for i in range(60)))
+
+    def perplexity(self, model, ids, context):
+        import torch
+        loss, scored = 0.0, 0
+        for at in range(0, len(ids), context):
+            window = torch.tensor([ids[at:at + context]])
+            if window.shape[1] < 2:
+                continue
+            with torch.no_grad():
+                logits = model(window).logits[0, :-1].double().log_softmax(-1)
+            loss -= float(logits.gather(1, window[0, 1:, None]).sum())
+            scored += window.shape[1] - 1
+        return math.exp(loss / scored)
+
+    def test_the_core_gives_the_same_tokens_and_perplexity(self):
+        import torch
+        import transformers
+        model = transformers.AutoModelForCausalLM.from_pretrained(self.output, dtype=torch.float32).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(self.output)
+        prompt = "The capital of France is"
+        inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
+        theirs = model.generate(**inputs, do_sample=False, max_new_tokens=16)[0, inputs["input_ids"].shape[1]:].tolist()
+        ours = self.panal("generate", "--model", "smollm2", "--prompt", prompt, "--max-tokens", "16")
+        self.assertEqual(ours["token_ids"], theirs)
+        ids = self.panal("tokenize", "--model", "smollm2", "--file", self.text)["ids"]
+        scored = self.panal("eval", "--model", "smollm2", "--data", self.text, "--context", "64")
+        self.assertAlmostEqual(scored["perplexity"] / self.perplexity(model, ids, 64), 1, delta=0.005)
+
+    def test_an_expert_is_what_peft_makes_of_it(self):
+        import peft
+        import torch
+        import transformers
+        self.panal("finetune", "--core", "smollm2", "--data", self.text, "--name", "team/hidalgo", "--steps", "3",
+                   "--batch", "1", "--context", "64", "--rank", "4")
+        folder = self.home.parent / "adapter"
+        self.panal("models", "export", "team/hidalgo", "--output", folder)
+        self.assertEqual({path.name for path in folder.iterdir()}, {"adapter_config.json", "adapter_model.safetensors"})
+        core = transformers.AutoModelForCausalLM.from_pretrained(self.output, dtype=torch.float32).eval()
+        ids = self.panal("tokenize", "--model", "smollm2", "--file", self.text)["ids"]
+        of_core = self.perplexity(core, ids, 64)
+        of_expert = self.perplexity(peft.PeftModel.from_pretrained(core, folder).eval(), ids, 64)
+        self.assertLess(of_expert, of_core)
+        scored = self.panal("eval", "--model", "team/hidalgo", "--data", self.text, "--context", "64")
+        self.assertAlmostEqual(scored["perplexity"] / of_expert, 1, delta=0.005)
 
 
 class BadInput(Case):

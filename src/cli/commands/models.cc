@@ -100,27 +100,52 @@ Result<Json> show_model(const std::string& reference, Workspace& workspace) {
   return document;
 }
 
-Result<Json> export_model(const std::string& reference, const std::string& output,
+// An expert's files are a PEFT folder as they are.
+Result<Json> copy_adapter(const ModelSource& source, const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::copy(*source.adapter, folder, std::filesystem::copy_options::recursive, error);
+  if (error) {
+    return Status(Code::kUnavailable, fmt::format("cannot write {} to {}: {}", source.label,
+                                                  folder.string(), error.message()));
+  }
+  return Json{{"adapter_of", source.version->lineage.parent}};
+}
+
+Result<Json> export_model(const std::string& reference, const std::string& folder,
                           Workspace& workspace) {
   PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, reference));
-  if (source.adapter) {
-    return Status(Code::kUnsupported,
-                  fmt::format("{} is an expert; its files are a standard PEFT folder already: {}",
-                              reference, source.adapter->string()));
-  }
+  auto output = std::filesystem::absolute(folder).lexically_normal();
+  if (!output.has_filename()) output = output.parent_path();
   std::error_code error;
   if (std::filesystem::exists(output, error) && !std::filesystem::is_empty(output, error)) {
     return Status(Code::kConflict,
-                  fmt::format("{} exists and is not empty; name a new folder", output));
+                  fmt::format("{} exists and is not empty; name a new folder", folder));
   }
-  PANAL_ASSIGN(const Json result,
-               workspace.run_job("export",
-                                 Json{{"path", source.core.string()},
-                                      {"output", std::filesystem::absolute(output).string()}},
-                                 "exporting"));
-  workspace.terminal().print(
-      fmt::format("{} written to {} (Hugging Face layout)", source.label, output));
-  return result;
+  // The folder gets its name when it is whole.
+  const std::filesystem::path partial = output.string() + ".partial";
+  std::filesystem::remove_all(partial, error);
+  auto written =
+      source.adapter
+          ? copy_adapter(source, partial)
+          : workspace.run_job(
+                "export", Json{{"path", source.core.string()}, {"output", partial.string()}},
+                "exporting");
+  if (written.ok()) {
+    std::filesystem::rename(partial, output, error);
+    if (error) {
+      written = Status(Code::kUnavailable,
+                       fmt::format("cannot name {}: {}", output.string(), error.message()));
+    }
+  }
+  if (!written.ok()) {
+    std::filesystem::remove_all(partial, error);
+    return written.status();
+  }
+  (*written)["model"] = source.label;
+  (*written)["folder"] = output.string();
+  workspace.terminal().print(fmt::format("{} written to {} ({})", source.label, folder,
+                                         source.adapter ? "PEFT adapter" : "Hugging Face layout"));
+  return written;
 }
 
 Result<Json> move_model(const std::string& reference, const std::string& state,
@@ -190,7 +215,7 @@ show->callback([options, &action] {
   action = [options](Workspace& workspace) { return show_model(options->reference, workspace); };
 });
 CLI::App* exported = command->add_subcommand(
-    "export", "Write a model as a Hugging Face folder that transformers loads");
+    "export", "Write a model as a Hugging Face folder that transformers loads, an expert as one for PEFT");
 exported->add_option("model", options->reference, "NAME, NAME@VERSION or a path")->required();
 exported->add_option("--output", options->output, "New folder")->required();
 exported->callback([options, &action] {
