@@ -100,7 +100,7 @@ Result<Json> finetune_model(const FinetuneOptions& options, Workspace& workspace
 
 struct MatrixOptions {
   std::string core;
-  std::vector<std::string> experts;
+  std::vector<std::string> experts;  // None: every one trained over the core on this partitioning.
   std::int64_t partitioning = 0;
   std::int64_t context = 256;
   std::int64_t max_tokens = 4096;

@@ -34,11 +34,32 @@ Result<Json> write_texts(const registry::Partitioning& partitioning,
   return texts;
 }
 
-Result<std::vector<ExpertAtHome>> find_experts(const MatrixOptions& options,
+// The named experts; else every one that was trained over this core on this partitioning.
+Result<std::vector<ExpertAtHome>> find_experts(const MatrixOptions& options, const std::string& core,
                                                registry::Catalogue& catalogue) {
+  std::vector<std::string> names = options.experts;
+  if (names.empty()) {
+    PANAL_ASSIGN(const auto models, catalogue.list_models());
+    for (const auto& model : models) {
+      const bool is_ours =
+          model.kind == registry::ModelKind::kAdapter && model.lineage.parent == core &&
+          model.state != registry::Lifecycle::kRetired &&
+          model.lineage.details.value("partitioning", std::int64_t{0}) == options.partitioning;
+      // Versions of one name stand together.
+      if (is_ours && (names.empty() || names.back() != model.name)) names.push_back(model.name);
+    }
+  }
   std::vector<ExpertAtHome> experts;
-  for (const std::string& name : options.experts) {
+  for (const std::string& name : names) {
     PANAL_ASSIGN(auto resolved, catalogue.resolve(name));
+    if (resolved.model.lineage.parent != core) {
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format("--experts must be adapters of {}, found {}{}", core, resolved.model.label(),
+                      resolved.model.lineage.parent.empty()
+                          ? ", which is no adapter"
+                          : ", an adapter of " + resolved.model.lineage.parent));
+    }
     experts.push_back({resolved.model, resolved.model.lineage.details.value("partition", "")});
   }
   return experts;
@@ -115,8 +136,13 @@ Result<bool> judge(const ExpertAtHome& expert, const Json& evaluations, const Js
 Result<Json> evaluate_matrix(const MatrixOptions& options, Workspace& workspace) {
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
   PANAL_ASSIGN(const ModelSource core, find_model_source(workspace, options.core));
+  if (!core.version || core.adapter) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("a matrix needs a registered base model as its core, found \"{}\"",
+                              options.core));
+  }
   PANAL_ASSIGN(const auto partitioning, catalogue->find_partitioning(options.partitioning));
-  PANAL_ASSIGN(const auto experts, find_experts(options, *catalogue));
+  PANAL_ASSIGN(const auto experts, find_experts(options, core.label, *catalogue));
   const auto folder = catalogue->home().jobs / fmt::format("matrix-{}", options.partitioning);
   std::filesystem::create_directories(folder);
   PANAL_ASSIGN(const Json texts, write_texts(partitioning, folder, *catalogue));
