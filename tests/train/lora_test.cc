@@ -18,14 +18,17 @@ class LoraRun : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = std::make_unique<TestFolder>("lora");
-    const auto config = toy_config(folder_->path(), toy_yaml("limits: {steps: 30}\n"), "core_run");
+    const auto config = toy_config(folder_->path(), toy_yaml("limits: {steps: 120}\n"), "core_run");
     RecordingEvents events;
     const auto summary = run_toy(config, events);
     ASSERT_TRUE(summary.ok()) << summary.status().message();
+    // The core's words in an order it never saw.
+    const char* things[] = {"honey", "wax", "water", "pollen"};
+    const char* bees[] = {"the bee", "a queen", "my drone"};
     std::string other;
-    for (int i = 0; i < 40; ++i) {
-      other += "water remembers " + std::string(i % 3 == 0 ? "the queen" : "a keeper") +
-               ". wax finds the worker and the flower guards my honey. ";
+    for (int i = 0; i < 240; ++i) {
+      other += std::string(things[i * i % 7 % 4]) + " guards " + bees[i % 3] + " and " +
+               things[(i / 2 + i / 3) % 4] + " finds " + bees[i * 5 / 4 % 3] + ". ";
     }
     write_text(folder_->path() / "other.txt", other);
   }
@@ -50,10 +53,10 @@ std::unique_ptr<TestFolder> LoraRun::folder_;
 TEST_F(LoraRun, TrainsWithoutTouchingTheCore) {
   const std::string core = read_text(folder_->path() / "core_run/model/model.safetensors");
   RecordingEvents events;
-  const auto summary = run_toy(config("learns"), events);
+  const auto summary = run_toy(config("learns", "limits: {steps: 120}\n"), events);
   ASSERT_TRUE(summary.ok()) << summary.status().message();
   EXPECT_EQ(summary->kind, RunKind::kLora);
-  EXPECT_NE(summary->last_evaluation->loss, summary->first_evaluation->loss);
+  EXPECT_LT(summary->last_evaluation->loss, 0.7 * summary->first_evaluation->loss);
   EXPECT_LT(summary->trainable_parameters, summary->parameters / 2);
   EXPECT_EQ(read_text(folder_->path() / "core_run/model/model.safetensors"), core);
   auto decoder = model::load_decoder(folder_->path() / "core_run/model");
