@@ -19,6 +19,7 @@ namespace {
 
 using detail::LinearLayer;
 using detail::ParameterSpec;
+using tensor::Precision;
 
 at::Tensor initial_value(const ModelConfig& config, const ParameterSpec& spec,
                          at::Generator& generator) {
@@ -51,23 +52,33 @@ Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed) {
 const ModelConfig& Decoder::config() const { return state_->config; }
 
 at::Tensor Decoder::forward(const at::Tensor& tokens) const {
-  return tensor::linear(state_->hidden(tokens), state_->head);
+  return tensor::linear(state_->hidden(tokens, Precision::kFloat32),
+                        state_->head_weight(Precision::kFloat32));
 }
 
 at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
   PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
-  const at::Tensor hidden = state_->hidden(tokens);
-  return tensor::head_loss(hidden.view({-1, hidden.size(-1)}), state_->head, targets.reshape({-1}));
+  const Precision precision = state_->training_precision;
+  const at::Tensor hidden = state_->hidden(tokens, precision);
+  return tensor::head_loss(hidden.view({-1, hidden.size(-1)}), state_->head_weight(precision),
+                           targets.reshape({-1}));
 }
 
 at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& targets) const {
   PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
   const at::NoGradGuard no_gradient;
-  const at::Tensor hidden = state_->hidden(tokens);
+  const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32);
   return tensor::head_losses(hidden.view({-1, hidden.size(-1)}), state_->head,
                              targets.reshape({-1}))
       .view(targets.sizes());
 }
+
+void Decoder::set_training_precision(Precision precision) {
+  state_->training_precision = precision;
+  state_->round_weights();
+}
+
+void Decoder::weights_changed() { state_->round_weights(); }
 
 std::vector<tensor::NamedTensor> Decoder::parameters() const {
   std::vector<tensor::NamedTensor> named;

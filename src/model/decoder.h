@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "model/config.h"
+#include "tensor/precision.h"
 
 namespace at {
 class Tensor;
@@ -63,6 +64,15 @@ class Decoder {
   /// Cross entropy per target [B, T] float32 without a gradient; 0 where the target is -100. For
   /// evaluation.
   at::Tensor token_losses(const at::Tensor& tokens, const at::Tensor& targets) const;
+
+  /// What the products of loss() and its gradients are computed in; evaluation stays float32.
+  /// kBFloat16 keeps a rounded copy of every matrix (2 bytes a weight); the weights, their
+  /// gradients and everything between the products stay float32. Right after construction:
+  /// kFloat32.
+  void set_training_precision(tensor::Precision precision);
+  /// To be called when the core's weights have changed since the last loss(): brings the rounded
+  /// copies of trainable ones up to date.
+  void weights_changed();
 
   /// Every tensor of the core by its Hugging Face name, in file order. A tied head is not listed.
   std::vector<tensor::NamedTensor> parameters() const;

@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "tensor/kernels/cpu/cross_entropy.h"
 #include "tensor/kernels/cpu/layers.h"
 #include "tensor/linear.h"
 
@@ -131,13 +132,21 @@ std::int64_t count_scored(const at::Tensor& targets, std::int64_t vocabulary) {
   return scored;
 }
 
-void rows_cross_entropy(at::Tensor& logits, const std::int64_t* targets, float gradient_scale,
+void rows_cross_entropy(const at::Tensor& logits, const std::int64_t* targets, float gradient_scale,
                         float* losses) {
   const std::int64_t width = logits.size(1);
-  at::parallel_for(0, logits.size(0), row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    cpu::cross_entropy(logits.data_ptr<float>() + begin * width, targets + begin, end - begin,
-                       width, gradient_scale, losses + begin);
-  });
+  const auto over_rows = [&](auto* values) {
+    at::parallel_for(0, logits.size(0), row_grain(width),
+                     [&](std::int64_t begin, std::int64_t end) {
+                       cpu::cross_entropy(values + begin * width, targets + begin, end - begin,
+                                          width, gradient_scale, losses + begin);
+                     });
+  };
+  if (logits.scalar_type() == at::kFloat) {
+    over_rows(logits.data_ptr<float>());
+  } else {
+    over_rows(reinterpret_cast<std::uint16_t*>(logits.data_ptr<at::BFloat16>()));
+  }
 }
 
 struct HeadResult {
@@ -146,24 +155,30 @@ struct HeadResult {
   at::Tensor weight_gradient;  // [V, C], where asked for
 };
 
-HeadResult run_head(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
+// `read` is what products read: the weight, or its rounded copy.
+HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, const at::Tensor& targets,
                     float gradient_scale, bool wants_hidden, bool wants_weight) {
-  const std::int64_t N = hidden.size(0), V = weight.size(0);
+  const std::int64_t N = hidden.size(0), V = read.size(0);
   const std::int64_t chunk = std::clamp<std::int64_t>(kLogitsPerChunk / V, 1, N);
+  const at::Tensor inputs = hidden.to(read.scalar_type());
   HeadResult result{
       .losses = at::empty({N}, hidden.options()), .hidden_gradient = {}, .weight_gradient = {}};
   if (wants_hidden) result.hidden_gradient = at::empty_like(hidden);
-  if (wants_weight) result.weight_gradient = at::zeros_like(weight);
+  if (wants_weight) result.weight_gradient = at::zeros(read.sizes(), hidden.options());
   for (std::int64_t begin = 0; begin < N; begin += chunk) {
     const std::int64_t length = std::min(chunk, N - begin);
-    const at::Tensor rows = hidden.narrow(0, begin, length);
-    at::Tensor logits = product_nt(rows, weight);  // [length, V], then its gradient
+    const at::Tensor rows = inputs.narrow(0, begin, length);
+    const at::Tensor logits = product_nt(rows, read);  // [length, V], then its gradient
     rows_cross_entropy(logits, targets.const_data_ptr<std::int64_t>() + begin, gradient_scale,
                        result.losses.data_ptr<float>() + begin);
-    if (wants_hidden) {
-      result.hidden_gradient.narrow(0, begin, length).copy_(product_nt(logits, weight.t()));
+    if (wants_hidden)
+      result.hidden_gradient.narrow(0, begin, length).copy_(product_nt(logits, read.t()));
+    if (!wants_weight) continue;
+    if (read.scalar_type() == at::kFloat) {
+      result.weight_gradient.addmm_(logits.t(), rows);
+    } else {
+      result.weight_gradient.add_(at::mm(logits.t(), rows));
     }
-    if (wants_weight) result.weight_gradient.addmm_(logits.t(), rows);
   }
   return result;
 }
@@ -171,18 +186,18 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& weight, const at
 class HeadLoss : public torch::autograd::Function<HeadLoss> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden,
-                            const at::Tensor& weight, const at::Tensor& targets, bool wants_hidden,
-                            bool wants_weight) {
+                            const at::Tensor& weight, const at::Tensor& read,
+                            const at::Tensor& targets, bool wants_hidden, bool wants_weight) {
     const std::int64_t scored = count_scored(targets, weight.size(0));
     PANAL_REQUIRE(scored > 0, "loss: wanted at least one target that is not -100, found none");
     const float scale = wants_hidden || wants_weight ? 1.0f / static_cast<float>(scored) : 0.0f;
-    const HeadResult result = run_head(hidden, weight, targets, scale, wants_hidden, wants_weight);
+    const HeadResult result = run_head(hidden, read, targets, scale, wants_hidden, wants_weight);
     context->saved_data["hidden"] = result.hidden_gradient;
     context->saved_data["weight"] = result.weight_gradient;
     return result.losses.sum(at::kDouble).div(scored).to(at::kFloat);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    variable_list result(5);
+    variable_list result(6);
     const char* names[] = {"hidden", "weight"};
     const float factor = gradients[0].item<float>();
     for (std::size_t i = 0; i < 2; ++i) {
@@ -220,13 +235,12 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   return SwiGlu::apply(gate.contiguous(), up.contiguous());
 }
 
-at::Tensor head_loss(const at::Tensor& hidden, const at::Tensor& weight,
-                     const at::Tensor& targets) {
-  check_head(hidden, weight, targets);
+at::Tensor head_loss(const at::Tensor& hidden, const Weight& weight, const at::Tensor& targets) {
+  check_head(hidden, weight.value, targets);
   const bool grows_graph = at::GradMode::is_enabled();
-  return HeadLoss::apply(hidden.contiguous(), weight, targets.contiguous(),
+  return HeadLoss::apply(hidden.contiguous(), weight.value, weight.read(), targets.contiguous(),
                          grows_graph && hidden.requires_grad(),
-                         grows_graph && weight.requires_grad());
+                         grows_graph && weight.value.requires_grad());
 }
 
 at::Tensor head_losses(const at::Tensor& hidden, const at::Tensor& weight,

@@ -5,9 +5,7 @@
 
 #include <cstdint>
 
-namespace at {
-class Tensor;
-}
+#include "tensor/linear.h"
 
 namespace panal::tensor {
 
@@ -26,8 +24,9 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
 /// gradients in the same pass (the loss is a scalar, so they only wait for a factor): at most about
 /// 16 M logits exist at a time, and nothing is computed twice. Source: Hsu et al., "Liger Kernel:
 /// Efficient Triton Kernels for LLM Training", 2024, its fused linear cross entropy. Throws Error
-/// when no target is scored or one is out of range.
-at::Tensor head_loss(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets);
+/// when no target is scored or one is out of range. With a rounded copy of the weight the logits
+/// and their gradient are bfloat16, the loss and its sums float32.
+at::Tensor head_loss(const at::Tensor& hidden, const Weight& weight, const at::Tensor& targets);
 
 /// The same per target, without a gradient: [N], 0 where the target is -100. May have no scored
 /// target.

@@ -1,11 +1,13 @@
 #include "tensor/linear.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <fmt/core.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "tensor/kernels/cpu/thin.h"
 
 namespace panal::tensor {
 namespace {
@@ -32,34 +34,105 @@ constexpr std::int64_t kSmallProduct = 1 << 14;
 
 class Linear : public torch::autograd::Function<Linear> {
  public:
-  // The weight is [out, in], maybe a transposed view.
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& weight) {
-    context->save_for_backward({x, weight});
-    return product_nt(x, weight);
+  // The weights are [out, in], maybe transposed views; `read` is what products read: the weight
+  // itself, or its rounded copy.
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& read) {
+    // The rounded x is all that the weight's gradient reads.
+    const at::Tensor rounded = x.to(read.scalar_type());
+    context->save_for_backward({weight.requires_grad() ? rounded : at::Tensor(), read});
+    return product_nt(rounded, read).to(x.scalar_type());
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor gradient = gradients[0].contiguous();  // [m, out]
-    variable_list result(2);
-    if (context->needs_input_grad(0)) result[0] = product_nt(gradient, saved[1].t());
-    if (context->needs_input_grad(1)) {
-      // A thin result (an adapter's) is cheap only with the thin side first.
-      result[1] = saved[1].size(1) < saved[1].size(0) / 4
-                      ? product_nt(saved[0].t(), gradient.t()).t()
-                      : at::mm(gradient.t(), saved[0]);
-    }
+    const at::Tensor &x = saved[0], &read = saved[1];
+    const at::Tensor gradient = gradients[0].to(read.scalar_type()).contiguous();  // [m, out]
+    variable_list result(3);
+    if (context->needs_input_grad(0))
+      result[0] = product_nt(gradient, read.t()).to(gradients[0].scalar_type());
+    if (context->needs_input_grad(1))
+      result[1] = at::mm(gradient.t(), x).to(gradients[0].scalar_type());
     return result;
   }
 };
 
-at::Tensor differentiable_product(const at::Tensor& x, const at::Tensor& weight) {
+// Rows per thread below which a second thread costs more than it gives.
+std::int64_t row_grain(std::int64_t width) {
+  return std::max<std::int64_t>(1, (std::int64_t{1} << 14) / width);
+}
+
+at::Tensor projected(const at::Tensor& x, const at::Tensor& thin, double scale) {
+  const std::int64_t rows = x.size(0), width = x.size(1), rank = thin.size(0);
+  at::Tensor low = at::empty({rows, rank}, x.options());
+  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    cpu::thin_project(x.const_data_ptr<float>() + begin * width, thin.const_data_ptr<float>(),
+                      end - begin, width, rank, static_cast<float>(scale),
+                      low.data_ptr<float>() + begin * rank);
+  });
+  return low;
+}
+
+void expand_into(const at::Tensor& low, const at::Tensor& thin, const at::Tensor& y) {
+  const std::int64_t rows = y.size(0), width = y.size(1), rank = thin.size(0);
+  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    cpu::thin_expand(low.const_data_ptr<float>() + begin * rank, thin.const_data_ptr<float>(),
+                     end - begin, width, rank, y.data_ptr<float>() + begin * width);
+  });
+}
+
+at::Tensor gathered(const at::Tensor& low, const at::Tensor& x) {
+  const std::int64_t rows = x.size(0), width = x.size(1), rank = low.size(1);
+  // Each thread sums into a part of its own; their order of addition is fixed, so runs repeat bit
+  // for bit.
+  const at::Tensor parts = at::zeros({at::get_num_threads(), rank, width}, x.options());
+  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    cpu::thin_gather(low.const_data_ptr<float>() + begin * rank,
+                     x.const_data_ptr<float>() + begin * width, end - begin, width, rank,
+                     parts.data_ptr<float>() + at::get_thread_num() * rank * width);
+  });
+  return parts.sum(0);
+}
+
+class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& read,
+                            const at::Tensor& down, const at::Tensor& up, double scale) {
+    const at::Tensor low = projected(x, down, scale);  // [m, rank]
+    const at::Tensor up_rows = up.t().contiguous();    // [rank, out]
+    const at::Tensor y = product_nt(x.to(read.scalar_type()), read).to(x.scalar_type());
+    expand_into(low, up_rows, y);
+    context->save_for_backward({x, read, down, up_rows, low});
+    context->saved_data["scale"] = scale;
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &read = saved[1], &down = saved[2], &up_rows = saved[3];
+    const at::Tensor gradient = gradients[0].contiguous();  // [m, out]
+    const at::Tensor low = projected(gradient, up_rows, context->saved_data["scale"].toDouble());
+    variable_list result(5);
+    if (context->needs_input_grad(0)) {
+      result[0] = product_nt(gradient.to(read.scalar_type()), read.t()).to(gradient.scalar_type());
+      expand_into(low, down, result[0]);
+    }
+    result[2] = gathered(low, x);
+    result[3] = gathered(saved[4], gradient).t().contiguous();
+    return result;
+  }
+};
+
+// The rows of x, after the shapes were found to fit.
+at::Tensor rows_for(const at::Tensor& x, const at::Tensor& weight) {
   PANAL_REQUIRE(weight.dim() == 2 && x.dim() >= 1 && x.size(-1) == weight.size(1),
                 fmt::format("linear: wanted inputs of width {}, found {}",
                             weight.dim() == 2 ? weight.size(1) : -1, x.size(-1)));
+  return x.reshape({-1, x.size(-1)});
+}
+
+at::Tensor in_shape_of(const at::Tensor& x, const at::Tensor& rows) {
   std::vector<std::int64_t> shape = x.sizes().vec();
-  shape.back() = weight.size(0);
-  return Linear::apply(x.reshape({-1, x.size(-1)}), weight).view(shape);
+  shape.back() = rows.size(1);
+  return rows.view(shape);
 }
 
 }  // namespace
@@ -73,12 +146,20 @@ at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b) {
   return one_dnn->call(a, b, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), "");
 }
 
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight) {
-  return differentiable_product(x, weight);
+at::Tensor linear(const at::Tensor& x, const Weight& weight) {
+  return in_shape_of(x, Linear::apply(rows_for(x, weight.value), weight.value, weight.read()));
 }
 
-at::Tensor linear_in_out(const at::Tensor& x, const at::Tensor& weight) {
-  return differentiable_product(x, weight.t());
+at::Tensor linear_with_adapter(const at::Tensor& x, const Weight& weight, const Adapter& adapter) {
+  PANAL_REQUIRE(!weight.value.requires_grad(), "linear: a weight under an adapter must be frozen");
+  const at::Tensor rows = rows_for(x, weight.value).contiguous();
+  PANAL_REQUIRE(adapter.down.dim() == 2 && adapter.up.dim() == 2 &&
+                    adapter.down.size(1) == weight.value.size(1) &&
+                    adapter.up.size(0) == weight.value.size(0) &&
+                    adapter.up.size(1) == adapter.down.size(0),
+                "linear: wanted an adapter A [rank, in], B [out, rank] that fits the weight");
+  return in_shape_of(x, AdaptedLinear::apply(rows, weight.read(), adapter.down.contiguous(),
+                                             adapter.up, adapter.scale));
 }
 
 }  // namespace panal::tensor

@@ -1,24 +1,39 @@
 // The matrix products of every layer, by the faster of the two libraries inside torch: oneDNN for
 // products with a weight, MKL for the weight's gradient (measured on AMD: 167-204 against 137-167
-// GFLOP/s, equal on Intel).
+// GFLOP/s, equal on Intel). With a rounded copy of the weight they run in bfloat16 with float32
+// sums, where the CPU has such instructions twice as fast.
 #pragma once
 
-#include <cstdint>
-
-namespace at {
-class Tensor;
-}
+#include <ATen/core/Tensor.h>
 
 namespace panal::tensor {
 
-/// x [..., in] times weight [out, in] transposed, float32: [..., out], differentiable in both. A
-/// weight that needs no gradient costs none.
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight);
-/// x [..., in] times weight [in, out], the layout of GPT-2's files.
-at::Tensor linear_in_out(const at::Tensor& x, const at::Tensor& weight);
+/// A weight as products see it.
+struct Weight {
+  at::Tensor value;      // [out, in] float32, maybe a transposed view; what gets a gradient.
+  at::Tensor rounded{};  // Its bfloat16 copy, which products read instead; undefined: float32.
 
-/// a [m, k] times b [n, k] transposed: [m, n], without autograd. b may be the transpose of a
-/// contiguous matrix.
+  const at::Tensor& read() const { return rounded.defined() ? rounded : value; }
+};
+
+/// x [..., in] float32 times the weight transposed: [..., out] float32, differentiable in both. A
+/// weight that needs no gradient costs none. With a rounded copy x, the result and the gradients
+/// are rounded to bfloat16 once each.
+at::Tensor linear(const at::Tensor& x, const Weight& weight);
+
+/// A low-rank addition to a frozen weight: scale * up down, as LoRA has it.
+struct Adapter {
+  at::Tensor down;  // A [rank, in]
+  at::Tensor up;    // B [out, rank]
+  double scale = 1.0;
+};
+/// linear(x, weight) + scale * (x down^T) up^T, the adapter in float32 throughout. The weight gets
+/// no gradient. Beside the product with the weight it costs one pass over x and one over the
+/// result, for ranks up to some dozens.
+at::Tensor linear_with_adapter(const at::Tensor& x, const Weight& weight, const Adapter& adapter);
+
+/// a [m, k] times b [n, k] transposed: [m, n], both float32 or both bfloat16, without autograd. b
+/// may be the transpose of a contiguous matrix.
 at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace panal::tensor

@@ -163,6 +163,16 @@ void read_limits(ConfigReader section, TrainConfig& config) {
   }
 }
 
+tensor::Precision read_precision(ConfigReader& top) {
+  const std::string name = top.choice("precision", "auto", {"auto", "fp32", "bf16"});
+  if (name == "bf16" && !tensor::cpu_multiplies_bfloat16()) {
+    top.reject("precision",
+               "must be fp32 or auto here: this CPU has no bfloat16 instructions (AVX-512-BF16)");
+  }
+  return name != "fp32" && tensor::cpu_multiplies_bfloat16() ? tensor::Precision::kBFloat16
+                                                             : tensor::Precision::kFloat32;
+}
+
 void set_lora_defaults(TrainConfig& config) {
   config.optimizer.adamw = {.learning_rate = 2e-3, .beta2 = 0.99, .weight_decay = 0.0};
   config.optimizer.muon.weight_decay = 0.0;
@@ -189,6 +199,7 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   config.name = top.text("name", config.name);
   config.seed = static_cast<std::uint64_t>(
       top.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
+  config.precision = read_precision(top);
 
   auto batch = top.section("batch");
   config.batch.sequences = batch.integer("sequences", config.batch.sequences, 1, 1 << 16);

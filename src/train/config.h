@@ -14,6 +14,7 @@
 #include "model/config.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "tensor/precision.h"
 
 namespace panal::train {
 
@@ -31,6 +32,8 @@ struct TrainConfig {
   RunKind kind = RunKind::kPretrain;
   std::string name = "run";  // For people and lineage.
   std::uint64_t seed = 1;    // Of weights, data order and samples.
+  /// Of the products ("precision": auto, fp32 or bf16); "auto" is bf16 where the CPU has it.
+  tensor::Precision precision = tensor::Precision::kFloat32;
 
   /// Section "model". For kPretrain its dimensions (vocabulary_size comes from the tokenizer); for
   /// kLora only `core`.

@@ -84,7 +84,10 @@ Json limits_json(const TrainConfig::Limits& limits) {
 }  // namespace
 
 Json train_config_to_json(const TrainConfig& config) {
-  Json json = {{"kind", run_kind_name(config.kind)}, {"name", config.name}, {"seed", config.seed}};
+  Json json = {{"kind", run_kind_name(config.kind)},
+               {"name", config.name},
+               {"seed", config.seed},
+               {"precision", tensor::precision_name(config.precision)}};
   if (config.kind == RunKind::kLora) {
     json["model"] = {{"core", config.model.core.string()}};
     json["lora"] = {{"rank", config.lora.rank},

@@ -68,6 +68,45 @@ TEST(Decoder, RandomStartsAreReproducibleAndScaledAsPublished) {
   EXPECT_NEAR(loss, std::log(300.0), 0.2);
 }
 
+// Training in bfloat16 follows float32 within its rounding, also after the weights changed;
+// evaluation stays float32.
+TEST(Decoder, Bfloat16FollowsFloat32WithinItsRounding) {
+  for (const Architecture architecture : {Architecture::kLlama, Architecture::kGpt2}) {
+    ModelConfig config = small_llama();
+    config.architecture = architecture;
+    if (architecture == Architecture::kGpt2) {
+      config.key_value_heads = config.heads;
+      config.attention_bias = true;
+    }
+    Decoder exact = Decoder::random(config, 5), rounded = Decoder::random(config, 5);
+    rounded.set_training_precision(tensor::Precision::kBFloat16);
+    const at::Tensor tokens = some_tokens(2, 24), targets = some_tokens(2, 24) + 1;
+    for (int update = 0; update < 2; ++update) {
+      const at::Tensor wanted = exact.loss(tokens, targets), found = rounded.loss(tokens, targets);
+      EXPECT_NEAR(found.item<double>(), wanted.item<double>(), 2e-3);
+      EXPECT_TRUE(
+          at::equal(rounded.token_losses(tokens, targets), exact.token_losses(tokens, targets)));
+      wanted.backward();
+      found.backward();
+      for (std::size_t i = 0; i < exact.parameters().size(); ++i) {
+        const auto [name, value] = exact.parameters()[i];
+        const at::Tensor other = rounded.parameters()[i].value.grad();
+        EXPECT_LT((other - value.grad()).norm().item<double>(),
+                  0.05 * value.grad().norm().item<double>() + 1e-6)
+            << name;
+      }
+      const at::NoGradGuard no_gradient;
+      for (Decoder* decoder : {&exact, &rounded}) {
+        for (const auto& [name, value] : decoder->parameters()) {
+          value.mul_(1.5);
+          value.mutable_grad() = at::Tensor();
+        }
+        decoder->weights_changed();
+      }
+    }
+  }
+}
+
 TEST(Decoder, AnImpossibleConfigOrInputIsRefused) {
   ModelConfig config = small_llama();
   config.key_value_heads = 3;

@@ -8,9 +8,11 @@
 
 #include "base/rng.h"
 #include "tensor/kernels/cpu/attention.h"
+#include "tensor/kernels/cpu/cross_entropy.h"
 #include "tensor/kernels/cpu/dispatch.h"
 #include "tensor/kernels/cpu/layers.h"
 #include "tensor/kernels/cpu/matvec.h"
+#include "tensor/kernels/cpu/thin.h"
 
 namespace panal::tensor::cpu {
 namespace {
@@ -50,6 +52,56 @@ TEST_P(Kernels, MatvecOfFloatsEqualsADoubleLoop) {
       }
     }
   }
+}
+
+// Rows, ranks and widths with and without a rest after the tiles.
+TEST_P(Kernels, ThinProductsEqualDoubleLoops) {
+  for (const std::int64_t rank : {1, 4, 7, 8}) {
+    for (const std::int64_t width : {5, 16, 75}) {
+      const std::int64_t rows = 6;
+      const auto x = random_floats(1, rows * width), w = random_floats(2, rank * width),
+                 low = random_floats(3, rows * rank);
+      std::vector<float> projected(low.size()), expanded = x, gathered = w;
+      thin_project(x.data(), w.data(), rows, width, rank, 0.5f, projected.data());
+      thin_expand(low.data(), w.data(), rows, width, rank, expanded.data());
+      thin_gather(low.data(), x.data(), rows, width, rank, gathered.data());
+      const auto at = [](const std::vector<float>& values, std::int64_t index) {
+        return double{values[static_cast<std::size_t>(index)]};
+      };
+      for (std::int64_t i = 0; i < rows * rank; ++i) {
+        double wanted = 0;
+        for (std::int64_t k = 0; k < width; ++k)
+          wanted += at(x, i / rank * width + k) * at(w, i % rank * width + k) * 0.5;
+        EXPECT_NEAR(at(projected, i), wanted, 1e-5 * 10);
+      }
+      for (std::int64_t i = 0; i < rows * width; ++i) {
+        double wanted = at(x, i);
+        for (std::int64_t r = 0; r < rank; ++r)
+          wanted += at(low, i / width * rank + r) * at(w, r * width + i % width);
+        EXPECT_NEAR(at(expanded, i), wanted, 1e-5 * 10);
+      }
+      for (std::int64_t i = 0; i < rank * width; ++i) {
+        double wanted = at(w, i);
+        for (std::int64_t row = 0; row < rows; ++row)
+          wanted += at(low, row * rank + i / width) * at(x, row * width + i % width);
+        EXPECT_NEAR(at(gathered, i), wanted, 1e-5 * 10);
+      }
+    }
+  }
+}
+
+TEST_P(Kernels, CrossEntropyOfBfloat16EqualsThatOfItsFloats) {
+  const std::int64_t rows = 3, width = 1100;
+  const at::Tensor rounded = (at::randn({rows, width}) * 4).to(at::kBFloat16);
+  at::Tensor floats = rounded.to(at::kFloat), bits = rounded.clone();
+  const std::vector<std::int64_t> targets = {7, -100, 1099};
+  std::vector<float> wanted(rows), found(rows);
+  cross_entropy(floats.data_ptr<float>(), targets.data(), rows, width, 0.5f, wanted.data());
+  cross_entropy(reinterpret_cast<std::uint16_t*>(bits.data_ptr<at::BFloat16>()), targets.data(),
+                rows, width, 0.5f, found.data());
+  for (std::size_t row = 0; row < 3; ++row) EXPECT_NEAR(found[row], wanted[row], 1e-6);
+  // Each gradient is the float's, rounded once.
+  EXPECT_TRUE(at::equal(bits, floats.to(at::kBFloat16)));
 }
 
 TEST_P(Kernels, RmsNormAndItsGradientEqualFiniteDifferences) {

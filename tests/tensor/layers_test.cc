@@ -47,24 +47,60 @@ class Layers : public testing::Test {
 TEST_F(Layers, LinearEqualsMatmulSmallAndLarge) {
   for (const std::int64_t width : {8, 130}) {
     const Leaves made = leaves({{3, 40, width}, {70, width}});
-    expect_equal_gradients(made, panal::tensor::linear(made.ours[0], made.ours[1]),
+    expect_equal_gradients(made, panal::tensor::linear(made.ours[0], {made.ours[1]}),
                            at::matmul(made.theirs[0], made.theirs[1].t()));
     const Leaves turned = leaves({{90, width}, {width, 70}});
-    expect_equal_gradients(turned, linear_in_out(turned.ours[0], turned.ours[1]),
+    expect_equal_gradients(turned, panal::tensor::linear(turned.ours[0], {turned.ours[1].t()}),
                            at::matmul(turned.theirs[0], turned.theirs[1]));
   }
 }
 
-// An adapter's matrices are thin: their gradients take another path.
-TEST_F(Layers, LinearOfAThinWeightEqualsMatmul) {
-  const Leaves made = leaves({{200, 4}, {300, 4}});
-  expect_equal_gradients(made, panal::tensor::linear(made.ours[0], made.ours[1]),
-                         at::matmul(made.theirs[0], made.theirs[1].t()));
+TEST_F(Layers, AnAdapterEqualsItsTwoProducts) {
+  const Leaves made = leaves({{3, 50, 40}, {6, 40}, {70, 6}});
+  const at::Tensor weight = at::randn({70, 40});
+  const at::Tensor &x = made.theirs[0], &down = made.theirs[1], &up = made.theirs[2];
+  expect_equal_gradients(
+      made, linear_with_adapter(made.ours[0], {weight}, {made.ours[1], made.ours[2], 0.25}),
+      at::matmul(x, weight.t()) + at::matmul(at::matmul(x, down.t()), up.t()) * 0.25);
+}
+
+// Within what rounding inputs, weights and results to 8 bits of mantissa explains.
+TEST_F(Layers, ProductsInBfloat16EqualThoseInFloat32UpToTheirRounding) {
+  const Leaves made = leaves({{130, 64}, {90, 64}});
+  const at::Tensor ours =
+      panal::tensor::linear(made.ours[0], {made.ours[1], made.ours[1].detach().to(at::kBFloat16)});
+  const at::Tensor theirs = at::matmul(made.theirs[0], made.theirs[1].t());
+  const at::Tensor direction = at::randn_like(ours);
+  (ours * direction).sum().backward();
+  (theirs * direction).sum().backward();
+  const auto relative = [](const at::Tensor& a, const at::Tensor& b) {
+    return ((a - b).norm() / b.norm()).item<double>();
+  };
+  EXPECT_EQ(ours.scalar_type(), at::kFloat);
+  EXPECT_LT(relative(ours.detach(), theirs.detach()), 5e-3);
+  EXPECT_GT(relative(ours.detach(), theirs.detach()), 1e-5);
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_LT(relative(made.ours[i].grad(), made.theirs[i].grad()), 5e-3) << i;
+}
+
+TEST_F(Layers, HeadLossInBfloat16EqualsFloat32UpToItsRounding) {
+  const Leaves made = leaves({{200, 32}, {300, 32}});
+  const at::Tensor targets = at::randint(0, 300, {200}, at::kLong);
+  const at::Tensor ours =
+      head_loss(made.ours[0], {made.ours[1], made.ours[1].detach().to(at::kBFloat16)}, targets);
+  const at::Tensor theirs = head_loss(made.theirs[0], {made.theirs[1]}, targets);
+  EXPECT_NEAR(ours.item<double>(), theirs.item<double>(), 2e-2);
+  ours.backward();
+  theirs.backward();
+  for (std::size_t i = 0; i < 2; ++i) {
+    const at::Tensor wanted = made.theirs[i].grad();
+    EXPECT_LT(((made.ours[i].grad() - wanted).norm() / wanted.norm()).item<double>(), 2e-2) << i;
+  }
 }
 
 TEST_F(Layers, AFrozenWeightGetsNoGradient) {
   const at::Tensor x = at::randn({20, 64}).set_requires_grad(true), weight = at::randn({64, 64});
-  panal::tensor::linear(x, weight).sum().backward();
+  panal::tensor::linear(x, {weight}).sum().backward();
   EXPECT_TRUE(x.grad().defined());
   EXPECT_FALSE(weight.grad().defined());
 }
@@ -86,7 +122,7 @@ TEST_F(Layers, HeadLossEqualsCrossEntropyOfAllLogits) {
   at::Tensor targets = at::randint(0, 90, {30}, at::kLong);
   targets[4] = -100;
   targets[29] = -100;
-  const at::Tensor ours = head_loss(made.ours[0], made.ours[1], targets);
+  const at::Tensor ours = head_loss(made.ours[0], {made.ours[1]}, targets);
   const at::Tensor theirs = at::cross_entropy_loss(at::matmul(made.theirs[0], made.theirs[1].t()),
                                                    targets, {}, at::Reduction::Mean, -100);
   expect_equal_gradients(made, ours, theirs);
@@ -99,7 +135,7 @@ TEST_F(Layers, HeadLossEqualsCrossEntropyOfAllLogits) {
 TEST_F(Layers, HeadLossInSeveralChunksEqualsOne) {
   const Leaves made = leaves({{600, 4}, {40000, 4}});
   const at::Tensor targets = at::randint(0, 40000, {600}, at::kLong);
-  expect_equal_gradients(made, head_loss(made.ours[0], made.ours[1], targets),
+  expect_equal_gradients(made, head_loss(made.ours[0], {made.ours[1]}, targets),
                          at::cross_entropy_loss(at::matmul(made.theirs[0], made.theirs[1].t()),
                                                 targets, {}, at::Reduction::Mean, -100));
 }
@@ -107,11 +143,11 @@ TEST_F(Layers, HeadLossInSeveralChunksEqualsOne) {
 TEST_F(Layers, HeadLossWorksWithoutAGraphAndRefusesBadTargets) {
   const at::NoGradGuard no_gradient;
   const at::Tensor hidden = at::randn({2, 8}).set_requires_grad(true), weight = at::randn({9, 8});
-  const at::Tensor loss = head_loss(hidden, weight, at::tensor({1, 2}, at::kLong));
+  const at::Tensor loss = head_loss(hidden, {weight}, at::tensor({1, 2}, at::kLong));
   EXPECT_FALSE(loss.requires_grad());
   EXPECT_GT(loss.item<float>(), 0.0f);
-  EXPECT_THROW(head_loss(hidden, weight, at::tensor({1, 9}, at::kLong)), Error);
-  EXPECT_THROW(head_loss(hidden, weight, at::tensor({-100, -100}, at::kLong)), Error);
+  EXPECT_THROW(head_loss(hidden, {weight}, at::tensor({1, 9}, at::kLong)), Error);
+  EXPECT_THROW(head_loss(hidden, {weight}, at::tensor({-100, -100}, at::kLong)), Error);
 }
 
 }  // namespace

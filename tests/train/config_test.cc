@@ -43,6 +43,23 @@ TEST(TrainConfig, DefaultsOfALoraAreItsOwn) {
 }
 
 // config.json in a run directory is read by the same parser: nothing may get lost on the way.
+// "auto" becomes what this CPU has, so that a resume on another one is told the difference.
+TEST(TrainConfig, PrecisionIsWhatTheCpuHasUnlessSaid) {
+  const auto precision = [](const std::string& line) {
+    return parse_train_config(kPretrain + line, "run.yaml").value().precision;
+  };
+  const bool has_bfloat16 = tensor::cpu_multiplies_bfloat16();
+  EXPECT_EQ(precision("precision: fp32\n"), tensor::Precision::kFloat32);
+  EXPECT_EQ(precision(""),
+            has_bfloat16 ? tensor::Precision::kBFloat16 : tensor::Precision::kFloat32);
+  EXPECT_EQ(precision("precision: auto\n"), precision(""));
+  const auto forced = parse_train_config(std::string(kPretrain) + "precision: bf16\n", "run.yaml");
+  EXPECT_EQ(forced.ok(), has_bfloat16);
+  if (!has_bfloat16) {
+    EXPECT_THAT(forced.status().message(), HasSubstr("no bfloat16 instructions"));
+  }
+}
+
 TEST(TrainConfig, ComesBackFromItsJson) {
   const std::string muon = std::string(kPretrain) +
                            "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"

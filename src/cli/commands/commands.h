@@ -90,6 +90,7 @@ struct FinetuneOptions {
   double alpha = 16;
   std::vector<std::string> targets;
   double learning_rate = 2e-3;
+  std::string precision = "auto";
   std::int64_t batch = 4;
   std::int64_t context = 256;
   std::optional<std::int64_t> steps;

@@ -122,6 +122,7 @@ Json finetune_config(const FinetuneOptions& options, const ModelSource& core,
   Json config = {{"kind", "lora"},
                  {"name", options.name},
                  {"seed", options.seed},
+                 {"precision", options.precision},
                  {"model", {{"core", core.core.string()}}},
                  {"lora",
                   {{"rank", options.rank},
@@ -242,6 +243,11 @@ void add_finetune_command(CLI::App& app, Action& action) {
       ->delimiter(',');
   command->add_option("--learning-rate", options->learning_rate, "AdamW")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--precision", options->precision,
+                   "Of the products: fp32, bf16, or auto, which is bf16 where the CPU has it")
+      ->check(CLI::IsMember({"auto", "fp32", "bf16"}))
       ->capture_default_str();
   command->add_option("--batch", options->batch, "Sequences per step")
       ->check(CLI::PositiveNumber)

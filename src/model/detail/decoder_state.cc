@@ -13,6 +13,9 @@
 #include "tensor/linear.h"
 
 namespace panal::model {
+
+using tensor::Precision;
+
 namespace detail {
 namespace {
 
@@ -45,12 +48,15 @@ RotaryTable rotary_table(const ModelConfig& config) {
   return {.cosine = angles.cos().contiguous(), .sine = angles.sin().contiguous()};
 }
 
-at::Tensor LinearLayer::operator()(const at::Tensor& x) const {
-  at::Tensor y = is_in_out ? tensor::linear_in_out(x, weight) : tensor::linear(x, weight);
-  if (bias.defined()) y = y + bias;
-  if (!adapter_down.defined()) return y;
-  const at::Tensor low = tensor::linear(x, adapter_down);  // [..., rank]
-  return y.add(tensor::linear(low, adapter_up), adapter_scale);
+at::Tensor LinearLayer::operator()(const at::Tensor& x, Precision precision) const {
+  tensor::Weight read{.value = is_in_out ? weight.t() : weight};
+  if (precision == Precision::kBFloat16) read.rounded = is_in_out ? rounded.t() : rounded;
+  const at::Tensor y =
+      adapter_down.defined()
+          ? tensor::linear_with_adapter(
+                x, read, {.down = adapter_down, .up = adapter_up, .scale = adapter_scale})
+          : tensor::linear(x, read);
+  return bias.defined() ? y + bias : y;
 }
 
 }  // namespace detail
@@ -110,7 +116,8 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
   return y.transpose(1, 2).reshape({q.size(0), q.size(2), -1});  // [B, T, heads * width]
 }
 
-at::Tensor llama_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x) {
+at::Tensor llama_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x,
+                       Precision precision) {
   const ModelConfig& config = state.config;
   const std::int64_t B = x.size(0), T = x.size(1);
   const at::Tensor h = tensor::rms_norm(x, layer.attention_norm.weight, config.norm_epsilon);
@@ -119,29 +126,31 @@ at::Tensor llama_layer(const Decoder::State& state, const Layer& layer, const at
                           state.rotary.sine)
         .transpose(1, 2);
   };
-  const at::Tensor attended =
-      attend(rotated(layer.q(h), config.heads), rotated(layer.k(h), config.key_value_heads),
-             split_heads(layer.v(h), config.key_value_heads));
-  const at::Tensor middle = x + layer.o(attended);
+  const at::Tensor attended = attend(rotated(layer.q(h, precision), config.heads),
+                                     rotated(layer.k(h, precision), config.key_value_heads),
+                                     split_heads(layer.v(h, precision), config.key_value_heads));
+  const at::Tensor middle = x + layer.o(attended, precision);
   const at::Tensor g =
       tensor::rms_norm(middle, layer.feed_forward_norm.weight, config.norm_epsilon);
-  return middle + layer.down(tensor::swiglu(layer.gate(g), layer.up(g)));
+  return middle +
+         layer.down(tensor::swiglu(layer.gate(g, precision), layer.up(g, precision)), precision);
 }
 
 at::Tensor layer_norm(const at::Tensor& x, const Norm& norm, double epsilon) {
   return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, epsilon);
 }
 
-at::Tensor gpt2_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x) {
+at::Tensor gpt2_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x,
+                      Precision precision) {
   const ModelConfig& config = state.config;
-  const auto parts =
-      layer.qkv(layer_norm(x, layer.attention_norm, config.norm_epsilon)).split(config.width, -1);
+  const auto parts = layer.qkv(layer_norm(x, layer.attention_norm, config.norm_epsilon), precision)
+                         .split(config.width, -1);
   const at::Tensor attended =
       attend(split_heads(parts[0], config.heads), split_heads(parts[1], config.heads),
              split_heads(parts[2], config.heads));
-  const at::Tensor middle = x + layer.o(attended);
+  const at::Tensor middle = x + layer.o(attended, precision);
   const at::Tensor g = layer_norm(middle, layer.feed_forward_norm, config.norm_epsilon);
-  return middle + layer.down(at::gelu(layer.up(g), "tanh"));
+  return middle + layer.down(at::gelu(layer.up(g, precision), "tanh"), precision);
 }
 
 template <typename Visit>
@@ -185,7 +194,12 @@ Decoder::State::State(ModelConfig model_config, std::map<std::string, at::Tensor
   head = config.tied_embeddings ? token_embedding : tensors.at("lm_head.weight");
 }
 
-at::Tensor Decoder::State::hidden(const at::Tensor& tokens) const {
+tensor::Weight Decoder::State::head_weight(Precision precision) const {
+  return {.value = head,
+          .rounded = precision == Precision::kBFloat16 ? rounded_head : at::Tensor()};
+}
+
+at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision) const {
   PANAL_REQUIRE(tokens.dim() == 2 && tokens.scalar_type() == at::kLong && tokens.numel() > 0,
                 "tokens: wanted an int64 tensor [B, T] with at least one token");
   PANAL_REQUIRE(tokens.size(1) <= config.context_length,
@@ -193,12 +207,25 @@ at::Tensor Decoder::State::hidden(const at::Tensor& tokens) const {
                             config.context_length, tokens.size(1)));
   at::Tensor x = at::embedding(token_embedding, tokens);  // [B, T, C]; checks the ids' range
   if (config.architecture == Architecture::kLlama) {
-    for (const Layer& layer : layers) x = llama_layer(*this, layer, x);
+    for (const Layer& layer : layers) x = llama_layer(*this, layer, x, precision);
     return tensor::rms_norm(x, final_norm.weight, config.norm_epsilon);
   }
   x = x + position_embedding.narrow(0, 0, tokens.size(1));
-  for (const Layer& layer : layers) x = gpt2_layer(*this, layer, x);
+  for (const Layer& layer : layers) x = gpt2_layer(*this, layer, x, precision);
   return layer_norm(x, final_norm, config.norm_epsilon);
+}
+
+void Decoder::State::round_weights() {
+  if (training_precision != Precision::kBFloat16) return;
+  const auto round = [&](const at::Tensor& weight, at::Tensor& rounded) {
+    if (!rounded.defined()) {
+      rounded = weight.detach().to(at::kBFloat16);
+    } else if (weight.requires_grad()) {
+      rounded.copy_(weight.detach());
+    }
+  };
+  for_each_linear(layers, [&](LinearLayer& linear) { round(linear.weight, linear.rounded); });
+  round(head, rounded_head);
 }
 
 std::vector<LinearLayer*> Decoder::State::targeted(const std::vector<std::string>& targets) {

@@ -12,15 +12,18 @@
 #include "model/config.h"
 #include "model/decoder.h"
 #include "model/detail/parameter_table.h"
+#include "tensor/linear.h"
 #include "tensor/named_tensor.h"
+#include "tensor/precision.h"
 
 namespace panal::model::detail {
 
 /// One linear layer, with its adapter when it has one.
 struct LinearLayer {
-  std::string module;   // "model.layers.0.self_attn.q_proj"
-  at::Tensor weight{};  // [out, in], or [in, out] when is_in_out.
-  at::Tensor bias{};    // [out], or undefined.
+  std::string module;    // "model.layers.0.self_attn.q_proj"
+  at::Tensor weight{};   // [out, in], or [in, out] when is_in_out.
+  at::Tensor rounded{};  // bfloat16 copy of the weight for training, or undefined.
+  at::Tensor bias{};     // [out], or undefined.
   bool is_in_out = false;
   at::Tensor adapter_down{};  // A [rank, in], or undefined.
   at::Tensor adapter_up{};    // B [out, rank]
@@ -28,7 +31,7 @@ struct LinearLayer {
 
   std::int64_t in_width() const { return weight.size(is_in_out ? 0 : 1); }
   std::int64_t out_width() const { return weight.size(is_in_out ? 1 : 0); }
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, tensor::Precision precision) const;
 };
 
 struct Norm {
@@ -60,12 +63,18 @@ struct Decoder::State {
   std::vector<detail::Layer> layers;          // Handles to the same storage.
   detail::Norm final_norm;
   at::Tensor token_embedding, position_embedding, head;
+  at::Tensor rounded_head;  // As LinearLayer::rounded.
+  tensor::Precision training_precision = tensor::Precision::kFloat32;
   detail::RotaryTable rotary;
   std::optional<LoraConfig> lora;
 
   State(ModelConfig config, std::map<std::string, at::Tensor> tensors);
-  /// The hidden state [B, T, width] after the last norm.
-  at::Tensor hidden(const at::Tensor& tokens) const;
+  /// The hidden state [B, T, width] after the last norm. kBFloat16 needs the rounded copies.
+  at::Tensor hidden(const at::Tensor& tokens, tensor::Precision precision) const;
+  /// The head as products see it.
+  tensor::Weight head_weight(tensor::Precision precision) const;
+  /// Makes the rounded copies, or brings those of trainable weights up to date.
+  void round_weights();
   /// The linear layers whose names are in `targets`, in order. Throws Error for a name nobody has.
   std::vector<detail::LinearLayer*> targeted(const std::vector<std::string>& targets);
   std::vector<const detail::LinearLayer*> adapted() const;

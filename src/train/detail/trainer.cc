@@ -26,7 +26,9 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenS
       decoder_(std::move(decoder)),
       stream_(std::move(stream)),
       trainable_(decoder_.trainable_parameters()),
-      optimizer_(optim::make_optimizer(config.optimizer, trainable_)) {}
+      optimizer_(optim::make_optimizer(config.optimizer, trainable_)) {
+  decoder_.set_training_precision(config.precision);
+}
 
 std::int64_t Trainer::tokens_per_step() const {
   return config_.batch.sequences * config_.batch.accumulate * config_.batch.context;
@@ -45,6 +47,7 @@ void Trainer::clear_gradients() {
 
 double Trainer::accumulate_gradients() {
   clear_gradients();
+  decoder_.weights_changed();
   const std::int64_t B = config_.batch.sequences, T = config_.batch.context;
   double loss = 0;
   for (std::int64_t i = 0; i < config_.batch.accumulate; ++i) {

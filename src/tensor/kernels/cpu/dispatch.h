@@ -15,6 +15,7 @@ void set_level_for_test(Level wanted);
 }  // namespace panal::tensor::cpu
 
 #define PANAL_ALWAYS_INLINE inline __attribute__((always_inline))
+#define PANAL_ALWAYS_INLINE_LAMBDA __attribute__((always_inline))
 
 #if defined(__x86_64__)
 #define PANAL_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))

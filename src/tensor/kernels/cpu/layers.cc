@@ -7,10 +7,6 @@
 namespace panal::tensor::cpu {
 namespace {
 
-PANAL_ALWAYS_INLINE float scalar_exponential(float x) {
-  return std::exp(x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x);
-}
-
 PANAL_ALWAYS_INLINE float row_dot(const float* a, const float* b, std::int64_t width) {
   Float16 first{}, second{};
   std::int64_t i = 0;
@@ -112,60 +108,6 @@ PANAL_ALWAYS_INLINE void swiglu_backward_body(const float* dy, const float* gate
   }
 }
 
-PANAL_ALWAYS_INLINE float row_maximum(const float* x, std::int64_t width) {
-  float best = x[0];
-  std::int64_t i = 0;
-  if (width >= kWidth) {
-    Float16 bests = load(x);
-    for (i = kWidth; i + kWidth <= width; i += kWidth) bests = maximum(bests, load(x + i));
-    best = largest(bests);
-  }
-  for (; i < width; ++i) best = x[i] > best ? x[i] : best;
-  return best;
-}
-
-// Replaces x by exp(x - shift) and returns their sum, gathered in double so that long rows keep
-// their digits.
-PANAL_ALWAYS_INLINE double exponentiate(float* x, std::int64_t width, float shift) {
-  double total = 0;
-  std::int64_t i = 0;
-  while (i + kWidth <= width) {
-    Float16 part{};
-    for (int block = 0; block < 64 && i + kWidth <= width; ++block, i += kWidth) {
-      const Float16 value = exponential(load(x + i) - shift);
-      store(x + i, value);
-      part += value;
-    }
-    total += sum(part);
-  }
-  for (; i < width; ++i) total += x[i] = scalar_exponential(x[i] - shift);
-  return total;
-}
-
-PANAL_ALWAYS_INLINE void cross_entropy_body(float* logits, const std::int64_t* targets,
-                                            std::int64_t rows, std::int64_t width,
-                                            float gradient_scale, float* losses) {
-  for (std::int64_t row = 0; row < rows; ++row, logits += width) {
-    const std::int64_t target = targets[row];
-    losses[row] = 0;
-    if (target < 0) {
-      if (gradient_scale != 0)
-        std::memset(logits, 0, static_cast<std::size_t>(width) * sizeof(float));
-      continue;
-    }
-    const float shift = row_maximum(logits, width);
-    const float wanted = logits[target];
-    const double total = exponentiate(logits, width, shift);
-    losses[row] = static_cast<float>(std::log(total) + shift - wanted);
-    if (gradient_scale == 0) continue;
-    const float scale = static_cast<float>(gradient_scale / total);
-    std::int64_t i = 0;
-    for (; i + kWidth <= width; i += kWidth) store(logits + i, load(logits + i) * scale);
-    for (; i < width; ++i) logits[i] *= scale;
-    logits[target] -= gradient_scale;
-  }
-}
-
 }  // namespace
 
 PANAL_CPU_KERNEL(rms_norm,
@@ -188,9 +130,5 @@ PANAL_CPU_KERNEL(swiglu_backward,
                  (const float* dy, const float* gate, const float* up, std::int64_t count,
                   float* gate_gradient, float* up_gradient),
                  (dy, gate, up, count, gate_gradient, up_gradient))
-PANAL_CPU_KERNEL(cross_entropy,
-                 (float* logits, const std::int64_t* targets, std::int64_t rows, std::int64_t width,
-                  float gradient_scale, float* losses),
-                 (logits, targets, rows, width, gradient_scale, losses))
 
 }  // namespace panal::tensor::cpu

@@ -27,10 +27,4 @@ void swiglu(const float* gate, const float* up, std::int64_t count, float* y);
 void swiglu_backward(const float* dy, const float* gate, const float* up, std::int64_t count,
                      float* gate_gradient, float* up_gradient);
 
-/// Cross entropy of each row of logits [rows, width] against its target (-100: 0 and no gradient).
-/// With gradient_scale not 0, logits are replaced by gradient_scale * d(loss) / d(logits); else
-/// they are spoiled.
-void cross_entropy(float* logits, const std::int64_t* targets, std::int64_t rows,
-                   std::int64_t width, float gradient_scale, float* losses);
-
 }  // namespace panal::tensor::cpu

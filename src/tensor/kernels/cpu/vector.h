@@ -2,6 +2,7 @@
 // register, two of AVX2 or four of SSE. Only for kernel bodies (dispatch.h).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -24,6 +25,38 @@ PANAL_ALWAYS_INLINE Float16 load(const float* from) {
 PANAL_ALWAYS_INLINE void store(float* to, const Float16& value) {
   std::memcpy(to, &value, sizeof value);
 }
+/// The bits of bfloat16: the upper half of a float's. Storing rounds to nearest, ties to even.
+using Bits16 = std::uint32_t __attribute__((vector_size(64)));
+using HalfBits16 = std::uint16_t __attribute__((vector_size(32)));
+PANAL_ALWAYS_INLINE Float16 load(const std::uint16_t* from) {
+  HalfBits16 bits;
+  std::memcpy(&bits, from, sizeof bits);
+  const Bits16 whole = __builtin_convertvector(bits, Bits16) << 16;
+  Float16 value;
+  std::memcpy(&value, &whole, sizeof value);
+  return value;
+}
+PANAL_ALWAYS_INLINE void store(std::uint16_t* to, const Float16& value) {
+  Bits16 bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const HalfBits16 rounded =
+      __builtin_convertvector((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16, HalfBits16);
+  std::memcpy(to, &rounded, sizeof rounded);
+}
+PANAL_ALWAYS_INLINE float value_of(float value) { return value; }
+PANAL_ALWAYS_INLINE float value_of(std::uint16_t bits) {
+  const std::uint32_t whole = std::uint32_t{bits} << 16;
+  float value;
+  std::memcpy(&value, &whole, sizeof value);
+  return value;
+}
+PANAL_ALWAYS_INLINE void set_value(float& to, float value) { to = value; }
+PANAL_ALWAYS_INLINE void set_value(std::uint16_t& to, float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  to = static_cast<std::uint16_t>((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16);
+}
+
 PANAL_ALWAYS_INLINE Float16 broadcast(float value) { return Float16{} + value; }
 
 PANAL_ALWAYS_INLINE Float16 maximum(const Float16& a, const Float16& b) { return a > b ? a : b; }
@@ -68,6 +101,10 @@ PANAL_ALWAYS_INLINE Float16 exponential(const Float16& argument) {
   Float16 scale;
   std::memcpy(&scale, &power, sizeof scale);
   return y * scale;
+}
+
+PANAL_ALWAYS_INLINE float scalar_exponential(float x) {
+  return std::exp(x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x);
 }
 
 /// x / (1 + exp(-x)), also written silu or swish.
