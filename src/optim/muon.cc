@@ -1,10 +1,7 @@
 // Muon: momentum, then every singular value of the update is set to about 1, so that no direction
 // of a weight matrix is left behind. For hidden matrices only; make_optimizer gives the rest to
 // AdamW.
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/lerp.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -12,6 +9,7 @@
 #include <utility>
 
 #include "optim/detail/rules.h"
+#include "tensor/linear.h"
 
 namespace panal::optim::detail {
 namespace {
@@ -56,7 +54,8 @@ class Muon final : public UpdateRule {
       momentum.lerp_(gradient, 1.0 - config_.momentum);
       const at::Tensor direction =
           config_.nesterov ? at::lerp(gradient, momentum, config_.momentum) : momentum;
-      const at::Tensor change = orthogonalize(direction, config_.newton_schulz_steps);
+      const at::Tensor change =
+          orthogonalize(direction, config_.newton_schulz_steps, config_.precision);
       at::Tensor value = parameters_[i].value;
       value.mul_(1.0 - learning_rate * config_.weight_decay);
       value.add_(change, -learning_rate * update_scale(config_.scale, parameters_[i]));
@@ -79,19 +78,17 @@ class Muon final : public UpdateRule {
 
 }  // namespace
 
-at::Tensor orthogonalize(const at::Tensor& matrix, int steps) {
+at::Tensor orthogonalize(const at::Tensor& matrix, int steps, tensor::Precision precision) {
   const bool is_tall = matrix.size(0) > matrix.size(1);
   at::Tensor x = is_tall ? matrix.t() : matrix;  // [n, m], n <= m: the products below are n x n.
-  x = x / std::max(matrix.norm().item<double>(), kSmallestNorm);
-  at::Tensor next = at::empty(x.sizes(), x.options());
-  at::Tensor gram = at::empty({x.size(0), x.size(0)}, x.options());
-  at::Tensor polynomial = at::empty_like(gram);
+  x = (x / std::max(matrix.norm().item<double>(), kSmallestNorm)).contiguous();
+  if (precision == tensor::Precision::kBFloat16) x = x.to(at::kBFloat16);
   for (int i = 0; i < steps; ++i) {
-    at::mm_out(gram, x, x.t());
-    at::addmm_out(polynomial, gram, gram, gram, kB, kC);  // b A + c A^2
-    at::addmm_out(next, x, polynomial, x, kA);            // a X + (b A + c A^2) X
-    std::swap(x, next);
+    const at::Tensor gram = tensor::product_nt(x, x);  // Symmetric, so its own transpose.
+    const at::Tensor polynomial = tensor::product_nt(gram, gram).mul_(kC).add_(gram, kB);
+    x = tensor::product_nt(polynomial, x.t()).add_(x, kA);
   }
+  x = x.to(matrix.scalar_type());
   return is_tall ? x.t() : x;
 }
 

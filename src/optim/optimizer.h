@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tensor/precision.h"
+
 namespace panal::tensor {
 struct NamedTensor;  // tensor/named_tensor.h
 }
@@ -37,7 +39,7 @@ enum class MuonScale {
 };
 
 /// Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. Equals
-/// torch.optim.Muon, but for Newton-Schulz in float32 instead of bfloat16.
+/// torch.optim.Muon (kBFloat16) within rounding.
 struct MuonConfig {
   double learning_rate = 0.02;
   double momentum = 0.95;  // [0, 1).
@@ -45,6 +47,7 @@ struct MuonConfig {
   int newton_schulz_steps = 5;  // 1 to 20.
   double weight_decay = 0.1;
   MuonScale scale = MuonScale::kOriginal;
+  tensor::Precision precision = tensor::Precision::kFloat32;  // Of Newton-Schulz.
 };
 
 struct OptimizerConfig {

@@ -114,6 +114,7 @@ void read_optimizer(ConfigReader section, TrainConfig& config) {
   muon.weight_decay = section.number("muon_weight_decay", muon.weight_decay, 0.0, 10.0);
   const bool matches_adamw =
       section.choice("muon_scale", "original", {"original", "match_adamw"}) == "match_adamw";
+  muon.precision = config.precision;
   muon.scale = matches_adamw ? optim::MuonScale::kMatchAdamW : optim::MuonScale::kOriginal;
 }
 

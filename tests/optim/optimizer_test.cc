@@ -79,6 +79,9 @@ TEST(Muon, StaysNearTorchWithItsBfloat16) {
   // 1.5e-2: six updates of elements up to 0.02, each off by a few percent (8 bits of mantissa, five
   // iterations).
   EXPECT_LT(distance_to_golden({.rule = Rule::kMuon}, "muon_bfloat16"), 1.5e-2);
+  OptimizerConfig rounded{.rule = Rule::kMuon};
+  rounded.muon.precision = tensor::Precision::kBFloat16;
+  EXPECT_LT(distance_to_golden(rounded, "muon_bfloat16"), 1.5e-2);
 }
 
 // The iteration written out for one matrix in double precision.
@@ -115,7 +118,8 @@ TEST(Orthogonalize, EqualsADoublePrecisionLoopWideAndTall) {
     std::vector<double> values;
     for (int i = 0; i < rows * columns; ++i) values.push_back(matrix.flatten()[i].item<double>());
     const auto wanted = orthogonalized_by_hand(values, rows, columns, 5);
-    const at::Tensor found = detail::orthogonalize(matrix, 5).contiguous().flatten();
+    const at::Tensor found =
+        detail::orthogonalize(matrix, 5, tensor::Precision::kFloat32).contiguous().flatten();
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       EXPECT_NEAR(found[static_cast<std::int64_t>(i)].item<double>(), wanted[i], 2e-5);
     }
@@ -124,13 +128,20 @@ TEST(Orthogonalize, EqualsADoublePrecisionLoopWideAndTall) {
 
 TEST(Orthogonalize, BringsSingularValuesNearOne) {
   at::manual_seed(8);
-  const auto singular = std::get<1>(at::linalg_svd(detail::orthogonalize(at::randn({32, 64}), 5)));
-  EXPECT_GT(singular.min().item<double>(), 0.6);
-  EXPECT_LT(singular.max().item<double>(), 1.3);
+  for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
+    const auto singular =
+        std::get<1>(at::linalg_svd(detail::orthogonalize(at::randn({32, 64}), 5, precision)));
+    EXPECT_GT(singular.min().item<double>(), 0.6);
+    EXPECT_LT(singular.max().item<double>(), 1.3);
+  }
 }
 
 TEST(Orthogonalize, LeavesAZeroMatrixZero) {
-  EXPECT_EQ(detail::orthogonalize(at::zeros({4, 6}), 5).abs().max().item<double>(), 0.0);
+  EXPECT_EQ(detail::orthogonalize(at::zeros({4, 6}), 5, tensor::Precision::kFloat32)
+                .abs()
+                .max()
+                .item<double>(),
+            0.0);
 }
 
 std::vector<NamedTensor> model_like() {

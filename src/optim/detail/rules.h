@@ -29,8 +29,8 @@ std::unique_ptr<UpdateRule> make_muon(const MuonConfig& config,
 ///
 /// matrix  [rows, columns] float32, finite. Returns the same shape, not necessarily contiguous.
 /// Cost    steps * (4 n^2 m + 2 n^3) FLOPs, n = shorter side, m = longer side.
-/// Source  Jordan et al. 2024. We differ: float32, because most CPUs multiply bfloat16 slowly.
-at::Tensor orthogonalize(const at::Tensor& matrix, int steps);
+/// Source  Jordan et al. 2024, who iterate in bfloat16; kFloat32 is exact where that is slow.
+at::Tensor orthogonalize(const at::Tensor& matrix, int steps, tensor::Precision precision);
 
 /// The gradient of a parameter, checked to fit it; undefined when there is none.
 at::Tensor checked_gradient(const tensor::NamedTensor& parameter);
