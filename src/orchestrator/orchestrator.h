@@ -150,8 +150,8 @@ struct Answer {
   Trace trace;
 };
 
-/// Receives the answer as it grows, in order, on the thread that called answer(). It may block (a slow
-/// client slows only its own answer) and must not throw.
+/// Receives the answer as it grows, in order, on the thread that called answer(). It may block (a
+/// slow client slows only its own answer) and must not throw.
 class AnswerSink {
  public:
   virtual ~AnswerSink() = default;

@@ -166,7 +166,8 @@ TEST(NearestWord, SuggestsOnlyWhatIsNear) {
   EXPECT_EQ(nearest_word("x", {}), "");
 }
 
-// A misspelt value may be why another key seems to be missing, so the one that stands in the file is told.
+// A misspelt value may be why another key seems to be missing, so the one that stands in the file
+// is told.
 TEST(ConfigReader, TellsAMistakeInTheFileBeforeAKeyThatIsMissing) {
   auto reader = ConfigReader::parse("kind: pretrian\n", "run.yaml").value();
   reader.required_text("data");

@@ -88,7 +88,9 @@ void add_eval_command(CLI::App& app, Action& action) {
           "Tokens per window; windows do not overlap, all but a window's first token are scored")
       ->check(CLI::Range(2, 1 << 24))
       ->capture_default_str();
-  command->add_option("--max-tokens", options->max_tokens, "Only the first so many tokens of a text; 0: all")
+  command
+      ->add_option("--max-tokens", options->max_tokens,
+                   "Only the first so many tokens of a text; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->callback([options, &action] {

@@ -35,7 +35,8 @@ Result<Json> write_texts(const registry::Partitioning& partitioning,
 }
 
 // The named experts; else every one that was trained over this core on this partitioning.
-Result<std::vector<ExpertAtHome>> find_experts(const MatrixOptions& options, const std::string& core,
+Result<std::vector<ExpertAtHome>> find_experts(const MatrixOptions& options,
+                                               const std::string& core,
                                                registry::Catalogue& catalogue) {
   std::vector<std::string> names = options.experts;
   if (names.empty()) {

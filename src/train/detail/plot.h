@@ -16,7 +16,8 @@ struct CurvePoint {
 
 struct LossCurves {
   std::string title{};
-  std::vector<CurvePoint> training{};  // By ascending step; drawn thin, with a smoothed line over it.
+  std::vector<CurvePoint>
+      training{};  // By ascending step; drawn thin, with a smoothed line over it.
   std::vector<CurvePoint> validation{};  // Drawn with a mark at each point.
 };
 
