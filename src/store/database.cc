@@ -4,8 +4,11 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 #include <utility>
+
+#include "store/detail/descriptor.h"
 
 namespace panal::store {
 namespace {
@@ -46,6 +49,11 @@ Status error_of(sqlite3* handle, int result) {
     return Status(
         Code::kUnavailable,
         file_of(handle) + ": busy: another process keeps it locked; try again when it is done");
+  }
+  // SQLite calls a full disk an I/O error where it could not even lay out its index of the log.
+  if ((result & 0xff) == SQLITE_IOERR && handle != nullptr &&
+      sqlite3_system_errno(handle) == ENOSPC) {
+    return detail::errno_status(ENOSPC, "write", file_of(handle));
   }
   return Status(code_of(result),
                 fmt::format("{}: {}", file_of(handle),

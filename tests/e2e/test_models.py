@@ -159,6 +159,35 @@ class BadInput(Case):
         self.assertEqual(self.panal("data", "list")["datasets"], [])
 
 
+@unittest.skipUnless(subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode == 0,
+                     "mounting a small disk is not allowed here")
+class FullDisk(Case):
+    """A home on a disk of its own, in a mount namespace that goes away with its shell."""
+
+    def on_small_disk(self, script):
+        self.home.mkdir(exist_ok=True)
+        return subprocess.run(["unshare", "--mount", "sh", "-c", f"mount -t tmpfs -o size=20m tmpfs '{self.home}' && {script}"],
+                              capture_output=True, text=True, timeout=300,
+                              env={**os.environ, "PANAL_HOME": str(self.home), "PANAL": str(PANAL), "MODEL": str(SMOLLM2)})
+
+    def test_an_import_that_does_not_fit_says_so_and_leaves_the_home_in_order(self):
+        done = self.on_small_disk('"$PANAL" data add mine "$0"; "$PANAL" models import "$MODEL" --name big; '
+                                  'echo "code $?"; "$PANAL" models; "$PANAL" data list'.replace("$0", __file__))
+        self.assertIn("No space left on device", done.stderr)
+        self.assertIn("code 1", done.stdout)
+        self.assertIn("No models yet", done.stdout)
+        self.assertIn("mine@1", done.stdout)
+
+    def test_a_disk_without_a_free_byte_is_named_as_the_cause(self):
+        done = self.on_small_disk('"$PANAL" data add mine "$0" && { cat /dev/zero 2>/dev/null > "$PANAL_HOME/filler"; '
+                                  '"$PANAL" data add more "$0"; echo "code $?"; '
+                                  'rm "$PANAL_HOME/filler"; "$PANAL" data list; }'.replace("$0", __file__))
+        self.assertIn("No space left on device", done.stderr)
+        self.assertIn("code 1", done.stdout)
+        self.assertIn("mine@1", done.stdout)
+        self.assertNotIn("more@1", done.stdout)
+
+
 class KilledImport(Case):
     def test_kill_at_any_moment_leaves_a_home_that_opens(self):
         seed = random.randrange(1 << 30)
