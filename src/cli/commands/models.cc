@@ -103,7 +103,14 @@ Result<Json> show_model(const std::string& reference, Workspace& workspace) {
 // An expert's files are a PEFT folder as they are.
 Result<Json> copy_adapter(const ModelSource& source, const std::filesystem::path& folder) {
   std::error_code error;
-  std::filesystem::copy(*source.adapter, folder, std::filesystem::copy_options::recursive, error);
+  std::filesystem::create_directory(folder, error);
+  for (const auto& file : std::filesystem::directory_iterator(*source.adapter)) {
+    const auto copy = folder / file.path().filename();
+    if (error || !std::filesystem::copy_file(file.path(), copy, error)) break;
+    // The registry's own files are read-only.
+    std::filesystem::permissions(copy, std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add, error);
+  }
   if (error) {
     return Status(Code::kUnavailable, fmt::format("cannot write {} to {}: {}", source.label,
                                                   folder.string(), error.message()));
@@ -127,9 +134,9 @@ Result<Json> export_model(const std::string& reference, const std::string& folde
   auto written =
       source.adapter
           ? copy_adapter(source, partial)
-          : workspace.run_job(
-                "export", Json{{"path", source.core.string()}, {"output", partial.string()}},
-                "exporting");
+          : workspace.run_job("export",
+                              Json{{"path", source.core.string()}, {"output", partial.string()}},
+                              "exporting");
   if (written.ok()) {
     std::filesystem::rename(partial, output, error);
     if (error) {
@@ -215,7 +222,8 @@ show->callback([options, &action] {
   action = [options](Workspace& workspace) { return show_model(options->reference, workspace); };
 });
 CLI::App* exported = command->add_subcommand(
-    "export", "Write a model as a Hugging Face folder that transformers loads, an expert as one for PEFT");
+    "export",
+    "Write a model as a Hugging Face folder that transformers loads, an expert as one for PEFT");
 exported->add_option("model", options->reference, "NAME, NAME@VERSION or a path")->required();
 exported->add_option("--output", options->output, "New folder")->required();
 exported->callback([options, &action] {
