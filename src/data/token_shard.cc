@@ -190,6 +190,7 @@ void TokenShard::read(std::int64_t begin, std::span<std::int32_t> out) const {
   const auto count = static_cast<std::int64_t>(out.size());
   PANAL_CHECK(begin >= 0 && count <= num_tokens_ && begin <= num_tokens_ - count,
               "tokens out of range");
+  if (count == 0) return;
   if (token_bytes_ == 4) {
     std::memcpy(out.data(), tokens_ + begin * 4, out.size_bytes());
     return;
