@@ -36,9 +36,10 @@ Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_t
   if (kind == "evaluate") return evaluate(context);
   if (kind == "losses") return document_losses(context);
   if (kind == "train") return train(context);
+  if (kind == "benchmark") return benchmark(context);
   return Status(Code::kInvalidArgument,
-                fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, losses "
-                            "or train, found \"{}\"",
+                fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, losses, "
+                            "train or benchmark, found \"{}\"",
                             kind));
 }
 

@@ -84,7 +84,13 @@ double ModelConfig::training_flops_per_token(std::int64_t context) const {
       matrices * static_cast<double>(width) * static_cast<double>(feed_forward_width);
   const double weights = static_cast<double>(layers) * layer +
                          static_cast<double>(vocabulary_size) * static_cast<double>(width);
-  return 6.0 * weights + 6.0 * static_cast<double>(layers) * queries * static_cast<double>(context);
+  return 6.0 * weights +
+         12.0 * static_cast<double>(layers) * queries * static_cast<double>(context);
+}
+
+std::int64_t usual_feed_forward_width(Architecture architecture, std::int64_t width) {
+  if (architecture == Architecture::kGpt2) return 4 * width;
+  return (width * 8 / 3 + 63) / 64 * 64;
 }
 
 Status validate(const ModelConfig& config) {

@@ -54,10 +54,14 @@ struct ModelConfig {
 
   /// Elements of all parameters together, counting a tied head once.
   std::int64_t num_parameters() const;
-  /// FLOPs of one training token: 6 per matrix weight used, plus attention at `context` tokens (12
-  /// L H Q T / 2).
+  /// FLOPs of one training token: 6 N + 12 L H Q T, N = matrix weights with the head, T =
+  /// `context`. Source: Chowdhery et al., "PaLM", 2022, appendix B.
   double training_flops_per_token(std::int64_t context) const;
 };
+
+/// 4 * width for GPT-2. LLaMA keeps its gated layer as large by 8/3 instead of 4, rounded up to a
+/// multiple of 64.
+std::int64_t usual_feed_forward_width(Architecture architecture, std::int64_t width);
 
 /// The first contradiction in a config (dimensions that do not divide, zero or absurd sizes), in
 /// one sentence.

@@ -21,13 +21,6 @@ std::filesystem::path resolved(const std::string& text, const std::filesystem::p
   return path.empty() || path.is_absolute() || base.empty() ? path : base / path;
 }
 
-// LLaMA keeps a gated layer as large as GPT-2's by 8/3 instead of 4, rounded to whole vector
-// registers.
-std::int64_t usual_feed_forward_width(model::Architecture architecture, std::int64_t width) {
-  if (architecture == model::Architecture::kGpt2) return 4 * width;
-  return (width * 8 / 3 + 63) / 64 * 64;
-}
-
 void read_dimensions(ConfigReader section, const TrainConfig& config, model::ModelConfig& model) {
   const bool is_gpt2 = section.choice("architecture", "llama", {"llama", "gpt2"}) == "gpt2";
   model.architecture = is_gpt2 ? model::Architecture::kGpt2 : model::Architecture::kLlama;
@@ -37,8 +30,9 @@ void read_dimensions(ConfigReader section, const TrainConfig& config, model::Mod
   model.heads = section.integer("heads", std::max<std::int64_t>(1, model.width / 64), 1, 1024);
   model.key_value_heads = section.integer("key_value_heads", model.heads, 1, 1024);
   model.head_width = section.integer("head_width", model.width / model.heads, 1, 1 << 16);
-  model.feed_forward_width = section.integer(
-      "feed_forward_width", usual_feed_forward_width(model.architecture, model.width), 1, 1 << 20);
+  model.feed_forward_width =
+      section.integer("feed_forward_width",
+                      model::usual_feed_forward_width(model.architecture, model.width), 1, 1 << 20);
   model.context_length =
       section.integer("context_length", config.batch.context, 2, std::int64_t{1} << 24);
   model.rope_base = section.number("rope_base", 10000.0, 1.0, 1e9);

@@ -68,6 +68,21 @@ class ImportedModel(Case):
         self.assertEqual(ours["token_ids"], theirs["token_ids"])
 
 
+class Bench(Case):
+    def test_training_is_measured_with_the_peers_keys(self):
+        shape = {"layers": 1, "width": 32, "heads": 2, "vocab": 300, "context": 16, "batch": 2, "steps": 2}
+        arguments = [word for name, value in shape.items() for word in (f"--{name}", value)]
+        result = self.panal("bench", "train", "--arch", "llama", *arguments)
+        self.assertEqual({key: result[key] for key in shape}, shape)
+        self.assertEqual(result["parameters"], 2 * 300 * 32 + 4 * 32 * 32 + 3 * 32 * 128 + 3 * 32)
+        for key in ("tokens_per_s", "step_s", "gflops", "gemm_peak_gflops", "mfu"):
+            self.assertGreater(result[key], 0, key)
+        self.assertLess(result["loss"], math.log(300))
+
+    def test_heads_that_do_not_divide_the_width_are_refused(self):
+        self.refused("bench", "train", "--width", "30", "--heads", "4", code=2, words=["--heads", "30", "4"])
+
+
 class ExportedToTransformers(Case):
     """The folders we write, loaded by the libraries users load them with."""
 

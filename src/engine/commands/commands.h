@@ -36,6 +36,11 @@ Result<Json> document_losses(const JobContext& job);
 /// resumed when it began before.
 Result<Json> train(const JobContext& job);
 
+/// {"arch", "layers", "width", "heads", "vocab", "context", "batch", "steps", "warmup",
+/// "precision", "optimizer"}: the speed of training steps; gives the spec back with what was
+/// measured.
+Result<Json> benchmark(const JobContext& job);
+
 /// Serves one core with its adapters on a unix socket until `stop`: POST /generate, GET /info.
 /// Prints the event "ready" when it listens. `spec` is {"model", "adapters": [{"name","folder"}],
 /// "max_context"?}.

@@ -1,0 +1,48 @@
+// The speed of training steps alone: a fresh model on random tokens, as `panal bench train` and the
+// PyTorch script it is compared with measure it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/result.h"
+#include "model/config.h"
+#include "optim/optimizer.h"
+#include "tensor/precision.h"
+
+namespace panal::train {
+
+struct BenchmarkOptions {
+  model::ModelConfig model;
+  optim::OptimizerConfig optimizer;
+  tensor::Precision precision = tensor::Precision::kFloat32;
+  std::int64_t sequences = 4;  // Of model.context_length tokens each.
+  std::int64_t warmup = 2;     // Steps that are not counted; 0 or more.
+  std::int64_t steps = 5;      // 1 or more.
+};
+
+struct BenchmarkResult {
+  std::int64_t parameters = 0;
+  double step_s = 0;        // Median.
+  double step_s_low = 0;    // Fastest.
+  double step_s_high = 0;   // Slowest.
+  double tokens_per_s = 0;  // At the median.
+  double flops = 0;         // Of the model, per second, at the median (training_flops_per_token).
+  double gemm_peak_flops = 0;
+  double loss = 0;  // Of the last step.
+  double mfu() const { return flops / gemm_peak_flops; }
+};
+
+/// FLOP/s of the best product of two 2,048 x 2,048 matrices among the libraries at hand, best of 8.
+double gemm_peak_flops(tensor::Precision precision, const Clock& clock);
+
+/// Runs warmup + steps updates. `on_step` hears of each with its seconds. Errors: kInvalidArgument
+/// for dimensions that do not fit, kCancelled.
+Result<BenchmarkResult> benchmark_training(
+    const BenchmarkOptions& options, const Clock& clock,
+    const std::function<void(std::int64_t step, double seconds)>& on_step, std::stop_token stop);
+
+}  // namespace panal::train
