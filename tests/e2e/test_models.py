@@ -141,6 +141,20 @@ class ExportedToTransformers(Case):
         self.assertAlmostEqual(scored["perplexity"] / of_expert, 1, delta=0.005)
 
 
+class DamagedStore(Case):
+    def test_verify_names_a_file_whose_bytes_changed_behind_our_back(self):
+        text = self.home.parent / "text.txt"
+        text.write_text("Bees dance to tell where the flowers are. " * 50)
+        self.panal("data", "add", "bees", text)
+        self.assertEqual(self.panal("models", "verify")["damage"], [])
+        blob = max((path for path in (self.home / "blobs").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+        blob.chmod(0o600)
+        with open(blob, "r+b") as file:
+            file.seek(100)
+            file.write(b"X")
+        self.refused("models", "verify", code=1, words=["1 file is damaged", blob.name[:12]])
+
+
 class BadInput(Case):
     def test_a_truncated_gguf_is_refused_and_nothing_is_registered(self):
         path = self.home.parent / "torn.gguf"

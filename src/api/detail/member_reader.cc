@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -34,7 +35,7 @@ std::variant<WireJson, ApiError> parse_object(std::string_view body) {
   } catch (const WireJson::parse_error& error) {
     return bad_request(
         fmt::format("The request is not valid JSON: it ends or breaks at byte {} of {}.",
-                    error.byte, body.size()));
+                    std::min(error.byte, body.size()), body.size()));
   } catch (const WireJson::exception&) {
     return bad_request("The request's JSON holds a number that is too large.");
   }

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -155,6 +156,20 @@ Result<Json> export_model(const std::string& reference, const std::string& folde
   return written;
 }
 
+Result<Json> verify_models(Workspace& workspace) {
+  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
+  PANAL_ASSIGN(const auto damage, catalogue->verify_all());
+  if (!damage.empty()) {
+    return Status(
+        Code::kCorrupt,
+        fmt::format("{} damaged; import or train what needs them again:\n  {}",
+                    damage.size() == 1 ? "1 file is" : fmt::format("{} files are", damage.size()),
+                    fmt::join(damage, "\n  ")));
+  }
+  workspace.terminal().print("every file is there and has its hash");
+  return Json{{"damage", Json::array()}};
+}
+
 Result<Json> move_model(const std::string& reference, const std::string& state,
                         const std::string& reason, Workspace& workspace) {
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
@@ -191,56 +206,60 @@ Result<Json> import_model(const ImportOptions& options, Workspace& workspace) {
 
 void add_models_command(CLI::App& app, Action& action) {
   struct Options {
-    ImportOptions import;
+    ImportOptions imported;
     std::string reference, output, state, reason = "moved by hand";
   };
   auto options = std::make_shared<Options>();  // Shared by the flags and the callbacks.
-  CLI::App* command = app.add_subcommand("models", "List, import, export and promote models");
+  CLI::App* command =
+      app.add_subcommand("models", "List, import, export, promote and verify models");
   command->fallthrough();
   command->callback([command, &action] {
     if (command->get_subcommands().empty())
       action = [](Workspace& workspace) { return list_models(workspace); };
   });
-  CLI::App* import =
+  CLI::App* imported =
       command->add_subcommand("import", "Check and register a GGUF file or a Hugging Face folder");
-  import
-      ->add_option("path", options->import.path,
+  imported
+      ->add_option("path", options->imported.path,
                    "FILE.gguf, or a folder with config.json, *.safetensors, tokenizer.json")
       ->required();
-  import
-      ->add_option("--name", options->import.name,
+  imported
+      ->add_option("--name", options->imported.name,
                    "Name in the registry: lower-case letters, digits, '.', '_', '-'")
       ->required();
-  import->add_option("--licence", options->import.licence, "SPDX name of its licence");
-  import->callback([options, &action] { action = [options](Workspace& workspace) { return import_model(options->import, workspace);
-};
-}  // namespace panal::cli
-);
-CLI::App* show = command->add_subcommand("show", "Lineage, checks and history of one model");
-show->add_option("model", options->reference, "NAME or NAME@VERSION")->required();
-show->callback([options, &action] {
-  action = [options](Workspace& workspace) { return show_model(options->reference, workspace); };
-});
-CLI::App* exported = command->add_subcommand(
-    "export",
-    "Write a model as a Hugging Face folder that transformers loads, an expert as one for PEFT");
-exported->add_option("model", options->reference, "NAME, NAME@VERSION or a path")->required();
-exported->add_option("--output", options->output, "New folder")->required();
-exported->callback([options, &action] {
-  action = [options](Workspace& workspace) {
-    return export_model(options->reference, options->output, workspace);
-  };
-});
-CLI::App* promote =
-    command->add_subcommand("promote", "Move a version along candidate, ready, preferred, retired");
-promote->add_option("model", options->reference, "NAME@VERSION")->required();
-promote->add_option("--to", options->state, "ready, preferred, retired or candidate")->required();
-promote->add_option("--reason", options->reason, "Kept in the history")->capture_default_str();
-promote->callback([options, &action] {
-  action = [options](Workspace& workspace) {
-    return move_model(options->reference, options->state, options->reason, workspace);
-  };
-});
+  imported->add_option("--licence", options->imported.licence, "SPDX name of its licence");
+  imported->callback([options, &action] {
+    action = [options](Workspace& workspace) { return import_model(options->imported, workspace); };
+  });
+  CLI::App* show = command->add_subcommand("show", "Lineage, checks and history of one model");
+  show->add_option("model", options->reference, "NAME or NAME@VERSION")->required();
+  show->callback([options, &action] {
+    action = [options](Workspace& workspace) { return show_model(options->reference, workspace); };
+  });
+  CLI::App* exported = command->add_subcommand(
+      "export",
+      "Write a model as a Hugging Face folder that transformers loads, an expert as one for PEFT");
+  exported->add_option("model", options->reference, "NAME, NAME@VERSION or a path")->required();
+  exported->add_option("--output", options->output, "New folder")->required();
+  exported->callback([options, &action] {
+    action = [options](Workspace& workspace) {
+      return export_model(options->reference, options->output, workspace);
+    };
+  });
+  CLI::App* verify = command->add_subcommand(
+      "verify", "Hash every stored file again and tell the damage: exit code 1 when there is any");
+  verify->callback(
+      [&action] { action = [](Workspace& workspace) { return verify_models(workspace); }; });
+  CLI::App* promote = command->add_subcommand(
+      "promote", "Move a version along candidate, ready, preferred, retired");
+  promote->add_option("model", options->reference, "NAME@VERSION")->required();
+  promote->add_option("--to", options->state, "ready, preferred, retired or candidate")->required();
+  promote->add_option("--reason", options->reason, "Kept in the history")->capture_default_str();
+  promote->callback([options, &action] {
+    action = [options](Workspace& workspace) {
+      return move_model(options->reference, options->state, options->reason, workspace);
+    };
+  });
 }
 
 }  // namespace panal::cli
