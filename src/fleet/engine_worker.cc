@@ -49,7 +49,7 @@ EngineWorker::~EngineWorker() {
   if (child_) child_->stop(5s);
   // The log of an engine that never got ready is what its error message names.
   std::error_code error;
-  if (was_ready_) std::filesystem::remove_all(spec_.run_folder, error);
+  if (num_launches_ > 0) std::filesystem::remove_all(spec_.run_folder, error);
 }
 
 Result<std::unique_ptr<EngineWorker>> EngineWorker::start(WorkerSpec spec) {
@@ -88,7 +88,7 @@ Status EngineWorker::launch() {
     const auto event = parse_json(**line, "event of panal-engine");
     if (!event.ok() || !event->is_object()) continue;
     if (event->value("event", "") == "ready") {
-      was_ready_ = true;
+      ++num_launches_;
       return Status();
     }
     if (event->value("event", "") == "error") said = status_of(*event);
@@ -99,11 +99,12 @@ Status EngineWorker::launch() {
                                                 exit.shown(), log.string()));
 }
 
-Status EngineWorker::ensure_alive() {
+Result<int> EngineWorker::ensure_alive() {
   const std::lock_guard lock(mutex_);
-  if (child_ && !child_->has_ended()) return Status();
+  if (child_ && !child_->has_ended()) return num_launches_;
   log_warning(fmt::format("the engine for {} ended; starting it again", spec_.name));
-  return launch();
+  PANAL_TRY(launch());
+  return num_launches_;
 }
 
 Result<WorkerAnswer> EngineWorker::generate(const Json& request,
@@ -112,20 +113,23 @@ Result<WorkerAnswer> EngineWorker::generate(const Json& request,
   Attempt attempt = ask(request, on_text, stop);
   // A killed engine breaks connections a moment before it can be waited for. Nobody saw a word of
   // this answer, so it is safe to ask again, once: the request itself may be what kills engines.
-  if (attempt.was_cut && !attempt.gave_text && !stop.stop_requested() && ends_within(2s))
+  if (attempt.was_cut && !attempt.gave_text && !stop.stop_requested() &&
+      is_lost(attempt.launch, 2s))
     attempt = ask(request, on_text, stop);
   return std::move(attempt.outcome);
 }
 
-bool EngineWorker::ends_within(std::chrono::milliseconds deadline) {
+bool EngineWorker::is_lost(int launch, std::chrono::milliseconds deadline) {
   const std::lock_guard lock(mutex_);
-  return child_ && child_->wait(deadline).ok();
+  // Another request may have started the next child already.
+  return launch != num_launches_ || (child_ && child_->wait(deadline).ok());
 }
 
 EngineWorker::Attempt EngineWorker::ask(const Json& request,
                                         const std::function<void(std::string_view)>& on_text,
                                         std::stop_token stop) {
-  if (const Status alive = ensure_alive(); !alive.ok()) return {.outcome = alive};
+  const auto alive = ensure_alive();
+  if (!alive.ok()) return {.outcome = alive.status()};
   const net::HttpClient client(
       net::Endpoint::unix_socket((spec_.run_folder / "engine.sock").string()),
       {.idle_deadline = std::chrono::minutes(10)});
@@ -171,6 +175,7 @@ EngineWorker::Attempt EngineWorker::ask(const Json& request,
   return {.outcome = response.ok()
                          ? Status(Code::kUnavailable, who + " ended in the middle of an answer")
                          : response.status().with_context(who),
+          .launch = *alive,
           .was_cut = true,
           .gave_text = !text.empty()};
 }

@@ -64,18 +64,21 @@ class EngineWorker {
   explicit EngineWorker(WorkerSpec spec);
   struct Attempt {
     Result<WorkerAnswer> outcome;
+    int launch = 0;        // Which of the children was asked, counted from 1.
     bool was_cut = false;  // The engine did not say how it ended.
     bool gave_text = false;
   };
   Status launch();
-  Status ensure_alive();
-  bool ends_within(std::chrono::milliseconds deadline);
+  /// Gives the number of the child that lives now.
+  Result<int> ensure_alive();
+  /// True when that child is gone, or goes within the deadline.
+  bool is_lost(int launch, std::chrono::milliseconds deadline);
   Attempt ask(const Json& request, const std::function<void(std::string_view)>& on_text,
               std::stop_token stop);
 
   const WorkerSpec spec_;
   mutable std::mutex mutex_;
-  bool was_ready_ = false;             // Guarded by mutex_.
+  int num_launches_ = 0;               // Guarded by mutex_: children that got ready.
   std::optional<ChildProcess> child_;  // Guarded by mutex_.
 };
 
