@@ -9,6 +9,7 @@
 #include "tensor/kernels/cpu/cross_entropy.h"
 #include "tensor/kernels/cpu/layers.h"
 #include "tensor/linear.h"
+#include "tensor/row_grain.h"
 
 namespace panal::tensor {
 namespace {
@@ -16,13 +17,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Rows or elements per thread below which a second thread costs more than it gives.
-constexpr std::int64_t kElementsPerThread = 1 << 14;
 constexpr std::int64_t kLogitsPerChunk = std::int64_t{1} << 24;
-
-std::int64_t row_grain(std::int64_t width) {
-  return std::max<std::int64_t>(1, kElementsPerThread / width);
-}
 
 class RmsNorm : public torch::autograd::Function<RmsNorm> {
  public:

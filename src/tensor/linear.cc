@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "tensor/kernels/cpu/thin.h"
+#include "tensor/row_grain.h"
 
 namespace panal::tensor {
 namespace {
@@ -55,11 +56,6 @@ class Linear : public torch::autograd::Function<Linear> {
     return result;
   }
 };
-
-// Rows per thread below which a second thread costs more than it gives.
-std::int64_t row_grain(std::int64_t width) {
-  return std::max<std::int64_t>(1, (std::int64_t{1} << 14) / width);
-}
 
 at::Tensor projected(const at::Tensor& x, const at::Tensor& thin, double scale) {
   const std::int64_t rows = x.size(0), width = x.size(1), rank = thin.size(0);

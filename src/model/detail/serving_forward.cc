@@ -9,11 +9,10 @@
 
 #include "tensor/kernels/cpu/attention.h"
 #include "tensor/kernels/cpu/layers.h"
+#include "tensor/row_grain.h"
 
 namespace panal::model::detail {
 namespace {
-
-constexpr std::int64_t kElementsPerThread = 1 << 14;
 
 /// Rows that share an adapter.
 struct AdapterRows {
@@ -73,7 +72,7 @@ class Forward {
       return at::layer_norm(x, {x.size(1)}, norm.weight, norm.bias, config_.norm_epsilon);
     const std::int64_t rows = x.size(0), width = x.size(1);
     at::Tensor y = at::empty_like(x), scratch = at::empty({rows}, at::kFloat);
-    const std::int64_t grain = std::max<std::int64_t>(1, kElementsPerThread / width);
+    const std::int64_t grain = tensor::row_grain(width);
     at::parallel_for(0, rows, grain, [&](std::int64_t begin, std::int64_t end) {
       tensor::cpu::rms_norm(x.const_data_ptr<float>() + begin * width,
                             norm.weight.const_data_ptr<float>(),
@@ -108,7 +107,7 @@ class Forward {
   void rotate(at::Tensor& qkv) const {
     const std::int64_t stride = qkv.size(1), heads = config_.heads + config_.key_value_heads;
     float* data = qkv.data_ptr<float>();
-    const std::int64_t grain = std::max<std::int64_t>(1, kElementsPerThread / stride);
+    const std::int64_t grain = tensor::row_grain(stride);
     at::parallel_for(0, rows_, grain, [&](std::int64_t begin, std::int64_t end) {
       tensor::cpu::rotate(data + begin * stride, stride, data + begin * stride, stride,
                           positions_.data() + begin, end - begin, heads, config_.head_width,
@@ -158,8 +157,7 @@ class Forward {
     std::int64_t longest = 1;
     for (const std::size_t i : single) longest = std::max(longest, steps_[i].cache->length() + 1);
     const auto jobs = static_cast<std::int64_t>(single.size()) * heads;
-    const std::int64_t grain =
-        std::max<std::int64_t>(1, kElementsPerThread / (longest * width * group));
+    const std::int64_t grain = tensor::row_grain(longest * width * group);
     at::parallel_for(0, jobs, grain, [&](std::int64_t begin, std::int64_t end) {
       std::vector<float> scores(static_cast<std::size_t>(group * longest));
       for (std::int64_t job = begin; job < end; ++job) {
@@ -195,7 +193,7 @@ class Forward {
   at::Tensor gated(const at::Tensor& gate_up) const {
     const std::int64_t width = config_.feed_forward_width;
     at::Tensor y = at::empty({rows_, width}, at::kFloat);
-    const std::int64_t grain = std::max<std::int64_t>(1, kElementsPerThread / width);
+    const std::int64_t grain = tensor::row_grain(width);
     at::parallel_for(0, rows_, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const float* gate = gate_up.const_data_ptr<float>() + row * 2 * width;
