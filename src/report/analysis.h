@@ -43,7 +43,8 @@ struct RunAnalysis {
   RunRecord record{};
   std::vector<Stretch> stretches{};   // By first step; one or more.
   std::vector<LossPoint> training{};  // Finite losses.
-  std::vector<LossPoint> smoothed{};  // An exponential mean with a memory of a fortieth of the run.
+  std::vector<LossPoint>
+      smoothed{};  // An exponential mean with a memory of a hundredth of the run.
   std::vector<LossPoint> validation{};
   std::vector<RatePoint> rates{};  // At most 60 groups.
   std::int64_t skipped_steps = 0;

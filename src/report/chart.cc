@@ -60,7 +60,7 @@ Frame frame_around(const Chart& chart, bool& is_empty) {
   }
   is_empty = !(left <= right);
   if (is_empty) return {.width = chart.width, .height = chart.height};
-  left = std::min(left, 0.0);
+  if (!chart.x_fits) left = std::min(left, 0.0);
   const double scale = std::max(std::abs(low), std::abs(high));
   const double margin = std::max({0.06 * (high - low), 0.02 * scale, 1e-9});
   return {.left = left,

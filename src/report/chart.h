@@ -40,6 +40,7 @@ struct Chart {
   std::vector<Series> series{};
   std::vector<Band> bands{};
   bool starts_at_zero = false;  // The y axis; else it fits the values.
+  bool x_fits = false;          // The x axis fits the values; else it starts at 0.
   double width = 760, height = 340;
 };
 

@@ -167,7 +167,7 @@ std::vector<std::string> methods_of(std::span<const RunAnalysis> runs) {
       "GB = tokens/s / B, with B the bytes per second of a triad a = b + s c measured there.",
       "tokens/s of a run is all its tokens by the seconds of its steps (evaluations and "
       "checkpoints left out), of a benchmark that of the median step.",
-      "The smoothed loss is an exponential mean with a memory of a fortieth of the run."};
+      "The smoothed loss is an exponential mean with a memory of a hundredth of the run."};
   for (const RunAnalysis& run : runs) {
     if (!run.record.cost) {
       lines.push_back(

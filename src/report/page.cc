@@ -81,7 +81,7 @@ Chart loss_chart(std::span<const RunAnalysis> runs, std::string label, Axis axis
 }
 
 Chart rate_chart(std::span<const RunAnalysis> runs) {
-  Chart chart{.title = "Tokens per second over time: median step, band from p10 to p90",
+  Chart chart{.title = "Tokens per second (band: p10 to p90 of steps)",
               .x_label = "seconds of training",
               .y_label = "tokens/s",
               .starts_at_zero = true,
@@ -106,6 +106,7 @@ Chart step_chart(std::span<const RunAnalysis> runs) {
               .x_label = "step time by its median",
               .y_label = "share of steps, %",
               .starts_at_zero = true,
+              .x_fits = true,
               .width = 540};
   for (std::size_t i = 0; i < runs.size(); ++i) {
     std::vector<double> taken;

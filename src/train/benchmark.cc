@@ -13,16 +13,19 @@
 #include "model/decoder.h"
 #include "tensor/linear.h"
 #include "tensor/named_tensor.h"
+#include "train/machine.h"
 
 namespace panal::train {
 
-double gemm_peak_flops(tensor::Precision precision, const Clock& clock) {
+double gemm_peak_flops(tensor::Precision precision, const Clock& clock, int repeats) {
   constexpr std::int64_t kSide = 2048;
   constexpr double kFlops = 2.0 * kSide * kSide * kSide;
   const auto type = precision == tensor::Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
-  const at::Tensor a = at::randn({kSide, kSide}).to(type), b = at::randn({kSide, kSide}).to(type);
+  at::Generator generator = at::detail::createCPUGenerator(1);
+  const at::Tensor a = at::randn({kSide, kSide}, generator).to(type);
+  const at::Tensor b = at::randn({kSide, kSide}, generator).to(type);
   double fastest = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < repeats; ++i) {
     const Nanoseconds begin = clock.steady_now();
     at::mm(a, b);
     const Nanoseconds middle = clock.steady_now();
@@ -37,6 +40,8 @@ Result<BenchmarkResult> benchmark_training(
     const BenchmarkOptions& options, const Clock& clock,
     const std::function<void(std::int64_t step, double seconds)>& on_step, std::stop_token stop) {
   PANAL_TRY(model::validate(options.model));
+  forget_peak_resident_bytes();
+  const auto base_resident_bytes = peak_resident_bytes();
   at::Generator generator = at::detail::createCPUGenerator(1);
   const std::int64_t B = options.sequences, T = options.model.context_length;
   const auto random_tokens = [&] {
@@ -66,6 +71,9 @@ Result<BenchmarkResult> benchmark_training(
     if (step >= options.warmup) taken.push_back(spent);
     on_step(step, spent);
   }
+  result.base_resident_bytes = base_resident_bytes;
+  result.peak_resident_bytes = peak_resident_bytes();
+  result.step_seconds = taken;
   std::ranges::sort(taken);
   result.step_s_low = taken.front();
   result.step_s_high = taken.back();

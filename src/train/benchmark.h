@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -26,6 +28,10 @@ struct BenchmarkOptions {
 
 struct BenchmarkResult {
   std::int64_t parameters = 0;
+  std::vector<double> step_seconds{};  // In their order.
+  /// The most the process held during the steps, and what it held before the model was made;
+  /// empty where /proc is missing.
+  std::optional<std::int64_t> peak_resident_bytes{}, base_resident_bytes{};
   double step_s = 0;        // Median.
   double step_s_low = 0;    // Fastest.
   double step_s_high = 0;   // Slowest.
@@ -36,8 +42,9 @@ struct BenchmarkResult {
   double mfu() const { return flops / gemm_peak_flops; }
 };
 
-/// FLOP/s of the best product of two 2,048 x 2,048 matrices among the libraries at hand, best of 8.
-double gemm_peak_flops(tensor::Precision precision, const Clock& clock);
+/// FLOP/s of the best product of two 2,048 x 2,048 matrices among the libraries at hand, best of
+/// `repeats`; the random numbers of the run stay as they are.
+double gemm_peak_flops(tensor::Precision precision, const Clock& clock, int repeats = 8);
 
 /// Runs warmup + steps updates. `on_step` hears of each with its seconds. Errors: kInvalidArgument
 /// for dimensions that do not fit, kCancelled.

@@ -9,7 +9,7 @@
 //   data/            training.tokens and validation.tokens (token shards)
 //   checkpoints/     step_<n>/ with weights, optimizer state, counters and checksums; the newest
 //   `keep` ones model/           the result: a Hugging Face folder (kPretrain) or a PEFT folder
-//   (kLora) metrics.jsonl, summary.json, loss.svg, sample.txt
+//   (kLora) metrics.jsonl, machines.json, summary.json, loss.svg, sample.txt
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
 #include "train/benchmark.h"
+#include "train/machine.h"
 
 #include "engine/commands/commands.h"
 
@@ -49,6 +50,9 @@ Result<Json> benchmark(const JobContext& job) {
           },
           job.stop));
   Json document = spec;
+  report::Machine machine = train::describe_machine(options.precision);
+  machine.peak_flops = result.gemm_peak_flops;
+  machine.memory_bytes_per_s = train::measured_memory_bytes_per_s(clock);
   document.update(Json{{"parameters", result.parameters},
                        {"tokens_per_s", result.tokens_per_s},
                        {"step_s", result.step_s},
@@ -57,7 +61,13 @@ Result<Json> benchmark(const JobContext& job) {
                        {"gflops", result.flops / 1e9},
                        {"gemm_peak_gflops", result.gemm_peak_flops / 1e9},
                        {"mfu", result.mfu()},
-                       {"loss", result.loss}});
+                       {"loss", result.loss},
+                       {"step_seconds", result.step_seconds},
+                       {"machine", report::machine_to_json(machine)}});
+  if (result.peak_resident_bytes) {
+    document["peak_resident_bytes"] = *result.peak_resident_bytes;
+    document["base_resident_bytes"] = *result.base_resident_bytes;
+  }
   return document;
 }
 

@@ -181,6 +181,8 @@ Status Session::begin() {
   }
   PANAL_ASSIGN(journal_,
                Journal::open(environment_.files, at("metrics.jsonl"), resumed_from_step_));
+  PANAL_ASSIGN(machines_, MachineLog::open(environment_.files, environment_.clock, config_,
+                                           trainer_->decoder(), counters_.step));
   if (counters_.step == 0 && !counters_.first_evaluation) return evaluate_now();
   return Status();
 }

@@ -15,6 +15,7 @@
 #include "train/detail/checkpoint.h"
 #include "train/detail/corpus.h"
 #include "train/detail/journal.h"
+#include "train/detail/machine_log.h"
 #include "train/detail/run_files.h"
 #include "train/detail/trainer.h"
 #include "train/run.h"
@@ -69,6 +70,7 @@ class Session {
   std::unique_ptr<Trainer> trainer_;
   std::optional<Plan> plan_;
   std::optional<Journal> journal_;
+  std::optional<MachineLog> machines_;
   Counters counters_;
   double earlier_seconds_ = 0;            // Of calls before this one.
   energy::EnergyReading earlier_energy_;  // Likewise; method "" when there were none.

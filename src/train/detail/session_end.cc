@@ -59,6 +59,7 @@ TrainSummary Session::summary_of(RunStatus status) const {
 }
 
 Result<TrainSummary> Session::write_summary(TrainSummary summary) {
+  if (machines_) PANAL_TRY(machines_->end(elapsed() - earlier_seconds_));
   if (journal_ && trainer_) {
     LossCurves curves = journal_->curves();
     curves.title = fmt::format("{}: {:.1f}M parameters, {} steps", config_.name,

@@ -74,6 +74,7 @@ Status Session::take_step() {
   counters_.training_seconds += taken;
   step_seconds_ = step_seconds_ == 0 ? taken : 0.9 * step_seconds_ + 0.1 * taken;
   PANAL_TRY(note_step(result, taken));
+  PANAL_TRY(machines_->after_step(elapsed() - earlier_seconds_));
   if (bad_steps_in_a_row_ < kMostBadSteps) return Status();
   return Status(
       Code::kInternal,

@@ -1,0 +1,97 @@
+#include "train/detail/machine_log.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "model/decoder.h"
+#include "train/benchmark.h"
+#include "train/machine.h"
+
+namespace panal::train::detail {
+namespace {
+
+constexpr double kMeasureAfterSeconds = 20;
+constexpr double kMeasureAtEndAfterSeconds = 10;
+constexpr std::uint64_t kMostBytes = 16 << 20;
+constexpr int kRepeats = 3;
+
+// Earlier calls. The file is a record and decides nothing: one that cannot be read is begun anew.
+Json earlier_document(const std::filesystem::path& path) {
+  const auto text = store::read_file(path, kMostBytes);
+  if (text.ok()) {
+    auto json = parse_json(*text, path.string());
+    if (json.ok() && json_has(*json, "calls") && json->at("calls").is_array()) return *json;
+  }
+  return {{"calls", Json::array()}};
+}
+
+Json call_to_json(const report::Call& call) {
+  Json json = {{"from_step", call.from_step},
+               {"machine", report::machine_to_json(call.machine)},
+               {"peak_resident_bytes", nullptr}};
+  if (call.peak_resident_bytes) json["peak_resident_bytes"] = *call.peak_resident_bytes;
+  return json;
+}
+
+}  // namespace
+
+Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock,
+                                    const TrainConfig& config, const model::Decoder& decoder,
+                                    std::int64_t from_step) {
+  MachineLog log(files, clock, config.precision);
+  log.path_ = config.run_directory / "machines.json";
+  log.document_ = from_step > 0 ? earlier_document(log.path_) : Json{{"calls", Json::array()}};
+  if (config.kind == RunKind::kPretrain) {
+    log.document_["model"] =
+        report::model_cost_to_json(model_cost(decoder.config(), config.batch.context));
+  }
+  log.call_ = {.from_step = from_step, .machine = describe_machine(config.precision)};
+  Json& calls = log.document_["calls"];
+  // A call that came no further than its beginning says nothing.
+  if (!calls.empty() && calls.back().is_object() &&
+      calls.back().value("from_step", std::int64_t{-1}) == from_step) {
+    calls.erase(calls.size() - 1);
+  }
+  calls.push_back(Json());
+  PANAL_TRY(log.write());
+  return log;
+}
+
+void MachineLog::see_peak() {
+  const auto found = peak_resident_bytes();
+  if (found) call_.peak_resident_bytes = std::max(call_.peak_resident_bytes.value_or(0), *found);
+}
+
+// What measuring itself holds does not count as the run's.
+void MachineLog::measure() {
+  is_measured_ = true;
+  see_peak();
+  const double peak = gemm_peak_flops(precision_, *clock_, kRepeats);
+  if (std::isfinite(peak)) call_.machine.peak_flops = peak;
+  call_.machine.memory_bytes_per_s = measured_memory_bytes_per_s(*clock_);
+  forget_peak_resident_bytes();
+}
+
+Status MachineLog::after_step(double call_seconds) {
+  if (is_measured_ || call_seconds < kMeasureAfterSeconds) return Status();
+  measure();
+  return write();
+}
+
+Status MachineLog::end(double call_seconds) {
+  if (!is_measured_ && call_seconds >= kMeasureAtEndAfterSeconds) {
+    measure();
+  } else {
+    see_peak();
+  }
+  return write();
+}
+
+Status MachineLog::write() const {
+  Json document = document_;
+  document["calls"].back() = call_to_json(call_);
+  return store::write_file_atomically(*files_, path_, to_pretty(document));
+}
+
+}  // namespace panal::train::detail

@@ -1,0 +1,53 @@
+// machines.json: on which machines the calls of a run ran, how fast these are, and how much memory
+// each call held. A run resumed elsewhere gets a second entry, so that nobody compares the steps of
+// one machine with the peak of another.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/result.h"
+#include "report/run_record.h"
+#include "store/file_system.h"
+#include "train/config.h"
+
+namespace panal::model {
+class Decoder;
+}
+
+namespace panal::train::detail {
+
+class MachineLog {
+ public:
+  /// Adds an entry for this call, which begins after `from_step` updates. The model's cost is
+  /// written for kPretrain only: the formula is not that of adapters.
+  static Result<MachineLog> open(store::FileSystem& files, const Clock& clock,
+                                 const TrainConfig& config, const model::Decoder& decoder,
+                                 std::int64_t from_step);
+
+  /// Measures products and memory once, when the call has lasted for 20 s: short runs are not held
+  /// up, and killed ones have it in their file. Costs about a second. `call_seconds`: so far.
+  Status after_step(double call_seconds);
+  /// Writes the peak of memory; measures if the call lasted for 10 s and has not measured yet.
+  Status end(double call_seconds);
+
+ private:
+  MachineLog(store::FileSystem& files, const Clock& clock, tensor::Precision precision)
+      : files_(&files), clock_(&clock), precision_(precision) {}
+  void see_peak();
+  void measure();
+  Status write() const;
+
+  store::FileSystem* files_;  // Outlives the log, as the clock does.
+  const Clock* clock_;
+  tensor::Precision precision_;
+  std::filesystem::path path_;
+  Json document_;
+  report::Call call_;
+  bool is_measured_ = false;
+};
+
+}  // namespace panal::train::detail

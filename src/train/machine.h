@@ -1,0 +1,32 @@
+// The machine a run is on: what it is, how fast its products and its memory are, and how much
+// memory this process has held. Written beside the metrics, so that runs can be compared later.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/clock.h"
+#include "model/config.h"
+#include "report/run_record.h"
+#include "tensor/precision.h"
+
+namespace panal::train {
+
+/// Processor, memory, compute threads and code version; no measurements. What the system does not
+/// tell stays empty.
+report::Machine describe_machine(tensor::Precision precision);
+
+/// The terms of ModelConfig::training_flops_per_token.
+report::ModelCost model_cost(const model::ModelConfig& model, std::int64_t context);
+
+/// Bytes per second of a triad a = b + s c over 192 MiB, on all compute threads, best of 4; three
+/// streams counted, as McCalpin's STREAM (1995) does. Nothing when the clock stands still. Cost:
+/// 192 MiB and about 0.1 s.
+std::optional<double> measured_memory_bytes_per_s(const Clock& clock);
+
+/// The most memory this process has held at once (VmHWM), in bytes; nothing where /proc is missing.
+std::optional<std::int64_t> peak_resident_bytes();
+/// Starts counting anew from what is held now. False where the kernel does not let us.
+bool forget_peak_resident_bytes();
+
+}  // namespace panal::train

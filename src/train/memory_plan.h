@@ -1,0 +1,49 @@
+// How much memory a training step takes, before it is taken: the tensors of the step one by one, at
+// the moment when most of them live. Torch-free arithmetic over the same shapes the code makes; a
+// test runs real steps under a counting allocator and holds it to 5 %.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/config.h"
+#include "optim/optimizer.h"
+#include "tensor/precision.h"
+
+namespace panal::train {
+
+enum class MemoryKind { kWeights, kGradients, kStates, kActivations, kLogits, kBuffers };
+/// "weights", "gradients", "states", "activations", "logits" or "buffers".
+std::string_view memory_kind_name(MemoryKind kind);
+inline constexpr int kNumMemoryKinds = 6;
+
+/// What decides how much memory a step takes.
+struct StepShape {
+  model::ModelConfig model;  // With its vocabulary_size.
+  optim::OptimizerConfig optimizer{};
+  tensor::Precision precision = tensor::Precision::kFloat32;
+  std::int64_t sequences = 1;  // Of one pass forward and backward.
+  std::int64_t context = 1;    // 1 to model.context_length.
+  bool accumulates = false;    // Over several passes: gradients live through all of them.
+};
+
+struct MemoryItem {
+  MemoryKind kind = MemoryKind::kBuffers;
+  std::string name;  // "layer.attention.q", with "x 12" where layers are alike.
+  double bytes = 0;
+};
+
+struct MemoryPlan {
+  std::string moment;             // When the most is held: "head", "backward" or "update".
+  std::vector<MemoryItem> items;  // What is held then.
+  double bytes() const;
+  double bytes(MemoryKind kind) const;
+};
+
+/// The peak of a training step of a decoder whose parameters all train. Throws Error for an invalid
+/// model.
+MemoryPlan plan_memory(const StepShape& shape);
+
+}  // namespace panal::train
