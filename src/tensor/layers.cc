@@ -114,6 +114,29 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
   }
 };
 
+class ReluSquared : public torch::autograd::Function<ReluSquared> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x) {
+    at::Tensor y = at::empty_like(x);
+    at::parallel_for(0, x.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
+      cpu::relu_squared(x.const_data_ptr<float>() + begin, end - begin,
+                        y.data_ptr<float>() + begin);
+    });
+    context->save_for_backward({x});
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const at::Tensor x = context->get_saved_variables()[0], dy = gradients[0].contiguous();
+    at::Tensor dx = at::empty_like(x);
+    at::parallel_for(0, x.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
+      cpu::relu_squared_backward(dy.const_data_ptr<float>() + begin,
+                                 x.const_data_ptr<float>() + begin, end - begin,
+                                 dx.data_ptr<float>() + begin);
+    });
+    return {dx};
+  }
+};
+
 std::int64_t count_scored(const at::Tensor& targets, std::int64_t vocabulary) {
   std::int64_t scored = 0;
   const std::int64_t* target = targets.const_data_ptr<std::int64_t>();
@@ -128,13 +151,13 @@ std::int64_t count_scored(const at::Tensor& targets, std::int64_t vocabulary) {
 }
 
 void rows_cross_entropy(const at::Tensor& logits, const std::int64_t* targets, float gradient_scale,
-                        float* losses) {
+                        float soft_cap, float* losses) {
   const std::int64_t width = logits.size(1);
   const auto over_rows = [&](auto* values) {
     at::parallel_for(0, logits.size(0), row_grain(width),
                      [&](std::int64_t begin, std::int64_t end) {
                        cpu::cross_entropy(values + begin * width, targets + begin, end - begin,
-                                          width, gradient_scale, losses + begin);
+                                          width, gradient_scale, losses + begin, soft_cap);
                      });
   };
   if (logits.scalar_type() == at::kFloat) {
@@ -152,7 +175,7 @@ struct HeadResult {
 
 // `read` is what products read: the weight, or its rounded copy.
 HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, const at::Tensor& targets,
-                    float gradient_scale, bool wants_hidden, bool wants_weight) {
+                    float gradient_scale, float soft_cap, bool wants_hidden, bool wants_weight) {
   const std::int64_t N = hidden.size(0), V = read.size(0);
   const std::int64_t chunk = std::clamp<std::int64_t>(kLogitsPerChunk / V, 1, N);
   const at::Tensor inputs = hidden.to(read.scalar_type());
@@ -165,7 +188,7 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, const at::
     const at::Tensor rows = inputs.narrow(0, begin, length);
     const at::Tensor logits = product_nt(rows, read);  // [length, V], then its gradient
     rows_cross_entropy(logits, targets.const_data_ptr<std::int64_t>() + begin, gradient_scale,
-                       result.losses.data_ptr<float>() + begin);
+                       soft_cap, result.losses.data_ptr<float>() + begin);
     if (wants_hidden)
       result.hidden_gradient.narrow(0, begin, length).copy_(product_nt(logits, read.t()));
     if (!wants_weight) continue;
@@ -182,17 +205,19 @@ class HeadLoss : public torch::autograd::Function<HeadLoss> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden,
                             const at::Tensor& weight, const at::Tensor& read,
-                            const at::Tensor& targets, bool wants_hidden, bool wants_weight) {
+                            const at::Tensor& targets, double soft_cap, bool wants_hidden,
+                            bool wants_weight) {
     const std::int64_t scored = count_scored(targets, weight.size(0));
     PANAL_REQUIRE(scored > 0, "loss: wanted at least one target that is not -100, found none");
     const float scale = wants_hidden || wants_weight ? 1.0f / static_cast<float>(scored) : 0.0f;
-    const HeadResult result = run_head(hidden, read, targets, scale, wants_hidden, wants_weight);
+    const HeadResult result = run_head(hidden, read, targets, scale, static_cast<float>(soft_cap),
+                                       wants_hidden, wants_weight);
     context->saved_data["hidden"] = result.hidden_gradient;
     context->saved_data["weight"] = result.weight_gradient;
     return result.losses.sum(at::kDouble).div(scored).to(at::kFloat);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    variable_list result(6);
+    variable_list result(7);
     const char* names[] = {"hidden", "weight"};
     const float factor = gradients[0].item<float>();
     for (std::size_t i = 0; i < 2; ++i) {
@@ -230,20 +255,25 @@ at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
   return SwiGlu::apply(gate.contiguous(), up.contiguous());
 }
 
-at::Tensor head_loss(const at::Tensor& hidden, const Weight& weight, const at::Tensor& targets) {
+at::Tensor relu_squared(const at::Tensor& x) { return ReluSquared::apply(x.contiguous()); }
+
+at::Tensor head_loss(const at::Tensor& hidden, const Weight& weight, const at::Tensor& targets,
+                     double soft_cap) {
   check_head(hidden, weight.value, targets);
   const bool grows_graph = at::GradMode::is_enabled();
   return HeadLoss::apply(hidden.contiguous(), weight.value, weight.read(), targets.contiguous(),
-                         grows_graph && hidden.requires_grad(),
+                         soft_cap, grows_graph && hidden.requires_grad(),
                          grows_graph && weight.value.requires_grad());
 }
 
 at::Tensor head_losses(const at::Tensor& hidden, const at::Tensor& weight,
-                       const at::Tensor& targets) {
+                       const at::Tensor& targets, double soft_cap) {
   check_head(hidden, weight, targets);
   const at::NoGradGuard no_gradient;
   count_scored(targets, weight.size(0));
-  return run_head(hidden.contiguous(), weight, targets.contiguous(), 0.0f, false, false).losses;
+  return run_head(hidden.contiguous(), weight, targets.contiguous(), 0.0f,
+                  static_cast<float>(soft_cap), false, false)
+      .losses;
 }
 
 }  // namespace panal::tensor

@@ -19,18 +19,24 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tenso
 /// silu(gate) * up, of equal shapes.
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
 
+/// max(x, 0)^2. Source: So et al., "Primer: Searching for Efficient Transformers for Language
+/// Modeling", 2021.
+at::Tensor relu_squared(const at::Tensor& x);
+
 /// Mean cross entropy of a linear head over the targets that are not -100: a scalar with a gradient
 /// for hidden [N, C] and weight [V, C]; targets [N] int64. Works in chunks of rows and computes the
 /// gradients in the same pass (the loss is a scalar, so they only wait for a factor): at most about
 /// 16 M logits exist at a time, and nothing is computed twice. Source: Hsu et al., "Liger Kernel:
 /// Efficient Triton Kernels for LLM Training", 2024, its fused linear cross entropy. Throws Error
 /// when no target is scored or one is out of range. With a rounded copy of the weight the logits
-/// and their gradient are bfloat16, the loss and its sums float32.
-at::Tensor head_loss(const at::Tensor& hidden, const Weight& weight, const at::Tensor& targets);
+/// and their gradient are bfloat16, the loss and its sums float32. soft_cap over 0: softmax sees
+/// soft_cap * tanh(logits / soft_cap), within the same pass.
+at::Tensor head_loss(const at::Tensor& hidden, const Weight& weight, const at::Tensor& targets,
+                     double soft_cap = 0);
 
 /// The same per target, without a gradient: [N], 0 where the target is -100. May have no scored
 /// target.
 at::Tensor head_losses(const at::Tensor& hidden, const at::Tensor& weight,
-                       const at::Tensor& targets);
+                       const at::Tensor& targets, double soft_cap = 0);
 
 }  // namespace panal::tensor

@@ -204,6 +204,49 @@ TEST_P(Kernels, CrossEntropyEqualsLogSumExpAndItsGradientSumsToZero) {
   for (int i = 0; i < width; ++i) EXPECT_EQ(logits[static_cast<std::size_t>(width + i)], 0.0f);
 }
 
+// Against double: a cap of 3 bends these logits strongly, one of 1000 hardly.
+TEST_P(Kernels, CappedCrossEntropyAndItsGradientEqualDoubles) {
+  const std::int64_t width = 131;
+  for (const float cap : {3.0f, 30.0f, 1000.0f}) {
+    auto logits = random_floats(10, width, 8.0);
+    const auto original = logits;
+    const std::int64_t target = 77;
+    float loss = 0;
+    cross_entropy(logits.data(), &target, 1, width, 0.5f, &loss, cap);
+    const auto seen = [&](std::int64_t i) {
+      return cap * std::tanh(original[static_cast<std::size_t>(i)] / double{cap});
+    };
+    double total = 0;
+    for (std::int64_t i = 0; i < width; ++i) total += std::exp(seen(i));
+    EXPECT_NEAR(loss, std::log(total) - seen(target), 1e-5 * loss + 1e-5) << cap;
+    for (std::int64_t i = 0; i < width; ++i) {
+      const double slope = 1 - std::pow(seen(i) / cap, 2);
+      const double wanted = 0.5 * (std::exp(seen(i)) / total - (i == target ? 1 : 0)) * slope;
+      EXPECT_NEAR(logits[static_cast<std::size_t>(i)], wanted, 1e-6) << cap << " " << i;
+    }
+  }
+}
+
+TEST_P(Kernels, ReluSquaredAndItsGradientEqualDoublesAndKeepNan) {
+  const std::int64_t count = 53;
+  auto x = random_floats(21, count, 3.0);
+  const auto dy = random_floats(22, count);
+  x[4] = x[50] = std::nanf("");
+  x[5] = 0.0f;
+  std::vector<float> y(x.size()), dx(x.size());
+  relu_squared(x.data(), count, y.data());
+  relu_squared_backward(dy.data(), x.data(), count, dx.data());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (std::isnan(x[i])) {
+      EXPECT_TRUE(std::isnan(y[i]) && std::isnan(dx[i])) << i;
+      continue;
+    }
+    const double kept = std::max(0.0, double{x[i]});
+    EXPECT_NEAR(y[i], kept * kept, 1e-6 * (1 + kept * kept));
+    EXPECT_NEAR(dx[i], 2 * kept * dy[i], 1e-6 * (1 + kept));
+  }
+}
+
 TEST_P(Kernels, AttentionOfOneTokenEqualsSoftmaxOfScores) {
   const std::int64_t group = 3, length = 21, width = 20;
   const auto q = random_floats(11, group * width), k = random_floats(12, length * width),

@@ -131,6 +131,22 @@ TEST_F(Layers, HeadLossEqualsCrossEntropyOfAllLogits) {
   EXPECT_EQ(each[4].item<float>(), 0.0f);
 }
 
+TEST_F(Layers, ReluSquaredEqualsTheSquareOfRelu) {
+  const Leaves made = leaves({{33, 50}});
+  expect_equal_gradients(made, relu_squared(made.ours[0]), at::relu(made.theirs[0]).square());
+}
+
+TEST_F(Layers, HeadLossWithASoftCapEqualsCrossEntropyOfCappedLogits) {
+  const Leaves made = leaves({{30, 16}, {90, 16}});
+  const at::Tensor targets = at::randint(0, 90, {30}, at::kLong);
+  const at::Tensor logits = at::matmul(made.theirs[0], made.theirs[1].t());
+  const at::Tensor theirs =
+      at::cross_entropy_loss(at::tanh(logits / 2.5) * 2.5, targets, {}, at::Reduction::Mean, -100);
+  expect_equal_gradients(made, head_loss(made.ours[0], {made.ours[1]}, targets, 2.5), theirs);
+  const at::Tensor each = head_losses(made.ours[0], made.ours[1], targets, 2.5);
+  EXPECT_NEAR(each.mean().item<double>(), theirs.item<double>(), 1e-5);
+}
+
 // More logits than one chunk holds: 600 rows of 40,000.
 TEST_F(Layers, HeadLossInSeveralChunksEqualsOne) {
   const Leaves made = leaves({{600, 4}, {40000, 4}});

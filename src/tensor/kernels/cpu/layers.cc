@@ -108,6 +108,25 @@ PANAL_ALWAYS_INLINE void swiglu_backward_body(const float* dy, const float* gate
   }
 }
 
+PANAL_ALWAYS_INLINE void relu_squared_body(const float* x, std::int64_t count, float* y) {
+  std::int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    const Float16 value = load(x + i), kept = value < 0.0f ? Float16{} : value;
+    store(y + i, kept * kept);
+  }
+  for (; i < count; ++i) y[i] = x[i] < 0.0f ? 0.0f : x[i] * x[i];
+}
+
+PANAL_ALWAYS_INLINE void relu_squared_backward_body(const float* dy, const float* x,
+                                                    std::int64_t count, float* dx) {
+  std::int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    const Float16 value = load(x + i), kept = value < 0.0f ? Float16{} : value;
+    store(dx + i, 2.0f * kept * load(dy + i));
+  }
+  for (; i < count; ++i) dx[i] = x[i] < 0.0f ? 0.0f : 2.0f * x[i] * dy[i];
+}
+
 }  // namespace
 
 PANAL_CPU_KERNEL(rms_norm,
@@ -126,6 +145,10 @@ PANAL_CPU_KERNEL(rotate,
                   sign))
 PANAL_CPU_KERNEL(swiglu, (const float* gate, const float* up, std::int64_t count, float* y),
                  (gate, up, count, y))
+PANAL_CPU_KERNEL(relu_squared, (const float* x, std::int64_t count, float* y), (x, count, y))
+PANAL_CPU_KERNEL(relu_squared_backward,
+                 (const float* dy, const float* x, std::int64_t count, float* dx),
+                 (dy, x, count, dx))
 PANAL_CPU_KERNEL(swiglu_backward,
                  (const float* dy, const float* gate, const float* up, std::int64_t count,
                   float* gate_gradient, float* up_gradient),

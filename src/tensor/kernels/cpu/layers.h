@@ -27,4 +27,8 @@ void swiglu(const float* gate, const float* up, std::int64_t count, float* y);
 void swiglu_backward(const float* dy, const float* gate, const float* up, std::int64_t count,
                      float* gate_gradient, float* up_gradient);
 
+/// y = max(x, 0)^2; NaN stays NaN. Source: So et al., "Primer", 2021.
+void relu_squared(const float* x, std::int64_t count, float* y);
+void relu_squared_backward(const float* dy, const float* x, std::int64_t count, float* dx);
+
 }  // namespace panal::tensor::cpu

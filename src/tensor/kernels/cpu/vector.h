@@ -107,6 +107,19 @@ PANAL_ALWAYS_INLINE float scalar_exponential(float x) {
   return std::exp(x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x);
 }
 
+/// tanh(x) within 3 units in the last place. NaN stays NaN. Source: Cephes' tanhf: a polynomial
+/// near 0, where 1 - 2 / (exp(2 x) + 1) would lose its digits.
+PANAL_ALWAYS_INLINE Float16 hyperbolic_tangent(const Float16& x) {
+  const Float16 z = x * x;
+  Float16 p = z * -5.70498872745e-3f + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  const Float16 near = p * z * x + x;
+  const Float16 far = 1.0f - 2.0f / (exponential(x + x) + 1.0f);
+  return z < 0.390625f ? near : far;
+}
+
 /// x / (1 + exp(-x)), also written silu or swish.
 PANAL_ALWAYS_INLINE Float16 silu(const Float16& x) { return x / (exponential(-x) + 1.0f); }
 
