@@ -59,6 +59,25 @@ std::string_view architecture_name(Architecture architecture) {
   return architecture == Architecture::kLlama ? "llama" : "gpt2";
 }
 
+std::string_view activation_name(Activation activation) {
+  switch (activation) {
+    case Activation::kUsual:
+      return "usual";
+    case Activation::kSwiglu:
+      return "swiglu";
+    case Activation::kGelu:
+      return "gelu";
+    case Activation::kReluSquared:
+      return "relu_squared";
+  }
+  return "unknown";
+}
+
+Activation ModelConfig::actual_activation() const {
+  if (activation != Activation::kUsual) return activation;
+  return architecture == Architecture::kLlama ? Activation::kSwiglu : Activation::kGelu;
+}
+
 std::int64_t ModelConfig::num_parameters() const {
   const std::int64_t queries = heads * head_width, keys = key_value_heads * head_width;
   const std::int64_t embedding = vocabulary_size * width;
@@ -69,27 +88,33 @@ std::int64_t ModelConfig::num_parameters() const {
     return embedding * (tied_embeddings ? 1 : 2) + context_length * width + layers * layer +
            2 * width;
   }
-  const std::int64_t bias = attention_bias ? queries + 2 * keys : 0;
+  const std::int64_t bias =
+      (attention_bias ? queries + 2 * keys : 0) + (attention_output_bias ? width : 0);
+  const std::int64_t norms = 2 * width + (qk_norm ? 2 * head_width : 0);
   const std::int64_t layer = width * (queries + 2 * keys) + queries * width + bias +
-                             3 * width * feed_forward_width + 2 * width;
+                             (is_gated() ? 3 : 2) * width * feed_forward_width + norms;
   return embedding * (tied_embeddings ? 1 : 2) + layers * layer + width;
 }
 
+std::int64_t ModelConfig::num_matrix_parameters() const {
+  const std::int64_t queries = heads * head_width, keys = key_value_heads * head_width;
+  const std::int64_t layer =
+      width * (2 * queries + 2 * keys) + (is_gated() ? 3 : 2) * width * feed_forward_width;
+  return layers * layer + vocabulary_size * width;
+}
+
 double ModelConfig::training_flops_per_token(std::int64_t context) const {
-  const double queries = static_cast<double>(heads * head_width);
-  const double keys = static_cast<double>(key_value_heads * head_width);
-  const double matrices = architecture == Architecture::kGpt2 ? 2.0 : 3.0;
-  const double layer =
-      static_cast<double>(width) * (2 * queries + 2 * keys) +
-      matrices * static_cast<double>(width) * static_cast<double>(feed_forward_width);
-  const double weights = static_cast<double>(layers) * layer +
-                         static_cast<double>(vocabulary_size) * static_cast<double>(width);
-  return 6.0 * weights +
+  const auto queries = static_cast<double>(heads * head_width);
+  return 6.0 * static_cast<double>(num_matrix_parameters()) +
          12.0 * static_cast<double>(layers) * queries * static_cast<double>(context);
 }
 
-std::int64_t usual_feed_forward_width(Architecture architecture, std::int64_t width) {
-  if (architecture == Architecture::kGpt2) return 4 * width;
+std::int64_t usual_feed_forward_width(Architecture architecture, std::int64_t width,
+                                      Activation activation) {
+  ModelConfig model;
+  model.architecture = architecture;
+  model.activation = activation;
+  if (!model.is_gated()) return 4 * width;
   return (width * 8 / 3 + 63) / 64 * 64;
 }
 
@@ -112,7 +137,19 @@ Status validate(const ModelConfig& config) {
     return wrong(
         fmt::format("norm epsilon must be over 0 and under 1, found {}", config.norm_epsilon));
   }
+  if (config.logit_soft_cap != 0 &&
+      !(config.logit_soft_cap >= 1.0 && config.logit_soft_cap <= 1e6)) {
+    return wrong(fmt::format("the logit soft-cap must be 0 (none) or 1 to 1e6, found {}",
+                             config.logit_soft_cap));
+  }
+  if (config.attention_output_bias && !config.attention_bias) {
+    return wrong("a bias of the attention's output wants biases of q, k and v too");
+  }
   if (config.architecture == Architecture::kLlama) return validate_rope(config);
+  if (config.qk_norm || config.attention_output_bias) {
+    return wrong("QK-norm and attention_output_bias are for LLaMA; GPT-2 has neither");
+  }
+  if (config.is_gated()) return wrong("GPT-2's activation must be gelu or relu_squared");
   if (config.key_value_heads != config.heads || config.heads * config.head_width != config.width) {
     return wrong(fmt::format("GPT-2's width must be a multiple of its heads, found {} and {}",
                              config.width, config.heads));

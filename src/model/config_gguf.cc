@@ -121,7 +121,11 @@ Status read_llama(const weights::GgufFile& file, const Metadata& metadata, Model
   PANAL_ASSIGN(const double base, metadata.number("rope.freq_base", 10000.0));
   config.rope_base = shortest_decimal(base);
   PANAL_ASSIGN(config.rope_scaling, rope_scaling_from(file, metadata));
-  config.attention_bias = metadata.prefix() == "qwen2.";
+  const bool is_qwen3 = metadata.prefix() == "qwen3.";
+  config.qk_norm = is_qwen3;
+  config.attention_bias =
+      metadata.prefix() == "qwen2." || (is_qwen3 && file.find("blk.0.attn_q.bias") != nullptr);
+  config.attention_output_bias = is_qwen3 && file.find("blk.0.attn_output.bias") != nullptr;
   PANAL_ASSIGN(const std::int64_t experts, metadata.integer("expert_count", 0));
   if (experts != 0) {
     return Status(Code::kUnsupported,
@@ -153,13 +157,14 @@ Result<std::int64_t> vocabulary_size(const weights::GgufFile& file) {
 Result<ModelConfig> config_from_gguf(const weights::GgufFile& file) {
   PANAL_ASSIGN(const std::string name, Metadata(file, "general.").text("architecture", ""));
   ModelConfig config;
-  if (name == "llama" || name == "qwen2") {
+  if (name == "llama" || name == "qwen2" || name == "qwen3") {
     config.architecture = Architecture::kLlama;
   } else if (name == "gpt2") {
     config.architecture = Architecture::kGpt2;
   } else {
     return Status(Code::kUnsupported,
-                  fmt::format("{}: general.architecture must be llama, qwen2 or gpt2, found \"{}\"",
+                  fmt::format("{}: general.architecture must be llama, qwen2, qwen3 or gpt2, found "
+                              "\"{}\"",
                               file.path().string(), name));
   }
   const Metadata metadata(file, name + ".");

@@ -1,4 +1,6 @@
-// config.json of transformers, both ways. Only what this build computes exactly is accepted.
+// config.json of transformers, both ways. Only what this build computes exactly is accepted. What
+// transformers has no class for goes under a model_type of our own: the same members and a few more
+// (docs/formats.md), so that transformers refuses the folder instead of computing something else.
 #include <fmt/core.h>
 
 #include <cmath>
@@ -108,6 +110,49 @@ Result<RopeScaling> rope_scaling_from(const Json& json, std::string_view where) 
   return scaling;
 }
 
+constexpr std::string_view kPanalLlama = "panal_llama", kPanalGpt2 = "panal_gpt2";
+
+// Biases and norms of the attention, which each model_type says in its own way.
+void read_attention(Members& members, const std::string& type, ModelConfig& config) {
+  if (type == "qwen2" || type == "mistral") {
+    config.attention_bias = type == "qwen2";
+    members.want_flag("attention_bias", config.attention_bias);
+    return;
+  }
+  config.attention_bias = members.flag("attention_bias", false);
+  config.attention_output_bias = config.attention_bias;
+  config.qk_norm = type == "qwen3";
+  if (type != kPanalLlama) return;
+  config.attention_output_bias =
+      members.flag("attention_output_bias", config.attention_output_bias);
+  config.qk_norm = members.flag("qk_norm", false);
+}
+
+// The members that only our own model types have.
+void read_own(Members& members, ModelConfig& config) {
+  config.logit_soft_cap = members.number("final_logit_softcapping", 0.0);
+  if (config.architecture == Architecture::kGpt2) return;
+  const std::string name = members.text("feed_forward", "swiglu");
+  if (name == "gelu") {
+    config.activation = Activation::kGelu;
+  } else if (name == "relu_squared") {
+    config.activation = Activation::kReluSquared;
+  } else if (name != "swiglu") {
+    members.refuse(
+        Code::kUnsupported,
+        fmt::format("\"feed_forward\" must be swiglu, gelu or relu_squared, found \"{}\"", name));
+  }
+}
+
+// Layers with a sliding window are the same as others while no text is longer than the window.
+void refuse_short_window(Members& members, const std::string& type, const ModelConfig& config) {
+  const bool window_used = type == "mistral" || ((type == "qwen2" || type == "qwen3") &&
+                                                 members.flag("use_sliding_window", false));
+  if (window_used && members.integer("sliding_window", kMax) < config.context_length) {
+    members.refuse(Code::kUnsupported, "a sliding attention window shorter than the context");
+  }
+}
+
 Result<ModelConfig> llama_from(const Json& json, std::string_view where, const std::string& type) {
   Members members(json, where);
   ModelConfig config;
@@ -117,28 +162,27 @@ Result<ModelConfig> llama_from(const Json& json, std::string_view where, const s
   config.layers = members.integer("num_hidden_layers");
   config.heads = members.integer("num_attention_heads");
   config.key_value_heads = members.integer("num_key_value_heads", config.heads);
-  if (!json_has(json, "head_dim") && config.width % config.heads != 0) {
+  // Qwen3's class has a width of its own where the file is silent.
+  const bool is_qwen3 = type == "qwen3";
+  if (!is_qwen3 && !json_has(json, "head_dim") && config.width % config.heads != 0) {
     members.refuse(
         Code::kInvalidArgument,
         fmt::format("hidden_size must be a multiple of num_attention_heads, found {} and {}",
                     config.width, config.heads));
   }
-  config.head_width = members.integer("head_dim", config.width / config.heads);
+  config.head_width = members.integer("head_dim", is_qwen3 ? 128 : config.width / config.heads);
   config.feed_forward_width = members.integer("intermediate_size");
   config.context_length = members.integer("max_position_embeddings", 2048);
   config.norm_epsilon = members.number("rms_norm_eps", 1e-6);
   config.rope_base = members.number("rope_theta", 10000.0);
   config.tied_embeddings = members.flag("tie_word_embeddings", false);
-  config.attention_bias = type == "qwen2";
+  read_attention(members, type, config);
+  if (type == kPanalLlama) read_own(members, config);
   config.bos_id = members.token_id("bos_token_id");
   config.eos_id = members.token_id("eos_token_id");
   members.want("hidden_act", "silu", {"silu", "swish"});
-  members.want_flag("attention_bias", false);
   members.want_flag("mlp_bias", false);
-  const bool window_used = type == "mistral" || members.flag("use_sliding_window", false);
-  if (window_used && members.integer("sliding_window", kMax) < config.context_length) {
-    members.refuse(Code::kUnsupported, "a sliding attention window shorter than the context");
-  }
+  refuse_short_window(members, type, config);
   PANAL_TRY(members.status());
   // transformers 5 writes one object rope_parameters; earlier versions rope_theta and rope_scaling.
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
@@ -149,7 +193,7 @@ Result<ModelConfig> llama_from(const Json& json, std::string_view where, const s
   return config;
 }
 
-Result<ModelConfig> gpt2_from(const Json& json, std::string_view where) {
+Result<ModelConfig> gpt2_from(const Json& json, std::string_view where, const std::string& type) {
   Members members(json, where);
   ModelConfig config;
   config.architecture = Architecture::kGpt2;
@@ -166,7 +210,12 @@ Result<ModelConfig> gpt2_from(const Json& json, std::string_view where) {
   config.attention_bias = true;
   config.bos_id = members.token_id("bos_token_id");
   config.eos_id = members.token_id("eos_token_id");
-  members.want("activation_function", "gelu_new", {"gelu_new", "gelu_pytorch_tanh"});
+  if (type == kPanalGpt2) read_own(members, config);
+  if (members.text("activation_function", "") == "relu2") {
+    config.activation = Activation::kReluSquared;
+  } else {
+    members.want("activation_function", "gelu_new", {"gelu_new", "gelu_pytorch_tanh"});
+  }
   members.want_flag("scale_attn_weights", true);
   members.want_flag("scale_attn_by_inverse_layer_idx", false);
   members.want_flag("add_cross_attention", false);
@@ -189,7 +238,25 @@ Json rope_to(const ModelConfig& config) {
   return json;
 }
 
-void llama_to(const ModelConfig& config, Json& json) {
+// The class of transformers that computes the same, or our own type where there is none.
+std::string_view model_type(const ModelConfig& config) {
+  const bool capped = config.logit_soft_cap > 0;
+  if (config.architecture == Architecture::kGpt2) return capped ? kPanalGpt2 : "gpt2";
+  const bool biases_agree = config.attention_bias == config.attention_output_bias;
+  if (capped || !config.is_gated() || (config.qk_norm && !biases_agree)) return kPanalLlama;
+  if (config.qk_norm) return "qwen3";
+  return biases_agree ? "llama" : "qwen2";
+}
+
+std::string_view class_name(std::string_view model_type) {
+  if (model_type == "llama") return "LlamaForCausalLM";
+  if (model_type == "qwen2") return "Qwen2ForCausalLM";
+  if (model_type == "qwen3") return "Qwen3ForCausalLM";
+  if (model_type == "gpt2") return "GPT2LMHeadModel";
+  return model_type == kPanalLlama ? "PanalLlamaForCausalLM" : "PanalGPT2LMHeadModel";
+}
+
+void llama_to(const ModelConfig& config, std::string_view type, Json& json) {
   json["hidden_size"] = config.width;
   json["intermediate_size"] = config.feed_forward_width;
   json["num_hidden_layers"] = config.layers;
@@ -206,9 +273,13 @@ void llama_to(const ModelConfig& config, Json& json) {
   parameters["rope_theta"] = config.rope_base;
   json["rope_parameters"] = parameters;
   json["hidden_act"] = "silu";
-  if (!config.attention_bias) {
-    json["attention_bias"] = false;
-    json["mlp_bias"] = false;
+  if (type == "llama" || type == "qwen3" || type == kPanalLlama)
+    json["attention_bias"] = config.attention_bias;
+  if (type == "llama") json["mlp_bias"] = false;
+  if (type == kPanalLlama) {
+    json["attention_output_bias"] = config.attention_output_bias;
+    json["qk_norm"] = config.qk_norm;
+    json["feed_forward"] = activation_name(config.actual_activation());
   }
   json["initializer_range"] = 0.02;
 }
@@ -221,7 +292,8 @@ void gpt2_to(const ModelConfig& config, Json& json) {
   json["n_positions"] = config.context_length;
   json["n_ctx"] = config.context_length;
   json["layer_norm_epsilon"] = config.norm_epsilon;
-  json["activation_function"] = "gelu_new";
+  json["activation_function"] =
+      config.actual_activation() == Activation::kReluSquared ? "relu2" : "gelu_new";
   json["attn_pdrop"] = 0.0;
   json["embd_pdrop"] = 0.0;
   json["resid_pdrop"] = 0.0;
@@ -233,12 +305,16 @@ void gpt2_to(const ModelConfig& config, Json& json) {
 Result<ModelConfig> config_from_hugging_face(const Json& json, std::string_view where) {
   PANAL_ASSIGN(const std::string type, json_string(json, "model_type", where));
   Result<ModelConfig> config = [&]() -> Result<ModelConfig> {
-    if (type == "llama" || type == "mistral" || type == "qwen2")
+    if (type == "llama" || type == "mistral" || type == "qwen2" || type == "qwen3" ||
+        type == kPanalLlama) {
       return llama_from(json, where, type);
-    if (type == "gpt2") return gpt2_from(json, where);
-    return Status(Code::kUnsupported,
-                  fmt::format("{}: model_type must be llama, mistral, qwen2 or gpt2, found \"{}\"",
-                              where, type));
+    }
+    if (type == "gpt2" || type == kPanalGpt2) return gpt2_from(json, where, type);
+    return Status(
+        Code::kUnsupported,
+        fmt::format("{}: model_type must be llama, mistral, qwen2, qwen3, gpt2, {} or {}, "
+                    "found \"{}\"",
+                    where, kPanalLlama, kPanalGpt2, type));
   }();
   PANAL_TRY(config.status());
   PANAL_TRY(validate(*config).with_context(where));
@@ -247,18 +323,17 @@ Result<ModelConfig> config_from_hugging_face(const Json& json, std::string_view 
 
 Json config_to_hugging_face(const ModelConfig& config, std::string_view data_type) {
   const bool llama = config.architecture == Architecture::kLlama;
-  const bool qwen = llama && config.attention_bias;
+  const std::string_view type = model_type(config);
   Json json;
-  json["architectures"] = Json::array({qwen    ? "Qwen2ForCausalLM"
-                                       : llama ? "LlamaForCausalLM"
-                                               : "GPT2LMHeadModel"});
-  json["model_type"] = qwen ? "qwen2" : std::string(architecture_name(config.architecture));
+  json["architectures"] = Json::array({std::string(class_name(type))});
+  json["model_type"] = std::string(type);
   json["vocab_size"] = config.vocabulary_size;
   if (llama) {
-    llama_to(config, json);
+    llama_to(config, type, json);
   } else {
     gpt2_to(config, json);
   }
+  if (config.logit_soft_cap > 0) json["final_logit_softcapping"] = config.logit_soft_cap;
   json["tie_word_embeddings"] = config.tied_embeddings;
   json["bos_token_id"] = config.bos_id ? Json(*config.bos_id) : Json(nullptr);
   json["eos_token_id"] = config.eos_id ? Json(*config.eos_id) : Json(nullptr);

@@ -52,8 +52,10 @@ Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed) {
 const ModelConfig& Decoder::config() const { return state_->config; }
 
 at::Tensor Decoder::forward(const at::Tensor& tokens) const {
-  return tensor::linear(state_->hidden(tokens, Precision::kFloat32),
-                        state_->head_weight(Precision::kFloat32));
+  const at::Tensor logits = tensor::linear(state_->hidden(tokens, Precision::kFloat32),
+                                           state_->head_weight(Precision::kFloat32));
+  const double cap = state_->config.logit_soft_cap;
+  return cap > 0 ? at::tanh(logits / cap) * cap : logits;
 }
 
 at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
@@ -61,7 +63,7 @@ at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets) co
   const Precision precision = state_->training_precision;
   const at::Tensor hidden = state_->hidden(tokens, precision);
   return tensor::head_loss(hidden.view({-1, hidden.size(-1)}), state_->head_weight(precision),
-                           targets.reshape({-1}));
+                           targets.reshape({-1}), state_->config.logit_soft_cap);
 }
 
 at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& targets) const {
@@ -69,7 +71,7 @@ at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& tar
   const at::NoGradGuard no_gradient;
   const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32);
   return tensor::head_losses(hidden.view({-1, hidden.size(-1)}), state_->head,
-                             targets.reshape({-1}))
+                             targets.reshape({-1}), state_->config.logit_soft_cap)
       .view(targets.sizes());
 }
 
@@ -124,7 +126,7 @@ void Decoder::add_lora(const LoraConfig& lora, std::uint64_t seed) {
   }
   state_->lora = lora;
   if (state_->lora->targets.empty()) {
-    state_->lora->targets = detail::linear_names(state_->config.architecture);
+    state_->lora->targets = detail::linear_names(state_->config);
   }
 }
 

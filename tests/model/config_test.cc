@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
+
+#include "base/error.h"
 
 namespace panal::model {
 namespace {
@@ -67,6 +70,70 @@ TEST(ModelConfig, ReadsTheRopeOfOldAndNewTransformers) {
   EXPECT_EQ(a->rope_scaling.factor, 32.0);
 }
 
+// Every combination a config can hold comes back, under the model_type that transformers has for it
+// where there is one.
+TEST(ModelConfig, EveryCombinationIsWrittenAndReadBack) {
+  for (int bits = 0; bits < 48; ++bits) {
+    ModelConfig config = value_or_throw(config_from_hugging_face(llama_json(), "start"));
+    config.qk_norm = (bits & 1) != 0;
+    config.attention_bias = (bits & 2) != 0;
+    config.attention_output_bias = (bits & 6) == 6;
+    config.logit_soft_cap = (bits & 8) != 0 ? 30.0 : 0.0;
+    const Activation activations[] = {Activation::kUsual, Activation::kGelu,
+                                      Activation::kReluSquared};
+    config.activation = activations[bits / 16];
+    const Json json = config_to_hugging_face(config, "float32");
+    const auto again = config_from_hugging_face(json, "again");
+    ASSERT_TRUE(again.ok()) << again.status().message();
+    EXPECT_EQ(*again, config) << json.dump();
+    const bool own = bits >= 16 || (bits & 8) != 0 || (bits & 7) == 3;
+    const char* theirs = (bits & 1) != 0 ? "qwen3" : (bits & 6) == 2 ? "qwen2" : "llama";
+    EXPECT_EQ(json["model_type"], own ? "panal_llama" : theirs) << bits;
+  }
+  for (int bits = 0; bits < 4; ++bits) {
+    ModelConfig config = value_or_throw(config_from_hugging_face(gpt2_json(), "start"));
+    config.activation = (bits & 1) != 0 ? Activation::kReluSquared : Activation::kUsual;
+    config.logit_soft_cap = (bits & 2) != 0 ? 15.0 : 0.0;
+    const Json json = config_to_hugging_face(config, "float32");
+    EXPECT_EQ(value_or_throw(config_from_hugging_face(json, "again")), config);
+    EXPECT_EQ(json["model_type"], (bits & 2) != 0 ? "panal_gpt2" : "gpt2");
+  }
+}
+
+TEST(ModelConfig, AQwen3WithoutHeadDimHasTheWidthOfItsClass) {
+  Json json = llama_json();
+  json["model_type"] = "qwen3";
+  json["hidden_size"] = 33;  // Need not be a multiple of the heads.
+  EXPECT_EQ(value_or_throw(config_from_hugging_face(json, "qwen3")).head_width, 128);
+  json["head_dim"] = 64;
+  const ModelConfig config = value_or_throw(config_from_hugging_face(json, "qwen3"));
+  EXPECT_EQ(config.head_width, 64);
+  EXPECT_TRUE(config.qk_norm);
+  EXPECT_FALSE(config.attention_bias);
+}
+
+TEST(ModelConfig, FeaturesThatDoNotFitTheArchitectureAreRefused) {
+  const ModelConfig llama = value_or_throw(config_from_hugging_face(llama_json(), "llama"));
+  const ModelConfig gpt2 = value_or_throw(config_from_hugging_face(gpt2_json(), "gpt2"));
+  const auto refused = [](ModelConfig config, const std::function<void(ModelConfig&)>& change,
+                          const char* says) {
+    change(config);
+    const Status status = validate(config);
+    EXPECT_EQ(status.code(), Code::kInvalidArgument) << says;
+    EXPECT_THAT(status.message(), HasSubstr(says));
+  };
+  refused(
+      gpt2, [](ModelConfig& c) { c.qk_norm = true; }, "QK-norm");
+  refused(
+      gpt2, [](ModelConfig& c) { c.activation = Activation::kSwiglu; }, "relu_squared");
+  refused(
+      llama, [](ModelConfig& c) { c.attention_output_bias = true; }, "q, k and v");
+  for (const double cap : {-1.0, 0.5, 1e9, std::nan("")}) {
+    refused(
+        llama, [&](ModelConfig& c) { c.logit_soft_cap = cap; }, "soft-cap");
+  }
+}
+
 TEST(ModelConfig, WritingAndReadingGivesTheSame) {
   Json linear = llama_json(), qwen = llama_json();
   linear["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
@@ -117,13 +184,32 @@ const Refusal kRefusals[] = {
     {"OddHead", [](Json& j) { j["head_dim"] = 7; }, Code::kInvalidArgument, "even"},
     {"OtherActivation", [](Json& j) { j["hidden_act"] = "relu"; }, Code::kUnsupported,
      "hidden_act"},
-    {"Biases", [](Json& j) { j["attention_bias"] = true; }, Code::kUnsupported, "attention_bias"},
+    {"FeedForwardBiases", [](Json& j) { j["mlp_bias"] = true; }, Code::kUnsupported, "mlp_bias"},
     {"Yarn",
      [](Json& j) {
        j["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4.0}};
      },
      Code::kUnsupported, "yarn"},
     {"RopeNoObject", [](Json& j) { j["rope_scaling"] = 4; }, Code::kInvalidArgument, "object"},
+    {"Qwen3ShortWindow",
+     [](Json& j) {
+       j["model_type"] = "qwen3";
+       j["use_sliding_window"] = true;
+       j["sliding_window"] = 16;
+     },
+     Code::kUnsupported, "sliding"},
+    {"UnknownFeedForward",
+     [](Json& j) {
+       j["model_type"] = "panal_llama";
+       j["feed_forward"] = "maxout";
+     },
+     Code::kUnsupported, "maxout"},
+    {"NegativeSoftCap",
+     [](Json& j) {
+       j["model_type"] = "panal_llama";
+       j["final_logit_softcapping"] = -30.0;
+     },
+     Code::kInvalidArgument, "final_logit_softcapping"},
     {"ShortWindow",
      [](Json& j) {
        j["model_type"] = "mistral";

@@ -51,7 +51,8 @@ TEST_P(DecoderGolden, LossesPerTokenAverageToTheLoss) {
 
 INSTANTIATE_TEST_SUITE_P(Architectures, DecoderGolden,
                          testing::Values("llama_tied", "llama_free_head", "llama_rope3",
-                                         "llama_rope_linear", "qwen2", "gpt2"),
+                                         "llama_rope_linear", "llama_biases", "mistral", "qwen2",
+                                         "qwen3", "qwen3_biases", "gpt2", "gpt2_relu2"),
                          [](const auto& info) { return std::string(info.param); });
 
 class AdapterGolden : public testing::TestWithParam<const char*> {};

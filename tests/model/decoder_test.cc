@@ -219,7 +219,8 @@ TEST_F(RefusedAdapter, NoFiles) {
 }
 
 TEST(SaveHuggingFace, LoadsAgainWithTheSameNumbers) {
-  for (const char* name : {"llama_tied", "llama_free_head", "llama_rope3", "qwen2", "gpt2"}) {
+  for (const char* name : {"llama_tied", "llama_free_head", "llama_rope3", "llama_biases",
+                           "mistral", "qwen2", "qwen3", "qwen3_biases", "gpt2", "gpt2_relu2"}) {
     const Decoder first = value_or_throw(load_decoder(golden_folder(name)));
     const TemporaryFolder folder;
     ok_or_throw(first.save_hugging_face(folder.path()));

@@ -67,8 +67,9 @@ TEST_P(Served, CachedRaggedStepsEqualTheFullForwardPass) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Architectures, Served,
-                         testing::Values("llama_tied", "llama_free_head", "llama_rope3", "qwen2",
-                                         "gpt2"),
+                         testing::Values("llama_tied", "llama_free_head", "llama_rope3",
+                                         "llama_biases", "mistral", "qwen2", "qwen3",
+                                         "qwen3_biases", "gpt2", "gpt2_relu2"),
                          [](const auto& info) { return std::string(info.param); });
 
 class ServedAdapters : public testing::TestWithParam<const char*> {};

@@ -1,4 +1,4 @@
-"""Tiny random GPT-2 and LLaMA models with what PyTorch computes for them: logits, loss and every gradient.
+"""Tiny random models of the GPT-2 and LLaMA families with what PyTorch computes for them: logits, loss and every gradient.
 
 Writes, for each case, a Hugging Face folder (config.json, model.safetensors) and expected.safetensors with
 tokens, targets, logits, loss and gradient.<name>. A peft adapter over one of them checks adapter files too.
@@ -28,10 +28,10 @@ def llama(**changes):
     return transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings))
 
 
-def gpt2():
+def gpt2(**changes):
     return transformers.GPT2LMHeadModel(transformers.GPT2Config(
         vocab_size=VOCABULARY, n_embd=24, n_layer=2, n_head=3, n_positions=32, n_inner=56,
-        attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0, bos_token_id=1, eos_token_id=2))
+        attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0, bos_token_id=1, eos_token_id=2, **changes))
 
 
 def qwen2():
@@ -39,6 +39,22 @@ def qwen2():
         vocab_size=VOCABULARY, hidden_size=24, intermediate_size=40, num_hidden_layers=1,
         num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=32,
         tie_word_embeddings=True, bos_token_id=1, eos_token_id=2))
+
+
+def qwen3(**changes):
+    settings = dict(
+        vocab_size=VOCABULARY, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=32,
+        rope_theta=1e6, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2)
+    settings.update(changes)
+    return transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**settings))
+
+
+def mistral():
+    return transformers.MistralForCausalLM(transformers.MistralConfig(
+        vocab_size=VOCABULARY, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8, max_position_embeddings=32,
+        sliding_window=None, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2))
 
 
 LLAMA3_ROPE = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -52,6 +68,11 @@ CASES = {
         rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}),
     "qwen2": qwen2,
     "gpt2": gpt2,
+    "gpt2_relu2": lambda: gpt2(activation_function="relu2"),
+    "llama_biases": lambda: llama(attention_bias=True),
+    "mistral": mistral,
+    "qwen3": qwen3,
+    "qwen3_biases": lambda: qwen3(attention_bias=True, tie_word_embeddings=False),
 }
 
 

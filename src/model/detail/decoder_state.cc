@@ -82,7 +82,11 @@ void fill_llama_layer(const std::map<std::string, at::Tensor>& tensors, std::int
   layer.k = linear("self_attn.k_proj");
   layer.v = linear("self_attn.v_proj");
   layer.o = linear("self_attn.o_proj");
-  layer.gate = linear("mlp.gate_proj");
+  if (tensors.contains(name + "mlp.gate_proj.weight")) layer.gate = linear("mlp.gate_proj");
+  if (tensors.contains(name + "self_attn.q_norm.weight")) {
+    layer.q_norm.weight = tensors.at(name + "self_attn.q_norm.weight");
+    layer.k_norm.weight = tensors.at(name + "self_attn.k_norm.weight");
+  }
   layer.up = linear("mlp.up_proj");
   layer.down = linear("mlp.down_proj");
 }
@@ -116,24 +120,41 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
   return y.transpose(1, 2).reshape({q.size(0), q.size(2), -1});  // [B, T, heads * width]
 }
 
+at::Tensor activated(const ModelConfig& config, const at::Tensor& x) {
+  return config.actual_activation() == Activation::kReluSquared ? tensor::relu_squared(x)
+                                                                : at::gelu(x, "tanh");
+}
+
+at::Tensor feed_forward(const ModelConfig& config, const Layer& layer, const at::Tensor& x,
+                        Precision precision) {
+  const at::Tensor up = layer.up(x, precision);
+  return layer.down(
+      config.is_gated() ? tensor::swiglu(layer.gate(x, precision), up) : activated(config, up),
+      precision);
+}
+
+// [B, T, heads * width] -> [B, heads, T, width]: normed over each head where the model does so, and
+// turned by the positions.
+at::Tensor rotated_heads(const Decoder::State& state, const at::Tensor& y, std::int64_t heads,
+                         const Norm& norm) {
+  const ModelConfig& config = state.config;
+  at::Tensor split = y.view({y.size(0), y.size(1), heads, config.head_width});
+  if (norm.weight.defined()) split = tensor::rms_norm(split, norm.weight, config.norm_epsilon);
+  return tensor::rotate(split, state.rotary.cosine, state.rotary.sine).transpose(1, 2);
+}
+
 at::Tensor llama_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x,
                        Precision precision) {
   const ModelConfig& config = state.config;
-  const std::int64_t B = x.size(0), T = x.size(1);
   const at::Tensor h = tensor::rms_norm(x, layer.attention_norm.weight, config.norm_epsilon);
-  const auto rotated = [&](const at::Tensor& y, std::int64_t heads) {
-    return tensor::rotate(y.view({B, T, heads, config.head_width}), state.rotary.cosine,
-                          state.rotary.sine)
-        .transpose(1, 2);
-  };
-  const at::Tensor attended = attend(rotated(layer.q(h, precision), config.heads),
-                                     rotated(layer.k(h, precision), config.key_value_heads),
-                                     split_heads(layer.v(h, precision), config.key_value_heads));
+  const at::Tensor attended =
+      attend(rotated_heads(state, layer.q(h, precision), config.heads, layer.q_norm),
+             rotated_heads(state, layer.k(h, precision), config.key_value_heads, layer.k_norm),
+             split_heads(layer.v(h, precision), config.key_value_heads));
   const at::Tensor middle = x + layer.o(attended, precision);
   const at::Tensor g =
       tensor::rms_norm(middle, layer.feed_forward_norm.weight, config.norm_epsilon);
-  return middle +
-         layer.down(tensor::swiglu(layer.gate(g, precision), layer.up(g, precision)), precision);
+  return middle + feed_forward(config, layer, g, precision);
 }
 
 at::Tensor layer_norm(const at::Tensor& x, const Norm& norm, double epsilon) {
@@ -150,7 +171,7 @@ at::Tensor gpt2_layer(const Decoder::State& state, const Layer& layer, const at:
              split_heads(parts[2], config.heads));
   const at::Tensor middle = x + layer.o(attended, precision);
   const at::Tensor g = layer_norm(middle, layer.feed_forward_norm, config.norm_epsilon);
-  return middle + layer.down(at::gelu(layer.up(g, precision), "tanh"), precision);
+  return middle + feed_forward(config, layer, g, precision);
 }
 
 template <typename Visit>
@@ -229,8 +250,7 @@ void Decoder::State::round_weights() {
 }
 
 std::vector<LinearLayer*> Decoder::State::targeted(const std::vector<std::string>& targets) {
-  const std::vector<std::string> wanted =
-      targets.empty() ? detail::linear_names(config.architecture) : targets;
+  const std::vector<std::string> wanted = targets.empty() ? detail::linear_names(config) : targets;
   std::set<std::string> unused(wanted.begin(), wanted.end());
   std::vector<LinearLayer*> found;
   for_each_linear(layers, [&](LinearLayer& linear) {
@@ -246,7 +266,7 @@ std::vector<LinearLayer*> Decoder::State::targeted(const std::vector<std::string
       unused.empty(),
       fmt::format("LoRA target \"{}\" is no linear layer of a {} model; there are: {}",
                   unused.empty() ? "" : *unused.begin(), architecture_name(config.architecture),
-                  fmt::join(detail::linear_names(config.architecture), ", ")));
+                  fmt::join(detail::linear_names(config), ", ")));
   return found;
 }
 

@@ -39,9 +39,10 @@ struct Norm {
   at::Tensor bias{};  // Undefined for RMSNorm.
 };
 
-/// LLaMA uses q, k, v, o, gate, up and down; GPT-2 uses qkv, o, up and down.
+/// LLaMA uses q, k, v, o, up and down, and gate where it is gated; GPT-2 uses qkv, o, up and down.
 struct Layer {
   Norm attention_norm, feed_forward_norm;
+  Norm q_norm{}, k_norm{};  // Over head_width; undefined without QK-norm.
   LinearLayer q, k, v, qkv, o, gate, up, down;
 };
 

@@ -36,9 +36,16 @@ void add_llama_layer(const ModelConfig& config, std::int64_t layer,
     vector("self_attn.k_proj.bias", "attn_k.bias", Kind::kBias, keys);
     vector("self_attn.v_proj.bias", "attn_v.bias", Kind::kBias, keys);
   }
+  if (config.qk_norm) {
+    vector("self_attn.q_norm.weight", "attn_q_norm.weight", Kind::kNorm, config.head_width);
+    vector("self_attn.k_norm.weight", "attn_k_norm.weight", Kind::kNorm, config.head_width);
+  }
   linear("self_attn.o_proj", "attn_output", config.width, queries).into_residual = true;
+  if (config.attention_output_bias)
+    vector("self_attn.o_proj.bias", "attn_output.bias", Kind::kBias, config.width);
   vector("post_attention_layernorm.weight", "ffn_norm.weight", Kind::kNorm, config.width);
-  linear("mlp.gate_proj", "ffn_gate", config.feed_forward_width, config.width);
+  if (config.is_gated())
+    linear("mlp.gate_proj", "ffn_gate", config.feed_forward_width, config.width);
   linear("mlp.up_proj", "ffn_up", config.feed_forward_width, config.width);
   linear("mlp.down_proj", "ffn_down", config.width, config.feed_forward_width).into_residual = true;
 }
@@ -107,11 +114,14 @@ bool is_known_ballast(std::string_view name) {
          name.ends_with(".attn.masked_bias") || name == "rope_freqs.weight";
 }
 
-std::vector<std::string> linear_names(Architecture architecture) {
-  if (architecture == Architecture::kGpt2) {
+std::vector<std::string> linear_names(const ModelConfig& config) {
+  if (config.architecture == Architecture::kGpt2) {
     return {"attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"};
   }
-  return {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  std::vector<std::string> names = {"q_proj", "k_proj", "v_proj", "o_proj"};
+  if (config.is_gated()) names.emplace_back("gate_proj");
+  names.insert(names.end(), {"up_proj", "down_proj"});
+  return names;
 }
 
 std::string module_of(std::string_view parameter_name) {

@@ -33,7 +33,7 @@ bool is_known_ballast(std::string_view name);
 
 /// The linear layers an adapter can lie over, as the last parts of their module names: "q_proj",
 /// "attn.c_proj".
-std::vector<std::string> linear_names(Architecture architecture);
+std::vector<std::string> linear_names(const ModelConfig& config);
 
 /// "model.layers.3.self_attn.q_proj.weight" -> "model.layers.3.self_attn.q_proj".
 std::string module_of(std::string_view parameter_name);

@@ -109,8 +109,13 @@ ServingLayer load_llama_layer(const Loader& loader, const ModelConfig& config, s
   const std::string attention = name + "self_attn.";
   layer.qkv = loader.fused({attention + "q_proj", attention + "k_proj", attention + "v_proj"},
                            config.attention_bias);
-  layer.o = loader.fused({attention + "o_proj"}, false);
-  layer.up = loader.fused({name + "mlp.gate_proj", name + "mlp.up_proj"}, false);
+  if (config.qk_norm) {
+    layer.q_norm.weight = loader.read(attention + "q_norm.weight");
+    layer.k_norm.weight = loader.read(attention + "k_norm.weight");
+  }
+  layer.o = loader.fused({attention + "o_proj"}, config.attention_output_bias);
+  const std::string gate = name + "mlp.gate_proj", up = name + "mlp.up_proj";
+  layer.up = config.is_gated() ? loader.fused({gate, up}, false) : loader.fused({up}, false);
   layer.down = loader.fused({name + "mlp.down_proj"}, false);
   return layer;
 }

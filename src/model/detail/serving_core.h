@@ -30,7 +30,8 @@ struct FusedLinear {
 
 struct ServingLayer {
   Norm attention_norm, feed_forward_norm;
-  FusedLinear qkv, o, up, down;  // `up` holds gate and up for LLaMA.
+  Norm q_norm{}, k_norm{};       // Over head_width; undefined without QK-norm.
+  FusedLinear qkv, o, up, down;  // `up` holds gate and up where the model is gated.
 };
 
 struct ServingCore {

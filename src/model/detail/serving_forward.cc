@@ -96,11 +96,31 @@ class Forward {
     const ServingLayer& layer = core_.layers[static_cast<std::size_t>(index)];
     const auto adapter = static_cast<std::size_t>(index) * 4;
     at::Tensor qkv = linear(layer.qkv, adapter, normed(x, layer.attention_norm));
+    if (config_.qk_norm) norm_heads(layer, qkv);
     if (is_llama()) rotate(qkv);
     append_to_caches(index, qkv);
     x.add_(linear(layer.o, adapter + 1, attend(index, qkv)));
     const at::Tensor up = linear(layer.up, adapter + 2, normed(x, layer.feed_forward_norm));
-    x.add_(linear(layer.down, adapter + 3, is_llama() ? gated(up) : at::gelu(up, "tanh")));
+    x.add_(linear(layer.down, adapter + 3, config_.is_gated() ? gated(up) : activated(up)));
+  }
+
+  // In place: a row's heads lie one after another, so that they are rows to the kernel.
+  void norm_heads(const ServingLayer& layer, at::Tensor& qkv) const {
+    const std::int64_t stride = qkv.size(1), width = config_.head_width;
+    const std::int64_t heads = config_.heads, key_heads = config_.key_value_heads;
+    const auto epsilon = static_cast<float>(config_.norm_epsilon);
+    float* data = qkv.data_ptr<float>();
+    at::parallel_for(
+        0, rows_, tensor::row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
+          std::vector<float> scratch(static_cast<std::size_t>(heads));
+          for (float* row = data + begin * stride; row < data + end * stride; row += stride) {
+            tensor::cpu::rms_norm(row, layer.q_norm.weight.const_data_ptr<float>(), epsilon, heads,
+                                  width, row, scratch.data());
+            float* keys = row + heads * width;
+            tensor::cpu::rms_norm(keys, layer.k_norm.weight.const_data_ptr<float>(), epsilon,
+                                  key_heads, width, keys, scratch.data());
+          }
+        });
   }
 
   // Queries and keys lie side by side and turn by the same angle: one call for both.
@@ -203,6 +223,17 @@ class Forward {
     return y;
   }
 
+  at::Tensor activated(const at::Tensor& up) const {
+    if (config_.actual_activation() == Activation::kGelu) return at::gelu(up, "tanh");
+    at::Tensor y = at::empty_like(up);
+    at::parallel_for(0, up.numel(), tensor::kElementsPerThread,
+                     [&](std::int64_t begin, std::int64_t end) {
+                       tensor::cpu::relu_squared(up.const_data_ptr<float>() + begin, end - begin,
+                                                 y.data_ptr<float>() + begin);
+                     });
+    return y;
+  }
+
   void write_logits(const at::Tensor& x, std::span<float> logits) const {
     const auto count = static_cast<std::int64_t>(steps_.size());
     const std::int64_t width = config_.width, vocabulary = config_.vocabulary_size;
@@ -214,7 +245,9 @@ class Forward {
       std::memcpy(last.data_ptr<float>() + i * width, x.const_data_ptr<float>() + row * width,
                   static_cast<std::size_t>(width) * sizeof(float));
     }
-    const at::Tensor all = core_.head->multiply(normed(last, core_.final_norm));
+    at::Tensor all = core_.head->multiply(normed(last, core_.final_norm));
+    const double cap = config_.logit_soft_cap;
+    if (cap > 0) all.div_(cap).tanh_().mul_(cap);
     for (std::int64_t i = 0; i < count; ++i) {
       const std::size_t row = steps_[static_cast<std::size_t>(i)].output_row;
       std::memcpy(logits.data() + row * static_cast<std::size_t>(vocabulary),
