@@ -28,7 +28,7 @@ std::vector<float> random_floats(std::uint64_t seed, std::int64_t count, double 
 class Kernels : public testing::TestWithParam<Level> {
  protected:
   void SetUp() override { set_level_for_test(GetParam()); }
-  void TearDown() override { set_level_for_test(Level::kAvx512); }
+  void TearDown() override { set_level_for_test(Level::kAvx512BFloat16); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Levels, Kernels,

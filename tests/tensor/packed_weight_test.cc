@@ -58,7 +58,7 @@ Quantised random_blocks(Blocks kind, std::int64_t out, std::int64_t in, std::uin
 class BlockProducts : public testing::TestWithParam<std::tuple<Blocks, cpu::Level>> {
  protected:
   void SetUp() override { cpu::set_level_for_test(std::get<1>(GetParam())); }
-  void TearDown() override { cpu::set_level_for_test(cpu::Level::kAvx512); }
+  void TearDown() override { cpu::set_level_for_test(cpu::Level::kAvx512BFloat16); }
 };
 
 // 37 outputs do not fill the last group of 16; 1 to 9 rows reach every copy of the loop and the

@@ -5,7 +5,9 @@
 
 namespace panal::tensor::cpu {
 
-enum class Level { kBaseline, kAvx2, kAvx512 };
+/// kAvx512BFloat16 adds products of bfloat16 pairs; kernels without such products run their AVX-512
+/// copy there.
+enum class Level { kBaseline, kAvx2, kAvx512, kAvx512BFloat16 };
 
 /// The best level this CPU has, or what set_level_for_test() says.
 Level level();
@@ -28,6 +30,7 @@ void set_level_for_test(Level wanted);
   static void name##_baseline parameters { name##_body arguments; }                   \
   void name parameters {                                                              \
     switch (level()) {                                                                \
+      case Level::kAvx512BFloat16:                                                    \
       case Level::kAvx512:                                                            \
         return name##_avx512 arguments;                                               \
       case Level::kAvx2:                                                              \
