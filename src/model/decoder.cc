@@ -52,24 +52,29 @@ Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed) {
 const ModelConfig& Decoder::config() const { return state_->config; }
 
 at::Tensor Decoder::forward(const at::Tensor& tokens) const {
-  const at::Tensor logits = tensor::linear(state_->hidden(tokens, Precision::kFloat32),
+  const at::Tensor logits = tensor::linear(state_->hidden(tokens, Precision::kFloat32, {}),
                                            state_->head_weight(Precision::kFloat32));
   const double cap = state_->config.logit_soft_cap;
   return cap > 0 ? at::tanh(logits / cap) * cap : logits;
 }
 
-at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
+at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets,
+                         const at::Tensor& first_keys) const {
   PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
   const Precision precision = state_->training_precision;
-  const at::Tensor hidden = state_->hidden(tokens, precision);
+  const at::Tensor hidden = state_->hidden(tokens, precision, first_keys);
   return tensor::head_loss(hidden.view({-1, hidden.size(-1)}), state_->head_weight(precision),
                            targets.reshape({-1}), state_->config.logit_soft_cap);
+}
+
+at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
+  return loss(tokens, targets, {});
 }
 
 at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& targets) const {
   PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
   const at::NoGradGuard no_gradient;
-  const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32);
+  const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32, {});
   return tensor::head_losses(hidden.view({-1, hidden.size(-1)}), state_->head,
                              targets.reshape({-1}), state_->config.logit_soft_cap)
       .view(targets.sizes());
@@ -78,6 +83,16 @@ at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& tar
 void Decoder::set_training_precision(Precision precision) {
   state_->training_precision = precision;
   state_->round_weights();
+}
+
+std::vector<std::vector<float>> Decoder::attention_maxima() const {
+  std::vector<std::vector<float>> maxima;
+  for (const at::Tensor& layer : state_->log_sum_exp) {
+    const at::Tensor of_heads = layer.amax({0, 2}).contiguous();
+    maxima.emplace_back(of_heads.const_data_ptr<float>(),
+                        of_heads.const_data_ptr<float>() + of_heads.numel());
+  }
+  return maxima;
 }
 
 void Decoder::weights_changed() { state_->round_weights(); }

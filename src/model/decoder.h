@@ -60,7 +60,15 @@ class Decoder {
   /// targets [B, T] int64, targets already shifted. The head runs in chunks and is recomputed in
   /// the backward pass, so that logits [B T, vocabulary] never exist whole. Throws Error when no
   /// target is scored.
+  /// first_keys [B, T] int32 keeps documents packed into one row apart: token t attends to tokens
+  /// first_keys[t] to t of its row, and learnt positions count from first_keys[t]; by default all
+  /// earlier tokens are seen. Throws Error for a first key outside 0 to t.
+  at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets,
+                  const at::Tensor& first_keys) const;
   at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets) const;
+  /// For each layer and query head the largest log-sum-exp of the attention's scores in the last
+  /// forward pass: an upper bound of the largest score, at most log(T) above it. Empty before one.
+  std::vector<std::vector<float>> attention_maxima() const;
   /// Cross entropy per target [B, T] float32 without a gradient; 0 where the target is -100. For
   /// evaluation.
   at::Tensor token_losses(const at::Tensor& tokens, const at::Tensor& targets) const;

@@ -54,19 +54,48 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
   }
 };
 
+// Runs body(pointer type) for the element type of x: float, or the bits of bfloat16.
+template <typename Body>
+void with_elements(const at::Tensor& x, const Body& body) {
+  PANAL_REQUIRE(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16,
+                "layers: wanted a float32 or bfloat16 tensor");
+  if (x.scalar_type() == at::kFloat) {
+    body(float{});
+  } else {
+    body(std::uint16_t{});
+  }
+}
+template <typename Element>
+Element* elements(const at::Tensor& tensor, std::int64_t begin) {
+  return reinterpret_cast<Element*>(tensor.mutable_data_ptr()) + begin;
+}
+
+// Calls body(element, begin, count) over pieces of all of x's elements, spread over the threads.
+template <typename Body>
+void over_elements(const at::Tensor& x, const Body& body) {
+  with_elements(x, [&](auto element) {
+    at::parallel_for(0, x.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
+      body(element, begin, end - begin);
+    });
+  });
+}
+
 at::Tensor rotated(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine,
                    float sign) {
   const std::int64_t rows = x.size(0) * x.size(1), T = x.size(1), heads = x.size(2),
                      width = x.size(3);
   const std::int64_t stride = heads * width;
   at::Tensor y = at::empty_like(x, at::MemoryFormat::Contiguous);
-  at::parallel_for(0, rows, row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t position = row % T;
-      cpu::rotate(x.const_data_ptr<float>() + row * stride, stride,
-                  y.data_ptr<float>() + row * stride, stride, &position, 1, heads, width,
-                  cosine.const_data_ptr<float>(), sine.const_data_ptr<float>(), sign);
-    }
+  with_elements(x, [&](auto element) {
+    using Element = decltype(element);
+    at::parallel_for(0, rows, row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const std::int64_t position = row % T;
+        cpu::rotate(elements<Element>(x, row * stride), stride, elements<Element>(y, row * stride),
+                    stride, &position, 1, heads, width, cosine.const_data_ptr<float>(),
+                    sine.const_data_ptr<float>(), sign);
+      }
+    });
   });
   return y;
 }
@@ -90,11 +119,11 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate,
                             const at::Tensor& up) {
     at::Tensor y = at::empty_like(gate);
-    at::parallel_for(
-        0, gate.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
-          cpu::swiglu(gate.const_data_ptr<float>() + begin, up.const_data_ptr<float>() + begin,
-                      end - begin, y.data_ptr<float>() + begin);
-        });
+    over_elements(y, [&](auto element, std::int64_t begin, std::int64_t count) {
+      using Element = decltype(element);
+      cpu::swiglu(elements<Element>(gate, begin), elements<Element>(up, begin), count,
+                  elements<Element>(y, begin));
+    });
     context->save_for_backward({gate, up});
     return y;
   }
@@ -103,24 +132,48 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
     const at::Tensor &gate = saved[0], &up = saved[1];
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor gate_gradient = at::empty_like(gate), up_gradient = at::empty_like(up);
-    at::parallel_for(
-        0, gate.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
-          cpu::swiglu_backward(
-              dy.const_data_ptr<float>() + begin, gate.const_data_ptr<float>() + begin,
-              up.const_data_ptr<float>() + begin, end - begin,
-              gate_gradient.data_ptr<float>() + begin, up_gradient.data_ptr<float>() + begin);
-        });
+    over_elements(dy, [&](auto element, std::int64_t begin, std::int64_t count) {
+      using Element = decltype(element);
+      cpu::swiglu_backward(elements<Element>(dy, begin), elements<Element>(gate, begin),
+                           elements<Element>(up, begin), count,
+                           elements<Element>(gate_gradient, begin),
+                           elements<Element>(up_gradient, begin));
+    });
     return {gate_gradient, up_gradient};
   }
 };
 
-class ReluSquared : public torch::autograd::Function<ReluSquared> {
+struct ReluSquaredKernels {
+  template <typename Element>
+  static void forward(const Element* x, std::int64_t count, Element* y) {
+    cpu::relu_squared(x, count, y);
+  }
+  template <typename Element>
+  static void backward(const Element* dy, const Element* x, std::int64_t count, Element* dx) {
+    cpu::relu_squared_backward(dy, x, count, dx);
+  }
+};
+struct GeluKernels {
+  template <typename Element>
+  static void forward(const Element* x, std::int64_t count, Element* y) {
+    cpu::gelu(x, count, y);
+  }
+  template <typename Element>
+  static void backward(const Element* dy, const Element* x, std::int64_t count, Element* dx) {
+    cpu::gelu_backward(dy, x, count, dx);
+  }
+};
+
+// An activation of one input.
+template <typename Kernels>
+class Activation : public torch::autograd::Function<Activation<Kernels>> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x) {
     at::Tensor y = at::empty_like(x);
-    at::parallel_for(0, x.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
-      cpu::relu_squared(x.const_data_ptr<float>() + begin, end - begin,
-                        y.data_ptr<float>() + begin);
+    over_elements(x, [&](auto element, std::int64_t begin, std::int64_t count) {
+      using Element = decltype(element);
+      Kernels::template forward<Element>(elements<Element>(x, begin), count,
+                                         elements<Element>(y, begin));
     });
     context->save_for_backward({x});
     return y;
@@ -128,10 +181,10 @@ class ReluSquared : public torch::autograd::Function<ReluSquared> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor x = context->get_saved_variables()[0], dy = gradients[0].contiguous();
     at::Tensor dx = at::empty_like(x);
-    at::parallel_for(0, x.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
-      cpu::relu_squared_backward(dy.const_data_ptr<float>() + begin,
-                                 x.const_data_ptr<float>() + begin, end - begin,
-                                 dx.data_ptr<float>() + begin);
+    over_elements(x, [&](auto element, std::int64_t begin, std::int64_t count) {
+      using Element = decltype(element);
+      Kernels::template backward<Element>(elements<Element>(dy, begin), elements<Element>(x, begin),
+                                          count, elements<Element>(dx, begin));
     });
     return {dx};
   }
@@ -180,9 +233,9 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, const at::
   const std::int64_t chunk = std::clamp<std::int64_t>(kLogitsPerChunk / V, 1, N);
   const at::Tensor inputs = hidden.to(read.scalar_type());
   HeadResult result{
-      .losses = at::empty({N}, hidden.options()), .hidden_gradient = {}, .weight_gradient = {}};
+      .losses = at::empty({N}, at::kFloat), .hidden_gradient = {}, .weight_gradient = {}};
   if (wants_hidden) result.hidden_gradient = at::empty_like(hidden);
-  if (wants_weight) result.weight_gradient = at::zeros(read.sizes(), hidden.options());
+  if (wants_weight) result.weight_gradient = at::zeros(read.sizes(), at::kFloat);
   for (std::int64_t begin = 0; begin < N; begin += chunk) {
     const std::int64_t length = std::min(chunk, N - begin);
     const at::Tensor rows = inputs.narrow(0, begin, length);
@@ -251,11 +304,16 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tenso
 }
 
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
-  PANAL_REQUIRE(gate.sizes() == up.sizes(), "swiglu: gate and up must have one shape");
+  PANAL_REQUIRE(gate.sizes() == up.sizes() && gate.scalar_type() == up.scalar_type(),
+                "swiglu: gate and up must have one shape and type");
   return SwiGlu::apply(gate.contiguous(), up.contiguous());
 }
 
-at::Tensor relu_squared(const at::Tensor& x) { return ReluSquared::apply(x.contiguous()); }
+at::Tensor gelu(const at::Tensor& x) { return Activation<GeluKernels>::apply(x.contiguous()); }
+
+at::Tensor relu_squared(const at::Tensor& x) {
+  return Activation<ReluSquaredKernels>::apply(x.contiguous());
+}
 
 at::Tensor head_loss(const at::Tensor& hidden, const Weight& weight, const at::Tensor& targets,
                      double soft_cap) {

@@ -1,6 +1,6 @@
 // The steps of a transformer layer that torch does in many passes, each done in one and
 // differentiable: on two cores elementwise passes cost as much as the products between them.
-// Float32 on the CPU.
+// On the CPU; float32, or bfloat16 computed in float32 where it says so.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,18 @@ namespace panal::tensor {
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 
 /// Rotary positions, half-split pairs. x [B, T, heads, head_width], token t of each row of B at
-/// position t. cosine, sine [at least T, head_width / 2].
+/// position t, float32 or bfloat16. cosine, sine [at least T, head_width / 2].
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
 
-/// silu(gate) * up, of equal shapes.
+/// silu(gate) * up, of equal shapes; float32 or bfloat16.
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up);
 
-/// max(x, 0)^2. Source: So et al., "Primer: Searching for Efficient Transformers for Language
-/// Modeling", 2021.
+/// GELU in its tanh form, float32 or bfloat16. Source: Hendrycks and Gimpel, "Gaussian Error Linear
+/// Units", 2016.
+at::Tensor gelu(const at::Tensor& x);
+
+/// max(x, 0)^2, float32 or bfloat16. Source: So et al., "Primer: Searching for Efficient
+/// Transformers for Language Modeling", 2021.
 at::Tensor relu_squared(const at::Tensor& x);
 
 /// Mean cross entropy of a linear head over the targets that are not -100: a scalar with a gradient

@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "tensor/kernels/cpu/layers.h"
 #include "tensor/kernels/cpu/thin.h"
 #include "tensor/row_grain.h"
 
@@ -33,26 +34,48 @@ const c10::TypedOperatorHandle<PointwiseSignature>* one_dnn_linear() {
 // Below this many multiplications oneDNN's fixed cost per call outweighs its speed.
 constexpr std::int64_t kSmallProduct = 1 << 14;
 
+at::Tensor column_sums(const at::Tensor& x) {
+  const std::int64_t rows = x.size(0), width = x.size(1);
+  // As gathered() below: one part per thread, added in a fixed order.
+  const at::Tensor parts = at::zeros({at::get_num_threads(), width}, at::kFloat);
+  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    float* part = parts.data_ptr<float>() + at::get_thread_num() * width;
+    if (x.scalar_type() == at::kFloat) {
+      cpu::add_columns(x.const_data_ptr<float>() + begin * width, end - begin, width, part);
+    } else {
+      const auto* bits = static_cast<const std::uint16_t*>(x.const_data_ptr());
+      cpu::add_columns(bits + begin * width, end - begin, width, part);
+    }
+  });
+  return parts.sum(0);
+}
+
 class Linear : public torch::autograd::Function<Linear> {
  public:
   // The weights are [out, in], maybe transposed views; `read` is what products read: the weight
   // itself, or its rounded copy.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& read) {
+                            const at::Tensor& read, const std::optional<at::Tensor>& bias) {
     // The rounded x is all that the weight's gradient reads.
     const at::Tensor rounded = x.to(read.scalar_type());
     context->save_for_backward({weight.requires_grad() ? rounded : at::Tensor(), read});
-    return product_nt(rounded, read).to(x.scalar_type());
+    context->saved_data["weight_type"] = weight.scalar_type();
+    if (bias) context->saved_data["has_bias"] = true;
+    const at::Tensor shift = bias ? bias->to(read.scalar_type()) : at::Tensor();
+    return product_nt(rounded, read, shift).to(x.scalar_type());
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &read = saved[1];
     const at::Tensor gradient = gradients[0].to(read.scalar_type()).contiguous();  // [m, out]
-    variable_list result(3);
+    variable_list result(4);
     if (context->needs_input_grad(0))
       result[0] = product_nt(gradient, read.t()).to(gradients[0].scalar_type());
-    if (context->needs_input_grad(1))
-      result[1] = at::mm(gradient.t(), x).to(gradients[0].scalar_type());
+    if (context->needs_input_grad(1)) {
+      result[1] = at::mm(gradient.t(), x).to(context->saved_data["weight_type"].toScalarType());
+    }
+    if (context->saved_data.count("has_bias") > 0 && context->needs_input_grad(3))
+      result[3] = column_sums(gradient);
     return result;
   }
 };
@@ -133,17 +156,24 @@ at::Tensor in_shape_of(const at::Tensor& x, const at::Tensor& rows) {
 
 }  // namespace
 
-at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b) {
+at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   const auto* one_dnn = one_dnn_linear();
   if (one_dnn == nullptr || !a.is_cpu() || a.size(0) * a.size(1) * b.size(0) < kSmallProduct) {
-    return at::mm(a, b.t());
+    return bias.defined() ? at::addmm(bias, a, b.t()) : at::mm(a, b.t());
   }
   at::AutoDispatchBelowADInplaceOrView below_autograd;
-  return one_dnn->call(a, b, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), "");
+  return one_dnn->call(a, b, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt,
+                       "none", c10::List<std::optional<at::Scalar>>(), "");
 }
 
-at::Tensor linear(const at::Tensor& x, const Weight& weight) {
-  return in_shape_of(x, Linear::apply(rows_for(x, weight.value), weight.value, weight.read()));
+at::Tensor linear(const at::Tensor& x, const Weight& weight, const at::Tensor& bias) {
+  PANAL_REQUIRE(x.scalar_type() == at::kFloat || x.scalar_type() == weight.read().scalar_type(),
+                "linear: inputs must be float32, or of the type that products read");
+  PANAL_REQUIRE(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.value.size(0)),
+                "linear: a bias must have one number for each output");
+  return in_shape_of(
+      x, Linear::apply(rows_for(x, weight.value), weight.value, weight.read(),
+                       bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt));
 }
 
 at::Tensor linear_with_adapter(const at::Tensor& x, const Weight& weight, const Adapter& adapter) {

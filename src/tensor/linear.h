@@ -16,10 +16,11 @@ struct Weight {
   const at::Tensor& read() const { return rounded.defined() ? rounded : value; }
 };
 
-/// x [..., in] float32 times the weight transposed: [..., out] float32, differentiable in both. A
-/// weight that needs no gradient costs none. With a rounded copy x, the result and the gradients
-/// are rounded to bfloat16 once each.
-at::Tensor linear(const at::Tensor& x, const Weight& weight);
+/// x [..., in] times the weight transposed, plus bias [out] where there is one: [..., out] of x's
+/// type, differentiable in all three. A weight that needs no gradient costs none. With a rounded
+/// copy x, the result and the gradients are rounded to bfloat16 once each; x may then be bfloat16
+/// already, and so is the result.
+at::Tensor linear(const at::Tensor& x, const Weight& weight, const at::Tensor& bias = {});
 
 /// A low-rank addition to a frozen weight: scale * up down, as LoRA has it.
 struct Adapter {
@@ -33,7 +34,7 @@ struct Adapter {
 at::Tensor linear_with_adapter(const at::Tensor& x, const Weight& weight, const Adapter& adapter);
 
 /// a [m, k] times b [n, k] transposed: [m, n], both float32 or both bfloat16, without autograd. b
-/// may be the transpose of a contiguous matrix.
-at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b);
+/// may be the transpose of a contiguous matrix. bias [n] of the same type is added where defined.
+at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias = {});
 
 }  // namespace panal::tensor

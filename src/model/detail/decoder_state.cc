@@ -9,8 +9,10 @@
 #include <set>
 
 #include "base/error.h"
+#include "tensor/attention.h"
 #include "tensor/layers.h"
 #include "tensor/linear.h"
+#include "tensor/residual.h"
 
 namespace panal::model {
 
@@ -51,11 +53,9 @@ RotaryTable rotary_table(const ModelConfig& config) {
 at::Tensor LinearLayer::operator()(const at::Tensor& x, Precision precision) const {
   tensor::Weight read{.value = is_in_out ? weight.t() : weight};
   if (precision == Precision::kBFloat16) read.rounded = is_in_out ? rounded.t() : rounded;
-  const at::Tensor y =
-      adapter_down.defined()
-          ? tensor::linear_with_adapter(
-                x, read, {.down = adapter_down, .up = adapter_up, .scale = adapter_scale})
-          : tensor::linear(x, read);
+  if (!adapter_down.defined()) return tensor::linear(x, read, bias);
+  const at::Tensor y = tensor::linear_with_adapter(
+      x, read, {.down = adapter_down, .up = adapter_up, .scale = adapter_scale});
   return bias.defined() ? y + bias : y;
 }
 
@@ -108,21 +108,9 @@ void fill_gpt2_layer(const std::map<std::string, at::Tensor>& tensors, std::int6
   layer.down = linear("mlp.c_proj");
 }
 
-// [B, T, heads * width] -> [B, heads, T, width], a view.
-at::Tensor split_heads(const at::Tensor& x, std::int64_t heads) {
-  return x.view({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
-}
-
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  const bool grouped = q.size(1) != k.size(1);
-  const at::Tensor y =
-      at::scaled_dot_product_attention(q, k, v, std::nullopt, 0.0, true, std::nullopt, grouped);
-  return y.transpose(1, 2).reshape({q.size(0), q.size(2), -1});  // [B, T, heads * width]
-}
-
 at::Tensor activated(const ModelConfig& config, const at::Tensor& x) {
   return config.actual_activation() == Activation::kReluSquared ? tensor::relu_squared(x)
-                                                                : at::gelu(x, "tanh");
+                                                                : tensor::gelu(x);
 }
 
 at::Tensor feed_forward(const ModelConfig& config, const Layer& layer, const at::Tensor& x,
@@ -133,45 +121,29 @@ at::Tensor feed_forward(const ModelConfig& config, const Layer& layer, const at:
       precision);
 }
 
-// [B, T, heads * width] -> [B, heads, T, width]: normed over each head where the model does so, and
+// [B, T, heads * width] -> [B, T, heads, width]: normed over each head where the model does so, and
 // turned by the positions.
 at::Tensor rotated_heads(const Decoder::State& state, const at::Tensor& y, std::int64_t heads,
                          const Norm& norm) {
   const ModelConfig& config = state.config;
   at::Tensor split = y.view({y.size(0), y.size(1), heads, config.head_width});
-  if (norm.weight.defined()) split = tensor::rms_norm(split, norm.weight, config.norm_epsilon);
-  return tensor::rotate(split, state.rotary.cosine, state.rotary.sine).transpose(1, 2);
+  if (norm.weight.defined()) {
+    split = tensor::rms_norm(split.to(at::kFloat), norm.weight, config.norm_epsilon)
+                .to(y.scalar_type());
+  }
+  return tensor::rotate(split, state.rotary.cosine, state.rotary.sine);
 }
 
-at::Tensor llama_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x,
-                       Precision precision) {
+tensor::Attended attend(const Decoder::State& state, const Layer& layer, const at::Tensor& x,
+                        const at::Tensor& first_keys, Precision precision) {
   const ModelConfig& config = state.config;
-  const at::Tensor h = tensor::rms_norm(x, layer.attention_norm.weight, config.norm_epsilon);
-  const at::Tensor attended =
-      attend(rotated_heads(state, layer.q(h, precision), config.heads, layer.q_norm),
-             rotated_heads(state, layer.k(h, precision), config.key_value_heads, layer.k_norm),
-             split_heads(layer.v(h, precision), config.key_value_heads));
-  const at::Tensor middle = x + layer.o(attended, precision);
-  const at::Tensor g =
-      tensor::rms_norm(middle, layer.feed_forward_norm.weight, config.norm_epsilon);
-  return middle + feed_forward(config, layer, g, precision);
-}
-
-at::Tensor layer_norm(const at::Tensor& x, const Norm& norm, double epsilon) {
-  return at::layer_norm(x, {x.size(-1)}, norm.weight, norm.bias, epsilon);
-}
-
-at::Tensor gpt2_layer(const Decoder::State& state, const Layer& layer, const at::Tensor& x,
-                      Precision precision) {
-  const ModelConfig& config = state.config;
-  const auto parts = layer.qkv(layer_norm(x, layer.attention_norm, config.norm_epsilon), precision)
-                         .split(config.width, -1);
-  const at::Tensor attended =
-      attend(split_heads(parts[0], config.heads), split_heads(parts[1], config.heads),
-             split_heads(parts[2], config.heads));
-  const at::Tensor middle = x + layer.o(attended, precision);
-  const at::Tensor g = layer_norm(middle, layer.feed_forward_norm, config.norm_epsilon);
-  return middle + feed_forward(config, layer, g, precision);
+  if (config.architecture == Architecture::kGpt2)
+    return tensor::causal_attention(layer.qkv(x, precision), config.heads, first_keys);
+  const at::Tensor v = layer.v(x, precision);
+  return tensor::causal_attention(
+      rotated_heads(state, layer.q(x, precision), config.heads, layer.q_norm),
+      rotated_heads(state, layer.k(x, precision), config.key_value_heads, layer.k_norm),
+      v.view({v.size(0), v.size(1), config.key_value_heads, config.head_width}), first_keys);
 }
 
 template <typename Visit>
@@ -220,20 +192,41 @@ tensor::Weight Decoder::State::head_weight(Precision precision) const {
           .rounded = precision == Precision::kBFloat16 ? rounded_head : at::Tensor()};
 }
 
-at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision) const {
+at::Tensor Decoder::State::embedded(const at::Tensor& tokens, const at::Tensor& first_keys) const {
+  const at::Tensor x = at::embedding(token_embedding, tokens);  // [B, T, C]; checks the ids' range
+  if (config.architecture == Architecture::kLlama) return x;
+  const std::int64_t T = tokens.size(1);
+  if (!first_keys.defined()) return x + position_embedding.narrow(0, 0, T);
+  // Learnt positions count from the start of each document.
+  return x + at::embedding(position_embedding, at::arange(T, at::kLong) - first_keys);
+}
+
+at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision,
+                                  const at::Tensor& first_keys) const {
   PANAL_REQUIRE(tokens.dim() == 2 && tokens.scalar_type() == at::kLong && tokens.numel() > 0,
                 "tokens: wanted an int64 tensor [B, T] with at least one token");
   PANAL_REQUIRE(tokens.size(1) <= config.context_length,
                 fmt::format("tokens: wanted at most {} (the context length), found {}",
                             config.context_length, tokens.size(1)));
-  at::Tensor x = at::embedding(token_embedding, tokens);  // [B, T, C]; checks the ids' range
-  if (config.architecture == Architecture::kLlama) {
-    for (const Layer& layer : layers) x = llama_layer(*this, layer, x, precision);
-    return tensor::rms_norm(x, final_norm.weight, config.norm_epsilon);
+  // What flows between products is rounded as they are, but under adapters, which are float32.
+  const Precision between = lora ? Precision::kFloat32 : precision;
+  const auto norm = [&](const at::Tensor& x, const at::Tensor& delta, const Norm& weights) {
+    return tensor::add_norm(
+        x, delta, {.weight = weights.weight, .bias = weights.bias, .epsilon = config.norm_epsilon},
+        between);
+  };
+  at::Tensor stream = embedded(tokens, first_keys), delta;
+  log_sum_exp.clear();
+  for (const Layer& layer : layers) {
+    const tensor::Normed before = norm(stream, delta, layer.attention_norm);
+    const tensor::Attended attended = attend(*this, layer, before.values, first_keys, precision);
+    log_sum_exp.push_back(attended.log_sum_exp);
+    const tensor::Normed middle =
+        norm(before.sum, layer.o(attended.values, precision), layer.feed_forward_norm);
+    stream = middle.sum;
+    delta = feed_forward(config, layer, middle.values, precision);
   }
-  x = x + position_embedding.narrow(0, 0, tokens.size(1));
-  for (const Layer& layer : layers) x = gpt2_layer(*this, layer, x, precision);
-  return layer_norm(x, final_norm, config.norm_epsilon);
+  return norm(stream, delta, final_norm).values;
 }
 
 void Decoder::State::round_weights() {

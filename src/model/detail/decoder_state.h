@@ -68,10 +68,16 @@ struct Decoder::State {
   tensor::Precision training_precision = tensor::Precision::kFloat32;
   detail::RotaryTable rotary;
   std::optional<LoraConfig> lora;
+  mutable std::vector<at::Tensor> log_sum_exp;  // Of each layer's attention, [B, heads, T], of the
+                                                // last hidden().
 
   State(ModelConfig config, std::map<std::string, at::Tensor> tensors);
   /// The hidden state [B, T, width] after the last norm. kBFloat16 needs the rounded copies.
-  at::Tensor hidden(const at::Tensor& tokens, tensor::Precision precision) const;
+  /// Without adapters it has the type that `precision` names, else float32. first_keys: undefined,
+  /// or as Decoder::loss() has them.
+  at::Tensor hidden(const at::Tensor& tokens, tensor::Precision precision,
+                    const at::Tensor& first_keys) const;
+  at::Tensor embedded(const at::Tensor& tokens, const at::Tensor& first_keys) const;
   /// The head as products see it.
   tensor::Weight head_weight(tensor::Precision precision) const;
   /// Makes the rounded copies, or brings those of trainable weights up to date.

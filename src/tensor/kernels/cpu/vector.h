@@ -57,6 +57,49 @@ PANAL_ALWAYS_INLINE void set_value(std::uint16_t& to, float value) {
   to = static_cast<std::uint16_t>((bits + (0x7FFF + ((bits >> 16) & 1))) >> 16);
 }
 
+/// The first `count` (1 to 16) elements, zeros behind them; and storing only those.
+template <typename Element>
+PANAL_ALWAYS_INLINE Float16 load_part(const Element* from, std::int64_t count) {
+  Element elements[kWidth] = {};
+  std::memcpy(elements, from, static_cast<std::size_t>(count) * sizeof(Element));
+  return load(elements);
+}
+template <typename Element>
+PANAL_ALWAYS_INLINE void store_part(Element* to, const Float16& value, std::int64_t count) {
+  Element elements[kWidth];
+  store(elements, value);
+  std::memcpy(to, elements, static_cast<std::size_t>(count) * sizeof(Element));
+}
+
+/// How much of a vector is used: all of it, or the rest at the end of a row.
+struct WholeVector {};
+struct PartOfVector {
+  std::int64_t count;
+};
+template <typename Element>
+PANAL_ALWAYS_INLINE Float16 load(const Element* from, WholeVector) {
+  return load(from);
+}
+template <typename Element>
+PANAL_ALWAYS_INLINE Float16 load(const Element* from, PartOfVector part) {
+  return load_part(from, part.count);
+}
+template <typename Element>
+PANAL_ALWAYS_INLINE void store(Element* to, const Float16& value, WholeVector) {
+  store(to, value);
+}
+template <typename Element>
+PANAL_ALWAYS_INLINE void store(Element* to, const Float16& value, PartOfVector part) {
+  store_part(to, value, part.count);
+}
+/// Calls visit(first element, how much of the vector) along a row.
+template <typename Visit>
+PANAL_ALWAYS_INLINE void for_each_vector(std::int64_t width, const Visit& visit) {
+  std::int64_t i = 0;
+  for (; i + kWidth <= width; i += kWidth) visit(i, WholeVector{});
+  if (i < width) visit(i, PartOfVector{width - i});
+}
+
 PANAL_ALWAYS_INLINE Float16 broadcast(float value) { return Float16{} + value; }
 
 PANAL_ALWAYS_INLINE Float16 maximum(const Float16& a, const Float16& b) { return a > b ? a : b; }

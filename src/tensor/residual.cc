@@ -1,0 +1,170 @@
+#include "tensor/residual.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/core.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/types.h>
+
+#include <optional>
+
+#include "base/error.h"
+#include "tensor/kernels/cpu/residual.h"
+#include "tensor/row_grain.h"
+
+namespace panal::tensor {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+float* floats_or_null(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.mutable_data_ptr<float>() : nullptr;
+}
+
+template <typename Element>
+Element* row_of(const at::Tensor& tensor, std::int64_t row) {
+  if (!tensor.defined()) return nullptr;
+  return reinterpret_cast<Element*>(tensor.mutable_data_ptr()) + row * tensor.size(1);
+}
+
+cpu::NormPlan plan_of(const at::Tensor& weight, const at::Tensor& bias, double epsilon,
+                      std::int64_t rows) {
+  return {.rows = rows,
+          .width = weight.size(0),
+          .epsilon = static_cast<float>(epsilon),
+          .weight = weight.const_data_ptr<float>(),
+          .bias = floats_or_null(bias),
+          .is_centered = bias.defined()};
+}
+
+template <typename Element>
+void run_forward(const at::Tensor& x, const at::Tensor& delta, const cpu::NormPlan& plan,
+                 const at::Tensor& sum, const at::Tensor& y, const at::Tensor& means,
+                 const at::Tensor& inverses) {
+  at::parallel_for(0, x.size(0), row_grain(plan.width), [&](std::int64_t begin, std::int64_t end) {
+    cpu::NormPlan part = plan;
+    part.rows = end - begin;
+    cpu::add_norm(part, row_of<float>(x, begin), row_of<Element>(delta, begin),
+                  row_of<float>(sum, begin), row_of<Element>(y, begin),
+                  means.defined() ? means.mutable_data_ptr<float>() + begin : nullptr,
+                  inverses.mutable_data_ptr<float>() + begin);
+  });
+}
+
+struct Saved {
+  at::Tensor sum, weight, bias, means, inverses;
+};
+struct Gradients {
+  at::Tensor sum, y;                              // Read.
+  at::Tensor x, delta, weight_parts, bias_parts;  // Written.
+};
+
+template <typename Element>
+void run_backward(const Saved& saved, const cpu::NormPlan& plan, const Gradients& gradients) {
+  at::parallel_for(0, plan.rows, row_grain(plan.width), [&](std::int64_t begin, std::int64_t end) {
+    cpu::NormPlan part = plan;
+    part.rows = end - begin;
+    const std::int64_t thread = at::get_thread_num();
+    cpu::add_norm_backward(
+        part,
+        cpu::NormGradients<Element>{
+            .sum = row_of<float>(saved.sum, begin),
+            .means = saved.means.defined() ? saved.means.const_data_ptr<float>() + begin : nullptr,
+            .inverses = saved.inverses.const_data_ptr<float>() + begin,
+            .sum_gradient = row_of<float>(gradients.sum, begin),
+            .y_gradient = row_of<Element>(gradients.y, begin),
+            .x_gradient = row_of<float>(gradients.x, begin),
+            .delta_gradient = row_of<Element>(gradients.delta, begin),
+            .weight_gradient = row_of<float>(gradients.weight_parts, thread),
+            .bias_gradient = row_of<float>(gradients.bias_parts, thread)});
+  });
+}
+
+class AddNorm : public torch::autograd::Function<AddNorm> {
+ public:
+  // x, delta [rows, width]. Gives {sum, y}, or {y} alone when there is no delta.
+  static variable_list forward(AutogradContext* context, const at::Tensor& x,
+                               const std::optional<at::Tensor>& delta, const at::Tensor& weight,
+                               const std::optional<at::Tensor>& bias, double epsilon,
+                               bool is_rounded) {
+    const std::int64_t rows = x.size(0);
+    const at::Tensor added = delta.value_or(at::Tensor()), shift = bias.value_or(at::Tensor());
+    const at::Tensor y = at::empty(x.sizes(), is_rounded ? at::kBFloat16 : at::kFloat);
+    const at::Tensor sum = added.defined() ? at::empty_like(x) : at::Tensor();
+    const at::Tensor inverses = at::empty({rows}, at::kFloat);
+    const at::Tensor means = shift.defined() ? at::empty({rows}, at::kFloat) : at::Tensor();
+    const auto run = is_rounded ? run_forward<std::uint16_t> : run_forward<float>;
+    run(x, added, plan_of(weight, shift, epsilon, rows), sum, y, means, inverses);
+    context->save_for_backward({added.defined() ? sum : x, weight, shift, means, inverses});
+    context->saved_data["epsilon"] = epsilon;
+    context->saved_data["adds"] = added.defined();
+    context->set_materialize_grads(false);
+    return added.defined() ? variable_list{sum, y} : variable_list{y};
+  }
+  static variable_list backward(AutogradContext* context, variable_list upstream) {
+    const variable_list tensors = context->get_saved_variables();
+    const Saved saved{tensors[0], tensors[1], tensors[2], tensors[3], tensors[4]};
+    const bool adds = context->saved_data["adds"].toBool();
+    variable_list result(6);
+    const at::Tensor y_gradient = upstream.back();
+    if (!y_gradient.defined()) {  // Only the stream itself was used.
+      if (adds) result[0] = result[1] = upstream[0];
+      return result;
+    }
+    const bool is_rounded = y_gradient.scalar_type() == at::kBFloat16;
+    Gradients gradients{
+        .sum = adds && upstream[0].defined() ? upstream[0].contiguous() : at::Tensor(),
+        .y = y_gradient.contiguous(),
+        .x = at::empty_like(saved.sum),
+        .delta = {},
+        .weight_parts = {},
+        .bias_parts = {}};
+    if (adds && is_rounded) gradients.delta = at::empty_like(gradients.y);
+    // Each thread sums into a row of its own; their order of addition is fixed, so runs repeat bit
+    // for bit.
+    const auto parts = [&] {
+      return at::zeros({at::get_num_threads(), saved.weight.size(0)}, at::kFloat);
+    };
+    if (context->needs_input_grad(adds ? 2 : 1)) {
+      gradients.weight_parts = parts();
+      if (saved.bias.defined()) gradients.bias_parts = parts();
+    }
+    const auto run = is_rounded ? run_backward<std::uint16_t> : run_backward<float>;
+    run(saved,
+        plan_of(saved.weight, saved.bias, context->saved_data["epsilon"].toDouble(),
+                saved.sum.size(0)),
+        gradients);
+    result[0] = gradients.x;
+    if (adds) result[1] = is_rounded ? gradients.delta : gradients.x;
+    if (gradients.weight_parts.defined()) result[2] = gradients.weight_parts.sum(0);
+    if (gradients.bias_parts.defined()) result[3] = gradients.bias_parts.sum(0);
+    return result;
+  }
+};
+
+}  // namespace
+
+Normed add_norm(const at::Tensor& x, const at::Tensor& delta, const NormWeights& norm,
+                Precision precision) {
+  const bool is_rounded = precision == Precision::kBFloat16;
+  const auto type = is_rounded ? at::kBFloat16 : at::kFloat;
+  PANAL_REQUIRE(
+      norm.weight.dim() == 1 && x.size(-1) == norm.weight.size(0) && x.scalar_type() == at::kFloat,
+      "norm: the weight's length must be the width of x, a float32 tensor");
+  PANAL_REQUIRE(!delta.defined() || (delta.sizes() == x.sizes() && delta.scalar_type() == type),
+                fmt::format("norm: what is added must have the shape of x and be {}",
+                            precision_name(precision)));
+  const auto rows = [](const at::Tensor& tensor) {
+    return tensor.reshape({-1, tensor.size(-1)}).contiguous();
+  };
+  const auto optional = [](const at::Tensor& tensor) {
+    return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
+  };
+  const variable_list made =
+      AddNorm::apply(rows(x), delta.defined() ? optional(rows(delta)) : std::nullopt,
+                     norm.weight.contiguous(), optional(norm.bias), norm.epsilon, is_rounded);
+  return {.sum = delta.defined() ? made[0].view(x.sizes()) : x,
+          .values = made.back().view(x.sizes())};
+}
+
+}  // namespace panal::tensor
