@@ -230,6 +230,34 @@ ConfigReader ConfigReader::section(std::string_view key) {
   return ConfigReader(std::move(made), errors_, prefix);
 }
 
+std::vector<ConfigReader> ConfigReader::sections(std::string_view key) {
+  node_->asked.emplace_back(key);
+  std::vector<ConfigReader> readers;
+  if (!has(key)) return readers;
+  const YAML::Node found = child(node_->yaml, key);
+  if (!found.IsSequence()) {
+    reject(key, fmt::format("must be a list of mappings, found {}", shown(found)));
+    return readers;
+  }
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const YAML::Node item = found[i];
+    if (!item.IsMap()) {
+      reject(key, fmt::format("must be a list of mappings, found {}", shown(item)));
+      return readers;
+    }
+    auto made = std::make_shared<Node>();
+    made->yaml = item;
+    const std::string prefix = fmt::format("{}{}[{}].", prefix_, key, i);
+    if (const auto bad = unusable_key(item)) {
+      errors_->found.emplace_back(
+          bad->line, fmt::format("{}:{}: {}", errors_->file, bad->line, bad->about(prefix)));
+    }
+    node_->sections.emplace_back(prefix, made);
+    readers.push_back(ConfigReader(std::move(made), errors_, prefix));
+  }
+  return readers;
+}
+
 Status ConfigReader::finish() const {
   auto found = errors_->found;
   const auto collect_unknown = [&](const auto& self, const Node& node,

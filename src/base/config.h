@@ -36,6 +36,10 @@ class ConfigReader {
   /// A nested mapping; an empty reader when the key is missing. It shares this reader's error list.
   ConfigReader section(std::string_view key);
 
+  /// A list of mappings, a reader for each; none when the key is missing. Keys are named
+  /// "sources[0].name" in errors.
+  std::vector<ConfigReader> sections(std::string_view key);
+
   /// Adds an error about `key`, for checks over several values: "width 100 must be a multiple of
   /// heads 3".
   void reject(std::string_view key, std::string_view reason);

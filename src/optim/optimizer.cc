@@ -1,11 +1,13 @@
 // Which parameter gets which rule, and the checks they all share.
 #include "optim/optimizer.h"
 
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "optim/detail/rules.h"
@@ -22,36 +24,144 @@ void require_between(double value, double low, double high, std::string_view wha
 }
 
 void check_config(const OptimizerConfig& config) {
-  require_between(config.adamw.learning_rate, 0, 1e3, "AdamW's learning rate");
+  const auto rate = [](double value, std::string_view what) {
+    require_between(value, 0, 1e3, what);
+  };
+  rate(config.adamw.learning_rate, "AdamW's learning rate");
   require_between(config.adamw.beta1, 0, 1, "beta1");
   require_between(config.adamw.beta2, 0, 1, "beta2");
   require_between(config.adamw.epsilon, 1e-30, 1, "epsilon");
-  require_between(config.adamw.weight_decay, 0, 1e3, "AdamW's weight decay");
-  require_between(config.muon.learning_rate, 0, 1e3, "Muon's learning rate");
+  rate(config.adamw.weight_decay, "AdamW's weight decay");
+  rate(config.muon.learning_rate, "Muon's learning rate");
   require_between(config.muon.momentum, 0, 1, "Muon's momentum");
-  require_between(config.muon.weight_decay, 0, 1e3, "Muon's weight decay");
+  rate(config.muon.weight_decay, "Muon's weight decay");
   require_between(config.muon.newton_schulz_steps, 1, 21, "Newton-Schulz steps");
+  require_between(config.muon.row_beta, 0, 1, "NorMuon's row beta");
+  rate(config.scion.learning_rate, "Scion's learning rate");
+  require_between(config.scion.momentum, 0, 1, "Scion's momentum");
+  if (config.scion.radius) require_between(*config.scion.radius, 1e-9, 1e9, "Scion's radius");
+  const auto& transported = config.transported_scion;
+  rate(transported.learning_rate, "Transported Scion's learning rate");
+  require_between(transported.momentum, 0, 1, "Transported Scion's momentum");
+  rate(transported.weight_decay, "Transported Scion's weight decay");
+  require_between(transported.extrapolation, 0, 100.1, "Transported Scion's extrapolation");
+  require_between(static_cast<double>(transported.extrapolation_warmup_steps), 0, 1e15,
+                  "the extrapolation's warm-up steps");
+  require_between(config.ema_nesterov.extrapolation, 0, 100.1, "EMA-Nesterov's extrapolation");
+  require_between(config.ema_nesterov.keep, 0, 1, "EMA-Nesterov's keep");
 }
 
 void check_parameter(const NamedTensor& parameter) {
   const at::Tensor& value = parameter.value;
-  PANAL_REQUIRE(value.defined() && value.scalar_type() == at::kFloat && value.is_contiguous() &&
-                    value.device().is_cpu() && value.is_leaf(),
-                fmt::format("an optimizer wants contiguous float32 leaf tensors on the CPU, found "
-                            "another kind: {}",
+  const bool has_type =
+      value.defined() && (value.scalar_type() == at::kFloat ||
+                          (value.scalar_type() == at::kBFloat16 && value.dim() == 2));
+  PANAL_REQUIRE(has_type && value.is_contiguous() && value.device().is_cpu() && value.is_leaf(),
+                fmt::format("an optimizer wants contiguous leaf tensors on the CPU, float32 or, "
+                            "matrices only, bfloat16, found another kind: {}",
                             parameter.name));
 }
 
+// What an assignment says over what the sections say.
+OptimizerConfig with_assignment(OptimizerConfig config, const Assignment& line) {
+  config.rule = line.rule;
+  double* rate = nullptr;
+  double* decay = nullptr;
+  switch (line.rule) {
+    case Rule::kAdamW:
+      rate = &config.adamw.learning_rate;
+      decay = &config.adamw.weight_decay;
+      break;
+    case Rule::kMuon:
+    case Rule::kNorMuon:
+      rate = &config.muon.learning_rate;
+      decay = &config.muon.weight_decay;
+      break;
+    case Rule::kScion:
+      rate = &config.scion.learning_rate;
+      config.scion.norm = line.norm.value_or(config.scion.norm);
+      if (line.radius) config.scion.radius = line.radius;
+      break;
+    case Rule::kTransportedScion:
+      rate = &config.transported_scion.learning_rate;
+      decay = &config.transported_scion.weight_decay;
+      config.transported_scion.norm = line.norm.value_or(config.transported_scion.norm);
+      break;
+  }
+  *rate = line.learning_rate.value_or(*rate);
+  if (decay != nullptr) *decay = line.weight_decay.value_or(*decay);
+  PANAL_REQUIRE(
+      decay != nullptr || !line.weight_decay,
+      fmt::format("weight decay does not go with rule {}: {}", rule_name(line.rule), line.match));
+  PANAL_REQUIRE(!line.radius || line.rule == Rule::kScion,
+                fmt::format("a radius is for rule scion, found rule {}: {}", rule_name(line.rule),
+                            line.match));
+  PANAL_REQUIRE(!line.norm || line.rule == Rule::kScion || line.rule == Rule::kTransportedScion,
+                fmt::format("a norm is for rules scion and transported_scion, found rule {}: {}",
+                            rule_name(line.rule), line.match));
+  check_config(config);
+  return config;
+}
+
+std::unique_ptr<detail::UpdateRule> make_plain_rule(const OptimizerConfig& config,
+                                                    const detail::Target& target) {
+  const auto state = config.state_precision;
+  switch (config.rule) {
+    case Rule::kAdamW:
+      return detail::make_adamw(config.adamw, state, target);
+    case Rule::kScion:
+      return detail::make_scion(config.scion, config.muon, state, target);
+    case Rule::kTransportedScion:
+      return detail::make_transported_scion(config.transported_scion, config.muon, state, target);
+    case Rule::kMuon:
+    case Rule::kNorMuon:
+      break;
+  }
+  PANAL_REQUIRE(target.exact.value.dim() == 2,
+                fmt::format("rule {} is for matrices, found {} dimensions: {}",
+                            rule_name(config.rule), target.exact.value.dim(), target.name));
+  return config.rule == Rule::kMuon ? detail::make_muon(config.muon, state, target)
+                                    : detail::make_normuon(config.muon, state, target);
+}
+
+std::unique_ptr<detail::UpdateRule> make_rule(const OptimizerConfig& config,
+                                              const detail::Target& target) {
+  auto rule = make_plain_rule(config, target);
+  if (config.ema_nesterov.extrapolation == 0) return rule;
+  PANAL_REQUIRE(config.rule != Rule::kTransportedScion,
+                "EMA-Nesterov goes on top of any rule but transported_scion, which extrapolates "
+                "by itself: give one of them");
+  return detail::make_ema_nesterov(config.ema_nesterov, config.state_precision, target,
+                                   std::move(rule));
+}
+
+struct Slot {
+  NamedTensor parameter;
+  detail::Target target;
+  std::unique_ptr<detail::UpdateRule> rule;
+  // Bits of parameter and remainder while the evaluation point is shown; else undefined.
+  at::Tensor training_value{};
+  at::Tensor training_remainder{};
+};
+
 class RuleSet final : public Optimizer {
  public:
-  explicit RuleSet(std::vector<std::unique_ptr<detail::UpdateRule>> rules)
-      : rules_(std::move(rules)) {}
+  explicit RuleSet(std::vector<Slot> slots) : slots_(std::move(slots)) {}
 
-  void step(double factor) override {
+  void step(double factor, double gradient_scale) override {
     PANAL_REQUIRE(factor >= 0 && std::isfinite(factor),
                   fmt::format("a learning-rate factor must be 0 or more, found {}", factor));
+    PANAL_REQUIRE(gradient_scale >= 0 && std::isfinite(gradient_scale),
+                  fmt::format("a gradient scale must be 0 or more, found {}", gradient_scale));
+    PANAL_REQUIRE(!shows_evaluation_point_,
+                  "an optimizer steps from the training point, found the evaluation point");
     const at::NoGradGuard no_gradients;
-    for (auto& rule : rules_) rule->update(factor, num_steps_ + 1);
+    for (auto& slot : slots_) {
+      const at::Tensor gradient = detail::checked_gradient(slot.parameter);
+      if (!gradient.defined()) continue;
+      slot.rule->update(
+          gradient, {.factor = factor, .gradient_scale = gradient_scale, .step = num_steps_ + 1});
+    }
     ++num_steps_;
   }
 
@@ -63,20 +173,122 @@ class RuleSet final : public Optimizer {
 
   std::vector<NamedTensor> state() const override {
     std::vector<NamedTensor> all;
-    for (const auto& rule : rules_) {
-      for (auto& entry : rule->state()) all.push_back(std::move(entry));
+    for (const auto& slot : slots_) {
+      slot.rule->append_state(all);
+      const at::Tensor& remainder = slot.target.exact.remainder;
+      if (remainder.defined()) all.push_back({"remainder/" + slot.target.name, remainder});
     }
     return all;
   }
 
+  bool show_evaluation_point() override {
+    PANAL_REQUIRE(!shows_evaluation_point_, "the evaluation point is shown already");
+    const at::NoGradGuard no_gradients;
+    bool has_changed = false;
+    for (auto& slot : slots_) {
+      const detail::Lead lead = slot.rule->lead();
+      if (!lead.direction.defined() || lead.extrapolation == 0) continue;
+      has_changed = true;
+      const tensor::ExactParameter& exact = slot.target.exact;
+      slot.training_value = exact.value.detach().clone();
+      if (exact.remainder.defined()) slot.training_remainder = exact.remainder.clone();
+      const at::Tensor values = tensor::exact_values(exact);
+      tensor::set_exact_values(exact,
+                               values.sub_(lead.direction.to(at::kFloat), lead.extrapolation));
+    }
+    shows_evaluation_point_ = true;
+    return has_changed;
+  }
+
+  void show_training_point() override {
+    const at::NoGradGuard no_gradients;
+    for (auto& slot : slots_) {
+      if (!slot.training_value.defined()) continue;
+      slot.target.exact.value.copy_(slot.training_value);
+      if (slot.training_remainder.defined()) {
+        slot.target.exact.remainder.copy_(slot.training_remainder);
+      }
+      slot.training_value = slot.training_remainder = at::Tensor();
+    }
+    shows_evaluation_point_ = false;
+  }
+
  private:
-  std::vector<std::unique_ptr<detail::UpdateRule>> rules_;
+  std::vector<Slot> slots_;
   std::int64_t num_steps_ = 0;
+  bool shows_evaluation_point_ = false;
 };
+
+template <typename Value, std::size_t Count>
+std::string_view name_of(const std::array<std::pair<Value, std::string_view>, Count>& names,
+                         Value value) {
+  return std::ranges::find(names, value, [](const auto& entry) { return entry.first; })->second;
+}
+
+constexpr std::array<std::pair<Rule, std::string_view>, 5> kRuleNames{{
+    {Rule::kAdamW, "adamw"},
+    {Rule::kMuon, "muon"},
+    {Rule::kNorMuon, "normuon"},
+    {Rule::kScion, "scion"},
+    {Rule::kTransportedScion, "transported_scion"},
+}};
+constexpr std::array<std::pair<Norm, std::string_view>, 6> kNormNames{{
+    {Norm::kAuto, "auto"},
+    {Norm::kSpectral, "spectral"},
+    {Norm::kSign, "sign"},
+    {Norm::kColumn, "column"},
+    {Norm::kRow, "row"},
+    {Norm::kBiasRms, "bias_rms"},
+}};
 
 }  // namespace
 
-std::string_view rule_name(Rule rule) { return rule == Rule::kMuon ? "muon" : "adamw"; }
+std::string_view rule_name(Rule rule) { return name_of(kRuleNames, rule); }
+
+const std::vector<std::string>& rule_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const auto& [rule, name] : kRuleNames) all.emplace_back(name);
+    return all;
+  }();
+  return names;
+}
+
+Result<Rule> rule_from_name(std::string_view name) {
+  for (const auto& [rule, known] : kRuleNames) {
+    if (known == name) return rule;
+  }
+  return Status(Code::kInvalidArgument,
+                fmt::format("a rule is adamw, muon, normuon, scion or transported_scion, found "
+                            "\"{}\"",
+                            name));
+}
+
+std::string_view norm_name(Norm norm) { return name_of(kNormNames, norm); }
+
+Result<Norm> norm_from_name(std::string_view name) {
+  for (const auto& [norm, known] : kNormNames) {
+    if (known == name) return norm;
+  }
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format("a norm is auto, spectral, sign, column, row or bias_rms, found \"{}\"", name));
+}
+
+double main_learning_rate(const OptimizerConfig& config) {
+  switch (config.rule) {
+    case Rule::kAdamW:
+      return config.adamw.learning_rate;
+    case Rule::kMuon:
+    case Rule::kNorMuon:
+      return config.muon.learning_rate;
+    case Rule::kScion:
+      return config.scion.learning_rate;
+    case Rule::kTransportedScion:
+      return config.transported_scion.learning_rate;
+  }
+  return 0;
+}
 
 bool is_hidden_matrix(const NamedTensor& parameter) {
   // Rows of these are looked up or chosen one at a time: their updates are sparse, not low in rank.
@@ -91,16 +303,34 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
                                           std::span<const NamedTensor> parameters) {
   check_config(config);
   PANAL_REQUIRE(!parameters.empty(), "an optimizer wants at least one parameter, found none");
-  std::vector<NamedTensor> hidden, others;
+  std::vector<bool> was_used(config.assignments.size());
+  std::vector<Slot> slots;
   for (const auto& parameter : parameters) {
     check_parameter(parameter);
-    const bool uses_muon = config.rule == Rule::kMuon && is_hidden_matrix(parameter);
-    (uses_muon ? hidden : others).push_back(parameter);
+    const auto line = std::ranges::find_if(config.assignments, [&](const Assignment& candidate) {
+      return parameter.name.find(candidate.match) != std::string::npos;
+    });
+    OptimizerConfig own = config;
+    if (line != config.assignments.end()) {
+      was_used[static_cast<std::size_t>(line - config.assignments.begin())] = true;
+      own = with_assignment(config, *line);
+    } else if (!is_hidden_matrix(parameter)) {
+      own.rule = Rule::kAdamW;
+    }
+    detail::Target target{parameter.name, {parameter.value.detach()}};
+    if (parameter.value.scalar_type() == at::kBFloat16) {
+      target.exact.remainder = at::zeros(parameter.value.sizes(), at::kShort);
+    }
+    auto rule = make_rule(own, target);
+    slots.push_back({parameter, std::move(target), std::move(rule)});
   }
-  std::vector<std::unique_ptr<detail::UpdateRule>> rules;
-  if (!hidden.empty()) rules.push_back(detail::make_muon(config.muon, std::move(hidden)));
-  if (!others.empty()) rules.push_back(detail::make_adamw(config.adamw, std::move(others)));
-  return std::make_unique<RuleSet>(std::move(rules));
+  for (std::size_t i = 0; i < was_used.size(); ++i) {
+    PANAL_REQUIRE(was_used[i],
+                  fmt::format("each line of the rules must match a parameter that no line above "
+                              "it does, found none for \"{}\"",
+                              config.assignments[i].match));
+  }
+  return std::make_unique<RuleSet>(std::move(slots));
 }
 
 }  // namespace panal::optim

@@ -65,4 +65,11 @@ double schedule_factor(const Schedule& schedule, std::int64_t step) {
   return 1.0;
 }
 
+std::int64_t ramped_micro_batches(std::int64_t accumulate, std::int64_t ramp_steps,
+                                  std::int64_t step) {
+  if (step >= ramp_steps) return accumulate;
+  const double share = static_cast<double>(step) / static_cast<double>(ramp_steps);
+  return 1 + static_cast<std::int64_t>(share * static_cast<double>(accumulate));
+}
+
 }  // namespace panal::optim

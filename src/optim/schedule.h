@@ -34,4 +34,10 @@ struct Schedule {
 /// after the stable part) and would reach final_fraction at step total_steps, where it stays.
 double schedule_factor(const Schedule& schedule, std::int64_t step);
 
+/// Micro-batches of update `step`, counted from 0, when they grow linearly from 1 to `accumulate`
+/// over `ramp_steps` updates: small batches serve early training as well and cost less (McCandlish
+/// et al., "An Empirical Model of Large-Batch Training", 2018).
+std::int64_t ramped_micro_batches(std::int64_t accumulate, std::int64_t ramp_steps,
+                                  std::int64_t step);
+
 }  // namespace panal::optim

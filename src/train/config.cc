@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/config.h"
+#include "train/detail/optimizer_config.h"
 
 namespace panal::train {
 namespace {
@@ -85,31 +86,6 @@ void read_data(ConfigReader section, const std::filesystem::path& base, TrainCon
     section.reject("passage_bytes", "must be 0 (texts stay whole) or at least 256");
   }
   data.max_bytes = section.integer("max_bytes", data.max_bytes, 1, std::int64_t{1} << 50);
-}
-
-void read_optimizer(ConfigReader section, TrainConfig& config) {
-  auto& adamw = config.optimizer.adamw;
-  auto& muon = config.optimizer.muon;
-  const bool is_muon = section.choice("rule", std::string(optim::rule_name(config.optimizer.rule)),
-                                      {"adamw", "muon"}) == "muon";
-  config.optimizer.rule = is_muon ? optim::Rule::kMuon : optim::Rule::kAdamW;
-  adamw.learning_rate = section.number("learning_rate", adamw.learning_rate, 0.0, 10.0);
-  adamw.beta1 = section.number("beta1", adamw.beta1, 0.0, 0.99999);
-  adamw.beta2 = section.number("beta2", adamw.beta2, 0.0, 0.9999999);
-  adamw.epsilon = section.number("epsilon", adamw.epsilon, 1e-20, 1e-2);
-  adamw.weight_decay = section.number("weight_decay", adamw.weight_decay, 0.0, 10.0);
-  config.clip_norm = section.number("clip_norm", config.clip_norm, 0.0, 1e9);
-  if (!is_muon) return;  // Muon's keys beside another rule are a mistake, and unknown.
-  muon.learning_rate = section.number("muon_learning_rate", muon.learning_rate, 0.0, 10.0);
-  muon.momentum = section.number("momentum", muon.momentum, 0.0, 0.99999);
-  muon.nesterov = section.flag("nesterov", muon.nesterov);
-  muon.newton_schulz_steps =
-      static_cast<int>(section.integer("newton_schulz_steps", muon.newton_schulz_steps, 1, 20));
-  muon.weight_decay = section.number("muon_weight_decay", muon.weight_decay, 0.0, 10.0);
-  const bool matches_adamw =
-      section.choice("muon_scale", "original", {"original", "match_adamw"}) == "match_adamw";
-  muon.precision = config.precision;
-  muon.scale = matches_adamw ? optim::MuonScale::kMatchAdamW : optim::MuonScale::kOriginal;
 }
 
 void read_schedule(ConfigReader section, TrainConfig& config) {
@@ -200,6 +176,10 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   config.batch.sequences = batch.integer("sequences", config.batch.sequences, 1, 1 << 16);
   config.batch.context = batch.integer("context", config.batch.context, 2, 1 << 24);
   config.batch.accumulate = batch.integer("accumulate", config.batch.accumulate, 1, 1 << 16);
+  config.batch.ramp_steps = batch.integer("ramp_steps", config.batch.ramp_steps, 0, kMany);
+  if (config.batch.ramp_steps > 0 && config.batch.accumulate == 1) {
+    batch.reject("ramp_steps", "grows the micro-batches to \"accumulate\", which must be over 1");
+  }
   auto model = top.section("model");
   if (is_lora) {
     config.model.core = resolved(model.required_text("core"), base_directory);
@@ -209,7 +189,7 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
     read_dimensions(std::move(model), config, config.model.dimensions);
   }
   read_data(top.section("data"), base_directory, config);
-  read_optimizer(top.section("optimizer"), config);
+  detail::read_optimizer(top.section("optimizer"), config);
   read_schedule(top.section("schedule"), config);
   read_rhythm(top, config);
   read_limits(top.section("limits"), config);

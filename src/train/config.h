@@ -70,7 +70,7 @@ struct TrainConfig {
   } data;
 
   optim::OptimizerConfig
-      optimizer;           // Section "optimizer": rule, learning_rate, muon_learning_rate, ...
+      optimizer;           // Section "optimizer": rule, learning_rate, rules, ... (docs/guides)
   double clip_norm = 1.0;  // Also there; 0: no clipping.
 
   /// Section "schedule".
@@ -87,6 +87,9 @@ struct TrainConfig {
     std::int64_t sequences = 8;
     std::int64_t context = 256;
     std::int64_t accumulate = 1;
+    /// Updates over which the micro-batches of one update grow from 1 to `accumulate`; 0: all from
+    /// the start.
+    std::int64_t ramp_steps = 0;
   } batch;
 
   /// Section "checkpoint".

@@ -2,6 +2,8 @@
 // strict parser.
 #include "train/config.h"
 
+#include "train/detail/optimizer_config.h"
+
 namespace panal::train {
 namespace {
 
@@ -28,26 +30,6 @@ Json data_json(const TrainConfig::Data& data) {
   json["split_by"] = data.split_by_source ? "source" : "passage";
   json["passage_bytes"] = data.passage_bytes;
   json["max_bytes"] = data.max_bytes;
-  return json;
-}
-
-Json optimizer_json(const TrainConfig& config) {
-  const auto& adamw = config.optimizer.adamw;
-  Json json = {{"rule", optim::rule_name(config.optimizer.rule)},
-               {"learning_rate", adamw.learning_rate},
-               {"beta1", adamw.beta1},
-               {"beta2", adamw.beta2},
-               {"epsilon", adamw.epsilon},
-               {"weight_decay", adamw.weight_decay},
-               {"clip_norm", config.clip_norm}};
-  if (config.optimizer.rule != optim::Rule::kMuon) return json;
-  const auto& muon = config.optimizer.muon;
-  json["muon_learning_rate"] = muon.learning_rate;
-  json["momentum"] = muon.momentum;
-  json["nesterov"] = muon.nesterov;
-  json["newton_schulz_steps"] = muon.newton_schulz_steps;
-  json["muon_weight_decay"] = muon.weight_decay;
-  json["muon_scale"] = muon.scale == optim::MuonScale::kMatchAdamW ? "match_adamw" : "original";
   return json;
 }
 
@@ -101,11 +83,12 @@ Json train_config_to_json(const TrainConfig& config) {
                             : Json{{"path", config.tokenizer.path.string()}};
   }
   json["data"] = data_json(config.data);
-  json["optimizer"] = optimizer_json(config);
+  json["optimizer"] = detail::optimizer_json(config);
   json["schedule"] = schedule_json(config.schedule);
   json["batch"] = {{"sequences", config.batch.sequences},
                    {"context", config.batch.context},
-                   {"accumulate", config.batch.accumulate}};
+                   {"accumulate", config.batch.accumulate},
+                   {"ramp_steps", config.batch.ramp_steps}};
   json["checkpoint"] = {{"every_steps", config.checkpoint.every_steps},
                         {"every_seconds", config.checkpoint.every_seconds},
                         {"keep", config.checkpoint.keep}};

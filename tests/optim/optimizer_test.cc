@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "optim/detail/rules.h"
+#include "optim/detail/newton_schulz.h"
 #include "tensor/named_tensor.h"
 #include "tensor/tensor_file.h"
 
@@ -118,8 +118,7 @@ TEST(Orthogonalize, EqualsADoublePrecisionLoopWideAndTall) {
     std::vector<double> values;
     for (int i = 0; i < rows * columns; ++i) values.push_back(matrix.flatten()[i].item<double>());
     const auto wanted = orthogonalized_by_hand(values, rows, columns, 5);
-    const at::Tensor found =
-        detail::orthogonalize(matrix, 5, tensor::Precision::kFloat32).contiguous().flatten();
+    const at::Tensor found = detail::orthogonalize(matrix, MuonConfig{}).contiguous().flatten();
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       EXPECT_NEAR(found[static_cast<std::int64_t>(i)].item<double>(), wanted[i], 2e-5);
     }
@@ -129,19 +128,15 @@ TEST(Orthogonalize, EqualsADoublePrecisionLoopWideAndTall) {
 TEST(Orthogonalize, BringsSingularValuesNearOne) {
   at::manual_seed(8);
   for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
-    const auto singular =
-        std::get<1>(at::linalg_svd(detail::orthogonalize(at::randn({32, 64}), 5, precision)));
+    const auto singular = std::get<1>(at::linalg_svd(
+        detail::orthogonalize(at::randn({32, 64}), MuonConfig{.precision = precision})));
     EXPECT_GT(singular.min().item<double>(), 0.6);
     EXPECT_LT(singular.max().item<double>(), 1.3);
   }
 }
 
 TEST(Orthogonalize, LeavesAZeroMatrixZero) {
-  EXPECT_EQ(detail::orthogonalize(at::zeros({4, 6}), 5, tensor::Precision::kFloat32)
-                .abs()
-                .max()
-                .item<double>(),
-            0.0);
+  EXPECT_EQ(detail::orthogonalize(at::zeros({4, 6}), MuonConfig{}).abs().max().item<double>(), 0.0);
 }
 
 std::vector<NamedTensor> model_like() {
@@ -244,18 +239,17 @@ TEST(Optimizer, RefusesSettingsAndTensorsThatCannotWork) {
   EXPECT_THROW(make_optimizer({}, parameters)->step(-0.5), Error);
 }
 
-TEST(Gradients, AreMeasuredTogetherAndClippedToTheLimit) {
+TEST(Gradients, AreMeasuredTogetherAndScaledToTheLimit) {
   std::vector<NamedTensor> parameters{{"a", at::zeros({1}).set_requires_grad(true)},
                                       {"b", at::zeros({1, 1}).set_requires_grad(true)},
                                       {"without", at::zeros({3}).set_requires_grad(true)}};
   parameters[0].value.mutable_grad() = at::full({1}, 3.0);
   parameters[1].value.mutable_grad() = at::full({1, 1}, 4.0);
   EXPECT_DOUBLE_EQ(gradient_norm(parameters), 5.0);
-  clip_gradients(parameters, 5.0, 6.0);
-  EXPECT_DOUBLE_EQ(gradient_norm(parameters), 5.0);
-  clip_gradients(parameters, 5.0, 1.0);
-  EXPECT_NEAR(gradient_norm(parameters), 1.0, 1e-5);
-  EXPECT_NEAR(parameters[0].value.grad().item<double>(), 0.6, 1e-5);
+  EXPECT_EQ(clip_scale(5.0, 6.0), 1.0);
+  EXPECT_EQ(clip_scale(5.0, 0.0), 1.0);
+  // torch.nn.utils.clip_grad_norm_ adds 1e-6 to the norm it divides by.
+  EXPECT_DOUBLE_EQ(clip_scale(5.0, 1.0), 1.0 / (5.0 + 1e-6));
 }
 
 TEST(Gradients, ShowAnythingThatIsNotFinite) {
@@ -267,9 +261,10 @@ TEST(Gradients, ShowAnythingThatIsNotFinite) {
   EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
 }
 
-// Both rules find the bottom of a least-squares valley.
+// Every rule finds the bottom of a least-squares valley.
 TEST(Optimizer, DescendsOnAToy) {
-  for (const Rule rule : {Rule::kAdamW, Rule::kMuon}) {
+  for (const Rule rule :
+       {Rule::kAdamW, Rule::kMuon, Rule::kNorMuon, Rule::kScion, Rule::kTransportedScion}) {
     at::manual_seed(3);
     const at::Tensor inputs = at::randn({64, 8});
     const at::Tensor wanted = at::matmul(inputs, at::randn({8, 4}));
@@ -277,7 +272,11 @@ TEST(Optimizer, DescendsOnAToy) {
         {"layer.weight", at::zeros({4, 8}).set_requires_grad(true)}};
     OptimizerConfig config{.rule = rule};
     config.adamw.learning_rate = config.muon.learning_rate = 0.05;  // Far enough in 200 steps.
+    config.scion.learning_rate = config.transported_scion.learning_rate = 0.05;
+    config.scion.radius = 1.0;
+    config.scion.is_constrained = false;
     config.adamw.weight_decay = config.muon.weight_decay = 0.0;
+    config.transported_scion.weight_decay = 0.0;
     const auto optimizer = make_optimizer(config, parameters);
     const auto loss_of = [&] {
       return (at::matmul(inputs, parameters[0].value.t()) - wanted).square().mean();

@@ -58,6 +58,15 @@ TEST(Schedule, IsFiniteAtItsEdges) {
   }
 }
 
+TEST(BatchRamp, GrowsFromOneToAllInEqualStages) {
+  for (int step = 0; step < 8; ++step) {
+    EXPECT_EQ(ramped_micro_batches(4, 8, step), 1 + step / 2);
+  }
+  EXPECT_EQ(ramped_micro_batches(4, 8, 8), 4);
+  EXPECT_EQ(ramped_micro_batches(4, 8, 1000), 4);
+  EXPECT_EQ(ramped_micro_batches(4, 0, 0), 4);
+}
+
 TEST(Schedule, NamesComeBack) {
   for (const auto shape : {ScheduleShape::kConstant, ScheduleShape::kLinear, ScheduleShape::kCosine,
                            ScheduleShape::kWarmupStableDecay}) {

@@ -78,14 +78,16 @@ TEST(Run, EqualSeedsGiveEqualBitsAndOthersDoNot) {
   EXPECT_NE(weights_of(one), weights_of(other));
 }
 
-// The promise of resume, for both rules and at steps with and without a checkpoint of their own.
+// The promise of resume, for plain rules and those that train ahead of their weights, at steps with and without a checkpoint of their own.
 TEST(Run, StoppedAndResumedEqualsNeverStopped) {
-  for (const std::string rule : {"muon", "adamw"}) {
+  for (const std::string rule : {"muon", "adamw", "transported_scion", "ema_nesterov"}) {
     TestFolder folder("resume_" + rule);
     std::string yaml = toy_yaml();
-    if (rule == "adamw") {
-      const std::string muon = "rule: muon, learning_rate: 0.003, muon_learning_rate: 0.02";
-      yaml.replace(yaml.find(muon), muon.size(), "rule: adamw, learning_rate: 0.003");
+    const std::string muon = "rule: muon, learning_rate: 0.003, muon_learning_rate: 0.02";
+    if (rule == "ema_nesterov") {
+      yaml.replace(yaml.find(muon), muon.size(), muon + ", ema_nesterov: {extrapolation: 0.6}");
+    } else if (rule != "muon") {
+      yaml.replace(yaml.find(muon), muon.size(), "rule: " + rule + ", learning_rate: 0.003");
     }
     RecordingEvents events;
     const auto whole = toy_config(folder.path(), yaml, "whole");

@@ -1,36 +1,62 @@
-// The rules make_optimizer chooses from, each in its own .cc file. Parameters come checked:
-// float32, contiguous, on the CPU.
+// The rules make_optimizer chooses from, each in its own .cc file. One rule object per parameter:
+// temporaries are then the size of one matrix. Parameters come checked: contiguous, on the CPU,
+// float32 or bfloat16 with its remainder.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "optim/optimizer.h"
 #include "tensor/named_tensor.h"
+#include "tensor/update.h"
 
 namespace panal::optim::detail {
 
-/// One rule over some of the parameters; make_optimizer puts several together.
+/// A parameter as rules see it; copies share storage.
+struct Target {
+  std::string name;
+  tensor::ExactParameter exact;
+};
+
+struct Now {
+  double factor = 1;          // Of the learning rate.
+  double gradient_scale = 1;  // Of the gradient.
+  std::int64_t step = 1;      // Of this update, counted from 1.
+};
+
+/// How far a parameter is ahead of the weights it stands for: by extrapolation * direction.
+struct Lead {
+  at::Tensor direction;  // Undefined: not at all.
+  double extrapolation = 0;
+};
+
 class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
-  /// Update number `step`, counted from 1.
-  virtual void update(double factor, std::int64_t step) = 0;
-  virtual std::vector<tensor::NamedTensor> state() const = 0;
+  virtual void update(const at::Tensor& gradient, const Now& now) = 0;
+  virtual void append_state(std::vector<tensor::NamedTensor>& all) const = 0;
+  virtual Lead lead() const { return {}; }
 };
 
-std::unique_ptr<UpdateRule> make_adamw(const AdamWConfig& config,
-                                       std::vector<tensor::NamedTensor> parameters);
-std::unique_ptr<UpdateRule> make_muon(const MuonConfig& config,
-                                      std::vector<tensor::NamedTensor> parameters);
+std::unique_ptr<UpdateRule> make_adamw(const AdamWConfig& config, tensor::Precision state,
+                                       Target target);
+std::unique_ptr<UpdateRule> make_muon(const MuonConfig& config, tensor::Precision state,
+                                      Target target);
+std::unique_ptr<UpdateRule> make_normuon(const MuonConfig& config, tensor::Precision state,
+                                         Target target);
+std::unique_ptr<UpdateRule> make_scion(const ScionConfig& config, const MuonConfig& newton_schulz,
+                                       tensor::Precision state, Target target);
+std::unique_ptr<UpdateRule> make_transported_scion(const TransportedScionConfig& config,
+                                                   const MuonConfig& newton_schulz,
+                                                   tensor::Precision state, Target target);
+/// On top of another rule of the same target.
+std::unique_ptr<UpdateRule> make_ema_nesterov(const EmaNesterovConfig& config,
+                                              tensor::Precision state, Target target,
+                                              std::unique_ptr<UpdateRule> rule);
 
-/// Replaces a matrix by one with the same singular vectors and singular values near 1 (0.7 to 1.2),
-/// by the quintic iteration X <- 3.4445 X - 4.7750 (X X^T) X + 2.0315 (X X^T)^2 X on X / |X|.
-///
-/// matrix  [rows, columns] float32, finite. Returns the same shape, not necessarily contiguous.
-/// Cost    steps * (4 n^2 m + 2 n^3) FLOPs, n = shorter side, m = longer side.
-/// Source  Jordan et al. 2024, who iterate in bfloat16; kFloat32 is exact where that is slow.
-at::Tensor orthogonalize(const at::Tensor& matrix, int steps, tensor::Precision precision);
+/// Zeros for a momentum of the target.
+at::Tensor make_momentum(const Target& target, tensor::Precision state);
 
 /// The gradient of a parameter, checked to fit it; undefined when there is none.
 at::Tensor checked_gradient(const tensor::NamedTensor& parameter);

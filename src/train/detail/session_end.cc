@@ -76,6 +76,7 @@ Result<TrainSummary> Session::stopped_summary() {
 }
 
 Status Session::write_model(const std::filesystem::path& folder) const {
+  const Trainer::EvaluationPoint shown(*trainer_);
   if (config_.kind == RunKind::kLora) return trainer_->decoder().save_adapter(folder);
   PANAL_TRY(trainer_->decoder().save_hugging_face(folder));
   return corpus_->tokenizer.save(folder);
@@ -83,6 +84,7 @@ Status Session::write_model(const std::filesystem::path& folder) const {
 
 Result<std::string> Session::write_sample() {
   if (config_.evaluation.sample_tokens == 0) return std::string();
+  const Trainer::EvaluationPoint shown(*trainer_);
   const std::string& prompt = config_.evaluation.sample_prompt;
   std::string text =
       sample_text(trainer_->decoder(), corpus_->tokenizer, prompt, config_.evaluation.sample_tokens,

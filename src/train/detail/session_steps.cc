@@ -70,7 +70,7 @@ Status Session::take_step() {
   bad_steps_in_a_row_ = result.was_skipped ? bad_steps_in_a_row_ + 1 : 0;
   if (result.was_skipped) ++counters_.skipped_steps;
   ++counters_.step;
-  counters_.tokens += trainer_->tokens_per_step();
+  counters_.tokens += result.tokens;
   counters_.training_seconds += taken;
   step_seconds_ = step_seconds_ == 0 ? taken : 0.9 * step_seconds_ + 0.1 * taken;
   PANAL_TRY(note_step(result, taken));
@@ -119,9 +119,12 @@ Status Session::evaluate_now() {
   const Nanoseconds begin = environment_.clock.steady_now();
   const std::int64_t context =
       std::min(config_.batch.context, trainer_->decoder().config().context_length);
-  PANAL_ASSIGN(const Evaluation found,
-               evaluate(trainer_->decoder(), validation_tokens_,
-                        {.context = context, .batch = config_.batch.sequences, .stop = stop_}));
+  const auto scored = [&] {
+    const Trainer::EvaluationPoint shown(*trainer_);
+    return evaluate(trainer_->decoder(), validation_tokens_,
+                    {.context = context, .batch = config_.batch.sequences, .stop = stop_});
+  };
+  PANAL_ASSIGN(const Evaluation found, scored());
   evaluation_seconds_ = seconds(environment_.clock.steady_now() - begin);
   const EvaluationPoint point{.step = counters_.step,
                               .tokens = found.tokens,

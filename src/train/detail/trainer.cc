@@ -45,19 +45,28 @@ void Trainer::clear_gradients() {
   for (auto& parameter : trainable_) parameter.value.mutable_grad() = at::Tensor();
 }
 
-double Trainer::accumulate_gradients() {
+void Trainer::show_evaluation_point(bool shown) {
+  if (shown) {
+    evaluation_point_differs_ = optimizer_->show_evaluation_point();
+  } else {
+    optimizer_->show_training_point();
+  }
+  if (evaluation_point_differs_) decoder_.weights_changed();
+}
+
+double Trainer::accumulate_gradients(std::int64_t micro_batches) {
   clear_gradients();
   decoder_.weights_changed();
   const std::int64_t B = config_.batch.sequences, T = config_.batch.context;
   double loss = 0;
-  for (std::int64_t i = 0; i < config_.batch.accumulate; ++i) {
+  for (std::int64_t i = 0; i < micro_batches; ++i) {
     stream_.next(batch_);
     const at::Tensor windows = at::empty({B, T + 1}, at::kLong);
     std::copy(batch_.begin(), batch_.end(), windows.data_ptr<std::int64_t>());
     const at::Tensor mean =
         decoder_.loss(windows.narrow(1, 0, T).contiguous(), windows.narrow(1, 1, T).contiguous());
-    const auto share = 1.0 / static_cast<double>(config_.batch.accumulate);
-    (config_.batch.accumulate == 1 ? mean : mean * share).backward();
+    const auto share = 1.0 / static_cast<double>(micro_batches);
+    (micro_batches == 1 ? mean : mean * share).backward();
     loss += mean.item<double>() * share;
   }
   return loss;
@@ -65,18 +74,16 @@ double Trainer::accumulate_gradients() {
 
 StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step) {
   const double factor = optim::schedule_factor(schedule, step);
-  const auto& rules = config_.optimizer;
   StepResult result;
-  result.learning_rate = factor * (rules.rule == optim::Rule::kMuon ? rules.muon.learning_rate
-                                                                    : rules.adamw.learning_rate);
-  result.loss = accumulate_gradients();
+  result.learning_rate = factor * optim::main_learning_rate(config_.optimizer);
+  const std::int64_t micro_batches =
+      optim::ramped_micro_batches(config_.batch.accumulate, config_.batch.ramp_steps, step);
+  result.tokens = config_.batch.sequences * config_.batch.context * micro_batches;
+  result.loss = accumulate_gradients(micro_batches);
   result.gradient_norm = optim::gradient_norm(trainable_);
   result.was_skipped = !std::isfinite(result.loss) || !std::isfinite(result.gradient_norm);
   if (result.was_skipped) return result;
-  if (config_.clip_norm > 0) {
-    optim::clip_gradients(trainable_, result.gradient_norm, config_.clip_norm);
-  }
-  optimizer_->step(factor);
+  optimizer_->step(factor, optim::clip_scale(result.gradient_norm, config_.clip_norm));
   return result;
 }
 
@@ -91,7 +98,7 @@ double Trainer::measured_step_seconds(const Clock& clock) {
   while (taken.size() < 2 ? total < 3 * kMeasuredSeconds
                           : total < kMeasuredSeconds && taken.size() < kMostMeasuredSteps) {
     const Nanoseconds begin = clock.steady_now();
-    accumulate_gradients();
+    accumulate_gradients(config_.batch.accumulate);
     optim::gradient_norm(trainable_);
     optimizer->step(0.0);
     taken.push_back(seconds(clock.steady_now() - begin));

@@ -20,6 +20,7 @@ struct StepResult {
   double loss = 0;           // Mean over the step's micro-batches; may be NaN.
   double gradient_norm = 0;  // Before clipping; may be NaN or infinite.
   double learning_rate = 0;  // Of the rule the config names.
+  std::int64_t tokens = 0;   // That went in.
   bool was_skipped = false;  // Loss or gradient was not finite: nothing was changed.
 };
 
@@ -27,11 +28,27 @@ class Trainer {
  public:
   Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenStream stream);
 
+  /// While it lives, the decoder holds the weights the optimizer stands for, where that differs
+  /// from where it takes gradients (Optimizer::show_evaluation_point). Not nested.
+  class EvaluationPoint {
+   public:
+    explicit EvaluationPoint(Trainer& trainer) : trainer_(trainer) {
+      trainer_.show_evaluation_point(true);
+    }
+    ~EvaluationPoint() { trainer_.show_evaluation_point(false); }
+    EvaluationPoint(const EvaluationPoint&) = delete;
+    EvaluationPoint& operator=(const EvaluationPoint&) = delete;
+
+   private:
+    Trainer& trainer_;
+  };
+
   /// Takes the next batches of the stream through update `step`, counted from 0.
   StepResult step(const optim::Schedule& schedule, std::int64_t step);
   /// Seconds one step takes, with weights, optimizer and stream left as they were.
   double measured_step_seconds(const Clock& clock);
 
+  /// Of a step after the batch ramp.
   std::int64_t tokens_per_step() const;
   std::int64_t num_parameters() const;
   std::int64_t num_trainable_parameters() const;
@@ -41,7 +58,8 @@ class Trainer {
   const std::vector<tensor::NamedTensor>& trainable() const { return trainable_; }
 
  private:
-  double accumulate_gradients();
+  void show_evaluation_point(bool shown);
+  double accumulate_gradients(std::int64_t micro_batches);
   void clear_gradients();
 
   const TrainConfig config_;
@@ -49,7 +67,8 @@ class Trainer {
   data::TokenStream stream_;
   std::vector<tensor::NamedTensor> trainable_;
   std::unique_ptr<optim::Optimizer> optimizer_;
-  std::vector<std::int32_t> batch_;  // Reused by every step.
+  bool evaluation_point_differs_ = false;  // From the training point, the last time it was shown.
+  std::vector<std::int32_t> batch_;        // Reused by every step.
 };
 
 /// The config's schedule over a planned number of steps.

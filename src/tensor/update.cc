@@ -1,0 +1,223 @@
+#include "tensor/update.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/kernels/cpu/update.h"
+#include "tensor/row_grain.h"
+
+namespace panal::tensor {
+namespace {
+
+void require(bool holds, const char* what) { PANAL_REQUIRE(holds, what); }
+
+std::uint16_t* halves_of(const at::Tensor& tensor) {
+  return static_cast<std::uint16_t*>(tensor.data_ptr());
+}
+
+cpu::NumberSpan numbers_of(const at::Tensor& tensor) {
+  require(tensor.is_contiguous() &&
+              (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16),
+          "an update wants contiguous float32 or bfloat16 numbers, found others");
+  if (tensor.scalar_type() == at::kFloat) return {.floats = tensor.data_ptr<float>()};
+  return {.halves = halves_of(tensor)};
+}
+
+cpu::ParameterSpan span_of(const ExactParameter& parameter) {
+  const at::Tensor& value = parameter.value;
+  if (value.scalar_type() == at::kFloat) {
+    require(value.is_contiguous(), "a parameter must be contiguous, found strides");
+    return {.value = value.data_ptr<float>()};
+  }
+  require(value.scalar_type() == at::kBFloat16 && value.is_contiguous() &&
+              parameter.remainder.defined() && parameter.remainder.is_contiguous() &&
+              parameter.remainder.scalar_type() == at::kShort &&
+              parameter.remainder.numel() == value.numel(),
+          "a bfloat16 parameter wants an int16 remainder of its shape, found another");
+  return {.rounded = halves_of(value), .remainder = parameter.remainder.data_ptr<std::int16_t>()};
+}
+
+cpu::ParameterSpan operator+(cpu::ParameterSpan span, std::int64_t offset) {
+  if (span.value != nullptr) return {.value = span.value + offset};
+  return {.rounded = span.rounded + offset, .remainder = span.remainder + offset};
+}
+cpu::NumberSpan operator+(cpu::NumberSpan span, std::int64_t offset) {
+  if (span.floats != nullptr) return {.floats = span.floats + offset};
+  return {.halves = span.halves + offset};
+}
+
+template <typename Piece>
+void in_pieces(std::int64_t count, const Piece& piece) {
+  at::parallel_for(0, count, kElementsPerThread,
+                   [&](std::int64_t begin, std::int64_t end) { piece(begin, end - begin); });
+}
+
+void require_elements(const ExactParameter& parameter, const at::Tensor& tensor, const char* what) {
+  require(tensor.numel() == parameter.value.numel(), what);
+}
+
+// The change as the kernels read it. The caller keeps the tensor.
+at::Tensor as_floats(const ExactParameter& parameter, const at::Tensor& change) {
+  require(change.sizes() == parameter.value.sizes() && change.scalar_type() == at::kFloat,
+          "a change must be float32 and have its parameter's shape, found another");
+  return change.contiguous();
+}
+
+cpu::ChangeUpdate change_of(const ExactParameter& parameter, const at::Tensor& change,
+                            const ChangeStep& step) {
+  return {.parameter = span_of(parameter),
+          .change = change.data_ptr<float>(),
+          .keep = static_cast<float>(1.0 - step.decay),
+          .length = static_cast<float>(step.length),
+          .is_cautious = step.is_cautious};
+}
+
+void advance(cpu::ChangeUpdate& update, std::int64_t offset) {
+  update.parameter = update.parameter + offset;
+  update.change += offset;
+}
+
+}  // namespace
+
+at::Tensor exact_values(const ExactParameter& parameter) {
+  at::Tensor exact = at::empty(parameter.value.sizes(), at::kFloat);
+  const cpu::ParameterSpan span = span_of(parameter);
+  auto* const to = exact.data_ptr<float>();
+  in_pieces(exact.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::join_exact({.parameter = span + begin, .exact = to + begin}, count);
+  });
+  return exact;
+}
+
+void set_exact_values(const ExactParameter& parameter, const at::Tensor& exact) {
+  const at::Tensor values = as_floats(parameter, exact);
+  const cpu::ParameterSpan span = span_of(parameter);
+  auto* const from = values.data_ptr<float>();
+  in_pieces(values.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::split_exact({.parameter = span + begin, .exact = from + begin}, count);
+  });
+}
+
+double sum_of_squares(const at::Tensor& numbers) {
+  const at::Tensor values = numbers.contiguous();
+  const cpu::NumberSpan span = numbers_of(values);
+  const std::int64_t count = values.numel();
+  // The pieces are the same for any number of threads, and so is the sum.
+  constexpr std::int64_t kPiece = 1 << 11;
+  std::vector<double> sums(static_cast<std::size_t>((count + kPiece - 1) / kPiece));
+  at::parallel_for(0, static_cast<std::int64_t>(sums.size()), 1, [&](auto begin, auto end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      cpu::square_sum(span + i * kPiece, std::min(kPiece, count - i * kPiece),
+                      &sums[static_cast<std::size_t>(i)]);
+    }
+  });
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+void adamw_step(const ExactParameter& parameter, const at::Tensor& gradient,
+                const at::Tensor& first_moment, const at::Tensor& second_moment,
+                const AdamWStep& step) {
+  for (const at::Tensor& tensor : {gradient, first_moment, second_moment}) {
+    require_elements(parameter, tensor, "gradient and moments must fit their parameter");
+  }
+  const auto t = static_cast<double>(step.step);
+  const at::Tensor gradients = gradient.contiguous();
+  const cpu::AdamWUpdate whole{
+      .parameter = span_of(parameter),
+      .gradient = numbers_of(gradients),
+      .first_moment = numbers_of(first_moment),
+      .second_moment = second_moment.data_ptr<float>(),
+      .gradient_scale = static_cast<float>(step.gradient_scale),
+      .keep = static_cast<float>(1.0 - step.learning_rate * step.weight_decay),
+      .beta1 = static_cast<float>(step.beta1),
+      .beta2 = static_cast<float>(step.beta2),
+      .step_size = static_cast<float>(step.learning_rate / (1.0 - std::pow(step.beta1, t))),
+      .second_factor = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(step.beta2, t))),
+      .epsilon = static_cast<float>(step.epsilon)};
+  in_pieces(gradients.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::AdamWUpdate piece = whole;
+    piece.parameter = whole.parameter + begin;
+    piece.gradient = whole.gradient + begin;
+    piece.first_moment = whole.first_moment + begin;
+    piece.second_moment = whole.second_moment + begin;
+    cpu::adamw_update(piece, count);
+  });
+}
+
+at::Tensor momentum_step(const at::Tensor& momentum, const at::Tensor& gradient, double keep,
+                         double gradient_scale, bool look_ahead) {
+  require(gradient.numel() == momentum.numel(), "a gradient must fit its momentum");
+  const at::Tensor gradients = gradient.contiguous();
+  at::Tensor direction = at::empty(momentum.sizes(), at::kFloat);
+  const cpu::MomentumUpdate whole{.gradient = numbers_of(gradients),
+                                  .momentum = numbers_of(momentum),
+                                  .direction = direction.data_ptr<float>(),
+                                  .gradient_scale = static_cast<float>(gradient_scale),
+                                  .share = static_cast<float>(1.0 - keep),
+                                  .look_ahead = look_ahead ? static_cast<float>(keep) : 1.0f};
+  in_pieces(direction.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::MomentumUpdate piece = whole;
+    piece.gradient = whole.gradient + begin;
+    piece.momentum = whole.momentum + begin;
+    piece.direction += begin;
+    cpu::momentum_update(piece, count);
+  });
+  return direction;
+}
+
+void change_step(const ExactParameter& parameter, const at::Tensor& change,
+                 const ChangeStep& step) {
+  const at::Tensor changes = as_floats(parameter, change);
+  const cpu::ChangeUpdate whole = change_of(parameter, changes, step);
+  in_pieces(changes.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::ChangeUpdate piece = whole;
+    advance(piece, begin);
+    cpu::change_update(piece, count);
+  });
+}
+
+void transport_step(const ExactParameter& parameter, const at::Tensor& change,
+                    const at::Tensor& displacement, const ChangeStep& step,
+                    double extrapolation_before, double extrapolation_after) {
+  require_elements(parameter, displacement, "a displacement must fit its parameter");
+  require(displacement.scalar_type() == at::kBFloat16 && displacement.is_contiguous(),
+          "a displacement is contiguous bfloat16, found another kind");
+  const at::Tensor changes = as_floats(parameter, change);
+  const cpu::TransportUpdate whole{.change = change_of(parameter, changes, step),
+                                   .displacement = halves_of(displacement),
+                                   .extrapolation_before = static_cast<float>(extrapolation_before),
+                                   .extrapolation_after = static_cast<float>(extrapolation_after)};
+  in_pieces(changes.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::TransportUpdate piece = whole;
+    advance(piece.change, begin);
+    piece.displacement += begin;
+    cpu::transport_update(piece, count);
+  });
+}
+
+void look_ahead_step(const ExactParameter& parameter, const at::Tensor& before,
+                     const at::Tensor& average, double keep, double extrapolation_before,
+                     double extrapolation_after) {
+  require_elements(parameter, average, "an average must fit its parameter");
+  const at::Tensor old = as_floats(parameter, before);
+  const cpu::LookAheadUpdate whole{.parameter = span_of(parameter),
+                                   .before = old.data_ptr<float>(),
+                                   .average = numbers_of(average),
+                                   .share = static_cast<float>(1.0 - keep),
+                                   .extrapolation_before = static_cast<float>(extrapolation_before),
+                                   .extrapolation_after = static_cast<float>(extrapolation_after)};
+  in_pieces(old.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::LookAheadUpdate piece = whole;
+    piece.parameter = whole.parameter + begin;
+    piece.before += begin;
+    piece.average = whole.average + begin;
+    cpu::look_ahead_update(piece, count);
+  });
+}
+
+}  // namespace panal::tensor
