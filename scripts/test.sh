@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs, builds and runs every test. --full adds the torch-free rooms under AddressSanitizer and ThreadSanitizer.
+# Installs, builds and runs every test. --full adds the torch-free rooms under AddressSanitizer and ThreadSanitizer, and half an
+# hour of training with random kills.
 source "$(dirname "$0")/steps.sh"
 
 full=false
@@ -23,3 +24,7 @@ if $full; then
   step "torch-free rooms under ThreadSanitizer" sanitized tsan
 fi
 step "tests" ctest --preset dev
+if $full; then
+  step "training killed at random for half an hour" \
+    env PANAL_BIN_DIR="$PWD/build/bin" .deps/test-venv/bin/python -B tests/e2e/test_training_kills.py --seconds 1800
+fi

@@ -56,7 +56,9 @@ std::function<void()> remembered(const path& name) {
 
 Verdict State::step() {
   if (is_dead) return Verdict::kRefused;
-  if (num_steps++ != plan.at_step) return Verdict::kProceed;
+  const std::uint64_t now = num_steps++;
+  const std::uint64_t num_faults = plan.kind == FaultKind::kFail ? plan.num_steps : 1;
+  if (now < plan.at_step || now - plan.at_step >= num_faults) return Verdict::kProceed;
   has_struck = true;
   return plan.kind == FaultKind::kFail ? Verdict::kFail : Verdict::kStrike;
 }

@@ -16,8 +16,8 @@
 namespace panal::store {
 
 enum class FaultKind {
-  kFail,   // That one step fails as on a full disk (half of a write is done); later steps work
-           // again.
+  kFail,   // That step, and num_steps - 1 after it, fail as on a full disk (half of a write is
+           // done); later steps work again.
   kKill,   // The process ends there: what was written stays, every later step is refused.
   kPower,  // The power goes: what was not synced is lost, names and bytes; every later step is
            // refused.
@@ -28,6 +28,7 @@ enum class FaultKind {
 struct FaultPlan {
   FaultKind kind = FaultKind::kPower;
   std::uint64_t at_step = ~std::uint64_t{0};  // From 0; the default never comes.
+  std::uint64_t num_steps = 1;                // kFail: so many steps in a row fail; 1 or more.
 };
 
 /// For tests, over the machine's own file system, in one process. Thread-safe. Keeps overwritten

@@ -4,6 +4,10 @@
 
 #include <cstdint>
 
+namespace at {
+class Tensor;
+}
+
 namespace panal::tensor {
 
 /// Sets the number of compute threads (1 to 1024) and flushes denormals in each of them and in the
@@ -23,5 +27,10 @@ void keep_freed_memory();
 /// Seeds the default CPU generator: equal seeds give equal tensors on one machine with equal
 /// threads.
 void seed_everything(std::uint64_t seed);
+
+/// Where the default CPU generator stands: uint8 [bytes], of a length that depends on the library.
+at::Tensor random_state();
+/// The generator goes on from there. Throws Error (torch's) when it is no state.
+void set_random_state(const at::Tensor& state);
 
 }  // namespace panal::tensor

@@ -26,7 +26,9 @@ constexpr StoredType kStoredTypes[] = {
     {at::kFloat, weights::DataType::kF32}, {at::kBFloat16, weights::DataType::kBF16},
     {at::kHalf, weights::DataType::kF16},  {at::kDouble, weights::DataType::kF64},
     {at::kLong, weights::DataType::kI64},  {at::kInt, weights::DataType::kI32},
-    {at::kByte, weights::DataType::kU8},
+    {at::kByte, weights::DataType::kU8},   {at::kChar, weights::DataType::kI8},
+    {at::kShort, weights::DataType::kI16}, {at::kUInt16, weights::DataType::kU16},
+    {at::kBool, weights::DataType::kBool},
 };
 
 const StoredType* stored_type(at::ScalarType type) {

@@ -22,7 +22,8 @@ namespace panal::tensor {
 
 struct NamedTensor;
 
-/// Writes tensors (float32, bfloat16, float16, int64, int32 or uint8; any strides, CPU) in the
+/// Writes tensors (float64, float32, bfloat16, float16, integers of 8 to 64 bits but uint32
+/// and uint64, or bool; any strides, CPU) in the
 /// order given, with text metadata. The file appears whole or not at all. Errors: kInvalidArgument
 /// for a type that cannot be stored or a name twice; what the file system says.
 Status save_tensors(store::FileSystem& files, const std::filesystem::path& path,

@@ -109,6 +109,16 @@ void read_rhythm(ConfigReader& top, TrainConfig& config) {
   saves.every_steps = checkpoint.integer("every_steps", saves.every_steps, 0, kMany);
   saves.every_seconds = checkpoint.number("every_seconds", saves.every_seconds, 0.0, kLong);
   saves.keep = checkpoint.integer("keep", saves.keep, 1, 1000);
+  saves.keep_every_steps = checkpoint.integer("keep_every_steps", saves.keep_every_steps, 0, kMany);
+  saves.keep_best = checkpoint.flag("keep_best", saves.keep_best);
+  saves.asynchronous = checkpoint.flag("asynchronous", saves.asynchronous);
+  saves.verify = checkpoint.flag("verify", saves.verify);
+  if (saves.keep_every_steps > 0 &&
+      (saves.every_steps == 0 || saves.keep_every_steps % saves.every_steps != 0)) {
+    checkpoint.reject("keep_every_steps",
+                      fmt::format("must be a multiple of checkpoint.every_steps {}, found {}",
+                                  saves.every_steps, saves.keep_every_steps));
+  }
 
   auto evaluation = top.section("evaluation");
   auto& scores = config.evaluation;

@@ -94,9 +94,14 @@ struct TrainConfig {
 
   /// Section "checkpoint".
   struct Checkpoint {
-    std::int64_t every_steps = 0;  // 0: by time only.
-    double every_seconds = 30.0;   // 0: by steps only.
-    std::int64_t keep = 2;         // Newest ones kept; 1 or more.
+    std::int64_t every_steps = 0;       // 0: by time only.
+    double every_seconds = 30.0;        // 0: by steps only.
+    std::int64_t keep = 2;              // Newest ones kept; 1 or more.
+    std::int64_t keep_every_steps = 0;  // Those of every so many steps stay for good; 0: none.
+    bool keep_best = false;  // Saves at each new lowest validation loss and keeps that one too.
+    /// Written by a thread from a copy of the state in host memory; false: no copy, training waits.
+    bool asynchronous = true;
+    bool verify = false;  // Reads each one back and compares before older ones go.
   } checkpoint;
 
   /// Section "evaluation".

@@ -91,7 +91,11 @@ Json train_config_to_json(const TrainConfig& config) {
                    {"ramp_steps", config.batch.ramp_steps}};
   json["checkpoint"] = {{"every_steps", config.checkpoint.every_steps},
                         {"every_seconds", config.checkpoint.every_seconds},
-                        {"keep", config.checkpoint.keep}};
+                        {"keep", config.checkpoint.keep},
+                        {"keep_every_steps", config.checkpoint.keep_every_steps},
+                        {"keep_best", config.checkpoint.keep_best},
+                        {"asynchronous", config.checkpoint.asynchronous},
+                        {"verify", config.checkpoint.verify}};
   json["evaluation"] = evaluation_json(config);
   json["limits"] = limits_json(config.limits);
   return json;

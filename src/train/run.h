@@ -7,9 +7,10 @@
 //   plan.json        decided once at the start: number of steps, dataset hash, thread count
 //   tokenizer/       tokenizer.json and tokenizer_config.json
 //   data/            training.tokens and validation.tokens (token shards)
-//   checkpoints/     step_<n>/ with weights, optimizer state, counters and checksums; the newest
-//   `keep` ones model/           the result: a Hugging Face folder (kPretrain) or a PEFT folder
-//   (kLora) metrics.jsonl, machines.json, summary.json, loss.svg, sample.txt
+//   checkpoints/     step_<n>/ with weights, optimizer state, counters and checksums; the ones
+//                    the config keeps
+//   model/           the result: a Hugging Face folder (kPretrain) or a PEFT folder (kLora)
+//   metrics.jsonl, machines.json, summary.json, loss.svg, sample.txt
 #pragma once
 
 #include <cstdint>
@@ -81,9 +82,11 @@ struct TrainSummary {
   std::int64_t tokens = 0;                          // Trained on, epochs counted again.
   double seconds = 0;                               // Wall time over all resumes.
   double tokens_per_second = 0;                     // Of training steps alone.
+  double checkpoint_seconds = 0;                    // That training stood still for checkpoints.
   double training_loss = 0;                         // Mean of the last steps (up to 20).
   std::optional<EvaluationPoint> first_evaluation;  // Before the first step.
   std::optional<EvaluationPoint> last_evaluation;
+  std::optional<EvaluationPoint> best_evaluation;  // Of the lowest loss.
   std::string dataset_sha256;
   std::string sample;
   /// Of this and earlier calls together; unknown as soon as one part is.
@@ -103,12 +106,15 @@ struct RunEnvironment {
 /// Runs or resumes config.run_directory. Blocks for the whole run; `stop` is looked at between
 /// steps, and a stopped run leaves a checkpoint. A finished run returns its summary again at once.
 ///
+/// A disk that gets full after the start pauses the run (a message says what is missing), until
+/// there is room again.
+///
 /// Errors   kInvalidArgument: config, data or model do not fit (data shorter than one window,
-/// vocabulary mismatch,
-///          unknown target, ...). kNotFound: a path. kConflict: the directory belongs to another
-///          config (the field is named) or another process is using it. kCorrupt: no checkpoint can
-///          be read. kResourceExhausted: no disk space; the last whole checkpoint stays. kInternal:
-///          five steps in a row without a finite loss.
+///          vocabulary mismatch, unknown target, ...). kNotFound: a path. kConflict: the directory
+///          belongs to another config (the field is named) or another process is using it.
+///          kCorrupt: no checkpoint can be read. kResourceExhausted: no disk space before the first
+///          step, or still none when `stop` or the time limit ended the pause; the last whole
+///          checkpoint stays. kInternal: five steps in a row without a finite loss.
 Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
                          RunEnvironment environment);
 /// With the machine's files and clock and the best energy meter there is.

@@ -34,9 +34,10 @@ constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 10> k
     {"tokens", &TrainSummary::tokens},
 }};
 
-constexpr std::array<std::pair<const char*, double TrainSummary::*>, 3> kNumbers{{
+constexpr std::array<std::pair<const char*, double TrainSummary::*>, 4> kNumbers{{
     {"seconds", &TrainSummary::seconds},
     {"tokens_per_second", &TrainSummary::tokens_per_second},
+    {"checkpoint_seconds", &TrainSummary::checkpoint_seconds},
     {"training_loss", &TrainSummary::training_loss},
 }};
 
@@ -72,6 +73,9 @@ Json summary_to_json(const TrainSummary& summary) {
   if (summary.last_evaluation) {
     json["last_evaluation"] = detail::evaluation_to_json(*summary.last_evaluation);
   }
+  if (summary.best_evaluation) {
+    json["best_evaluation"] = detail::evaluation_to_json(*summary.best_evaluation);
+  }
   json["dataset_sha256"] = summary.dataset_sha256;
   json["sample"] = summary.sample;
   json["energy"] = detail::energy_to_json(summary.energy);
@@ -97,6 +101,9 @@ Result<TrainSummary> detail::read_summary(const std::filesystem::path& path) {
   }
   if (json_has(json, "last_evaluation")) {
     PANAL_ASSIGN(summary.last_evaluation, evaluation_from_json(json["last_evaluation"], where));
+  }
+  if (json_has(json, "best_evaluation")) {
+    PANAL_ASSIGN(summary.best_evaluation, evaluation_from_json(json["best_evaluation"], where));
   }
   PANAL_ASSIGN(summary.dataset_sha256, json_string(json, "dataset_sha256", where));
   PANAL_ASSIGN(summary.sample, json_string(json, "sample", where));

@@ -61,10 +61,12 @@ TEST(TrainConfig, PrecisionIsWhatTheCpuHasUnlessSaid) {
 }
 
 TEST(TrainConfig, ComesBackFromItsJson) {
-  const std::string muon = std::string(kPretrain) +
-                           "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"
-                           "schedule: {shape: wsd, warmup_steps: 3, decay_fraction: 0.4}\n"
-                           "checkpoint: {every_steps: 7}\nseed: 42\n";
+  const std::string muon =
+      std::string(kPretrain) +
+      "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"
+      "schedule: {shape: wsd, warmup_steps: 3, decay_fraction: 0.4}\n"
+      "checkpoint: {every_steps: 7, keep_every_steps: 14, keep_best: true, verify: true, "
+      "asynchronous: false}\nseed: 42\n";
   for (const std::string& yaml : {std::string(kPretrain), muon, std::string(kLora)}) {
     const Json json = train_config_to_json(parse_train_config(yaml, "run.yaml").value());
     const auto again = parse_train_config(to_line(json), "config.json");
@@ -115,6 +117,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{PRETRAIN "schedule: {warmup_steps: 2, warmup_fraction: 0.1}\n", "the same thing"},
         Mistake{PRETRAIN "batch: {sequences: 0}\n", "batch.sequences"},
         Mistake{PRETRAIN "checkpoint: {keep: 0}\n", "checkpoint.keep"},
+        Mistake{PRETRAIN "checkpoint: {every_steps: 100, keep_every_steps: 250}\n",
+                "must be a multiple of checkpoint.every_steps 100, found 250"},
+        Mistake{PRETRAIN "checkpoint: {keep_best: often}\n", "checkpoint.keep_best"},
         Mistake{"kind: pretrain\ndata: {path: t, paths: [u]}\nlimits: {steps: 1}\n",
                 "one of the two"},
         Mistake{"kind: pretrain\ndata: {path: t, passage_bytes: 10}\nlimits: {steps: 1}\n", "256"},

@@ -6,16 +6,19 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 #include "base/hash.h"
 #include "store/mapped_file.h"
 #include "tensor/named_tensor.h"
+#include "tensor/runtime.h"
 #include "tensor/tensor_file.h"
+#include "weights/safetensors.h"
 
 namespace panal::train::detail {
 namespace {
 
-constexpr std::string_view kFormat = "panal-checkpoint-1";
+constexpr std::string_view kFormat = "panal-checkpoint-2";
 constexpr std::string_view kPrefix = "step_";
 constexpr std::string_view kUnfinished = ".unfinished_";
 constexpr std::array<const char*, 2> kTensorFiles = {"weights.safetensors",
@@ -35,61 +38,6 @@ std::optional<std::int64_t> step_of(const std::filesystem::path& path) {
 Result<std::string> checksum_of(const std::filesystem::path& path) {
   PANAL_ASSIGN(const store::MappedFile file, store::MappedFile::open(path));
   return fmt::format("{:016x}", xxh3_64(file.bytes()));
-}
-
-Json to_json(const Counters& counters, std::int64_t optimizer_steps) {
-  Json json = {{"step", counters.step},
-               {"tokens", counters.tokens},
-               {"skipped_steps", counters.skipped_steps},
-               {"optimizer_steps", optimizer_steps},
-               {"seconds", counters.seconds},
-               {"training_seconds", counters.training_seconds},
-               {"recent_losses", counters.recent_losses},
-               {"energy", energy_to_json(counters.energy)},
-               {"stream", counters.stream}};
-  if (counters.first_evaluation) {
-    json["first_evaluation"] = evaluation_to_json(*counters.first_evaluation);
-  }
-  if (counters.last_evaluation) {
-    json["last_evaluation"] = evaluation_to_json(*counters.last_evaluation);
-  }
-  return json;
-}
-
-Status read_losses(const Json& json, std::string_view where, Counters& counters) {
-  if (!json.contains("recent_losses") || !json["recent_losses"].is_array()) {
-    return Status(Code::kCorrupt, fmt::format("{}: recent_losses must be a list", where));
-  }
-  for (const auto& loss : json["recent_losses"]) {
-    if (!loss.is_number() || counters.recent_losses.size() >= kRecentLosses) {
-      return Status(Code::kCorrupt, fmt::format("{}: recent_losses must be at most {} numbers",
-                                                where, kRecentLosses));
-    }
-    counters.recent_losses.push_back(loss.get<double>());
-  }
-  return Status();
-}
-
-Result<Counters> counters_from_json(const Json& json, std::string_view where) {
-  Counters counters;
-  PANAL_ASSIGN(counters.step, json_integer(json, "step", where, 0, kMost));
-  PANAL_ASSIGN(counters.tokens, json_integer(json, "tokens", where, 0, kMost));
-  PANAL_ASSIGN(counters.skipped_steps, json_integer(json, "skipped_steps", where, 0, kMost));
-  PANAL_ASSIGN(counters.seconds, json_number(json, "seconds", where, 0, 1e18));
-  PANAL_ASSIGN(counters.training_seconds, json_number(json, "training_seconds", where, 0, 1e18));
-  PANAL_TRY(read_losses(json, where, counters));
-  if (!json_has(json, "energy") || !json_has(json, "stream")) {
-    return Status(Code::kCorrupt, fmt::format("{}: energy and stream are missing", where));
-  }
-  PANAL_ASSIGN(counters.energy, energy_from_json(json["energy"], where));
-  counters.stream = json["stream"];
-  if (json_has(json, "first_evaluation")) {
-    PANAL_ASSIGN(counters.first_evaluation, evaluation_from_json(json["first_evaluation"], where));
-  }
-  if (json_has(json, "last_evaluation")) {
-    PANAL_ASSIGN(counters.last_evaluation, evaluation_from_json(json["last_evaluation"], where));
-  }
-  return counters;
 }
 
 // state.json holds the counters as text with that text's checksum, beside the checksums of the
@@ -126,14 +74,33 @@ Status check_files(const std::filesystem::path& checkpoint, const Json& state) {
   return Status();
 }
 
+// What the disk gives back against what was to be written, before the old checkpoints may go.
+Status compare_tensors(const std::filesystem::path& path,
+                       std::span<const tensor::NamedTensor> tensors) {
+  PANAL_ASSIGN(const weights::SafetensorsFile file, weights::SafetensorsFile::open(path));
+  for (const tensor::NamedTensor& tensor : tensors) {
+    const at::Tensor value = tensor.value.detach().to(at::kCPU).contiguous();
+    PANAL_ASSIGN(const std::span<const std::byte> found, file.raw_bytes(tensor.name));
+    if (found.size() != value.nbytes() ||
+        (!found.empty() && std::memcmp(found.data(), value.const_data_ptr(), found.size()) != 0)) {
+      return Status(Code::kCorrupt,
+                    fmt::format("{}: tensor {} does not read back as it was written", path.string(),
+                                tensor.name));
+    }
+  }
+  return Status();
+}
+
 Status write_files(store::FileSystem& files, const std::filesystem::path& folder,
-                   const Counters& counters, std::span<const tensor::NamedTensor> parameters,
-                   const optim::Optimizer& optimizer) {
-  PANAL_TRY(tensor::save_tensors(files, folder / kTensorFiles[0], parameters));
-  PANAL_TRY(tensor::save_tensors(files, folder / kTensorFiles[1], optimizer.state()));
-  Json state = to_json(counters, optimizer.num_steps());
-  for (const char* name : kTensorFiles) {
-    PANAL_ASSIGN(state[name], checksum_of(folder / name));
+                   const Snapshot& snapshot, bool verifies) {
+  Json state = counters_to_json(snapshot.counters);
+  state["optimizer_steps"] = snapshot.optimizer_steps;
+  const std::array tensors = {&snapshot.weights, &snapshot.moments};
+  for (std::size_t i = 0; i < kTensorFiles.size(); ++i) {
+    const auto path = folder / kTensorFiles[i];
+    PANAL_TRY(tensor::save_tensors(files, path, *tensors[i]));
+    if (verifies) PANAL_TRY(compare_tensors(path, *tensors[i]));
+    PANAL_ASSIGN(state[kTensorFiles[i]], checksum_of(path));
   }
   const std::string body = to_line(state);
   const Json json = {
@@ -142,38 +109,6 @@ Status write_files(store::FileSystem& files, const std::filesystem::path& folder
 }
 
 }  // namespace
-
-Json evaluation_to_json(const EvaluationPoint& point) {
-  return {{"step", point.step},
-          {"tokens", point.tokens},
-          {"loss", point.loss},
-          {"perplexity", point.perplexity}};
-}
-
-Result<EvaluationPoint> evaluation_from_json(const Json& json, std::string_view where) {
-  EvaluationPoint point;
-  PANAL_ASSIGN(point.step, json_integer(json, "step", where, 0, kMost));
-  PANAL_ASSIGN(point.tokens, json_integer(json, "tokens", where, 1, kMost));
-  PANAL_ASSIGN(point.loss, json_number(json, "loss", where, 0, 1e300));
-  PANAL_ASSIGN(point.perplexity, json_number(json, "perplexity", where, 0, 1e308));
-  return point;
-}
-
-Json energy_to_json(const energy::EnergyReading& reading) {
-  Json json = {{"joules", nullptr}, {"method", reading.method}, {"detail", reading.detail}};
-  if (reading.joules) json["joules"] = *reading.joules;
-  return json;
-}
-
-Result<energy::EnergyReading> energy_from_json(const Json& json, std::string_view where) {
-  energy::EnergyReading reading;
-  if (json_has(json, "joules")) {
-    PANAL_ASSIGN(reading.joules, json_number(json, "joules", where, 0, 1e30));
-  }
-  PANAL_ASSIGN(reading.method, json_string(json, "method", where));
-  PANAL_ASSIGN(reading.detail, json_string(json, "detail", where));
-  return reading;
-}
 
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> found;
@@ -185,27 +120,37 @@ std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path&
   return found;
 }
 
+void remove_checkpoint(const std::filesystem::path& checkpoint) {
+  // Renamed first, so that a crash in between cannot leave a checkpoint that lacks some of its
+  // files.
+  std::error_code ignored;
+  const auto doomed =
+      checkpoint.parent_path() / (std::string(kUnfinished) + checkpoint.filename().string());
+  std::filesystem::rename(checkpoint, doomed, ignored);
+  std::filesystem::remove_all(doomed, ignored);
+}
+
 Result<std::filesystem::path> save_checkpoint(store::FileSystem& files,
                                               const std::filesystem::path& folder,
-                                              const Counters& counters,
-                                              std::span<const tensor::NamedTensor> parameters,
-                                              const optim::Optimizer& optimizer) {
-  PANAL_TRY(store::make_directories(files, folder));
-  const std::string name = fmt::format("{}{:08}", kPrefix, counters.step);
+                                              const Snapshot& snapshot, bool verifies) {
+  const std::int64_t step = snapshot.counters.step;
+  const std::string name = fmt::format("{}{:08}", kPrefix, step);
   const auto unfinished = folder / (std::string(kUnfinished) + name);
-  std::error_code
-      ignored;  // What cannot be removed makes the next line fail, with a better message.
+  std::error_code ignored;  // What cannot be removed makes the writing fail, with a better message.
   std::filesystem::remove_all(unfinished, ignored);
   std::filesystem::remove_all(folder / name, ignored);  // Only a damaged one can be there.
-  PANAL_TRY(files.make_directory(unfinished));
-  Status written = write_files(files, unfinished, counters, parameters, optimizer);
-  if (written.ok()) written = files.sync_directory(unfinished);
-  if (written.ok()) written = files.rename(unfinished, folder / name);
-  if (written.ok()) written = files.sync_directory(folder);
+  const Status written = [&]() -> Status {
+    PANAL_TRY(store::make_directories(files, folder));
+    PANAL_TRY(files.make_directory(unfinished));
+    PANAL_TRY(write_files(files, unfinished, snapshot, verifies));
+    PANAL_TRY(files.sync_directory(unfinished));
+    PANAL_TRY(files.rename(unfinished, folder / name));
+    return files.sync_directory(folder);
+  }();
   if (!written.ok()) {
     std::filesystem::remove_all(unfinished, ignored);
     return written.with_context(
-        fmt::format("checkpoint of step {} was not written; earlier ones are kept", counters.step));
+        fmt::format("checkpoint of step {} was not written; earlier ones are kept", step));
   }
   return folder / name;
 }
@@ -222,20 +167,26 @@ Result<Counters> load_checkpoint(const std::filesystem::path& checkpoint,
   std::vector<tensor::NamedTensor> weights(parameters.begin(), parameters.end());
   PANAL_TRY(tensor::load_tensors_into(checkpoint / kTensorFiles[0], weights));
   std::vector<tensor::NamedTensor> moments = optimizer.state();
+  moments.push_back({kRandomState, tensor::random_state()});
   PANAL_TRY(tensor::load_tensors_into(checkpoint / kTensorFiles[1], moments));
+  tensor::set_random_state(moments.back().value);
   optimizer.set_num_steps(steps);
   return counters;
 }
 
-void remove_old_checkpoints(const std::filesystem::path& folder, std::int64_t keep) {
+void remove_old_checkpoints(const std::filesystem::path& folder, const CheckpointPolicy& policy) {
   std::error_code ignored;
   const auto found = list_checkpoints(folder);
-  for (std::size_t i = static_cast<std::size_t>(keep); i < found.size(); ++i) {
-    // Renamed first, so that a crash in between cannot leave a checkpoint that lacks some of its
-    // files.
-    const auto doomed = folder / (std::string(kUnfinished) + found[i].filename().string());
-    std::filesystem::rename(found[i], doomed, ignored);
-    std::filesystem::remove_all(doomed, ignored);
+  for (std::size_t i = static_cast<std::size_t>(policy.keep); i < found.size(); ++i) {
+    const std::int64_t step = *step_of(found[i]);
+    if (step == policy.best_step) continue;
+    if (policy.keep_every_steps > 0 && step % policy.keep_every_steps == 0) continue;
+    remove_checkpoint(found[i]);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (entry.path().filename().string().starts_with(kUnfinished)) {
+      std::filesystem::remove_all(entry.path(), ignored);
+    }
   }
 }
 

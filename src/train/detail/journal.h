@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -21,9 +22,13 @@ class Journal {
   static Result<Journal> open(store::FileSystem& files, std::filesystem::path path,
                               std::int64_t last_step);
 
-  /// Adds a line with an integer "step" and perhaps numbers "loss" and "validation_loss".
-  Status add(const Json& line);
-  /// Lines so far survive a power cut.
+  /// Adds a line with an integer "step" and perhaps numbers "loss" and "validation_loss"; flush()
+  /// writes it.
+  void add(const Json& line);
+  /// Writes what was added. After an error, such as a full disk, it may be called again: nothing is
+  /// lost and no line stands there twice.
+  Status flush();
+  /// Lines so far survive a power cut. May be called again after an error.
   Status sync();
   const LossCurves& curves() const { return curves_; }
 
@@ -31,7 +36,14 @@ class Journal {
   Journal() = default;
   void remember(const Json& line);
 
+  /// The file holds these lines and nothing else, and is open for more.
+  Status rewrite(const std::string& text);
+
+  store::FileSystem* files_ = nullptr;  // Outlives the journal.
+  std::filesystem::path path_;
   std::unique_ptr<store::OutputFile> file_;
+  std::string unwritten_;
+  bool may_be_cut_ = false;  // A write failed: the file may end within a line.
   LossCurves curves_;
 };
 

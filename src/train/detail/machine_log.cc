@@ -74,9 +74,11 @@ void MachineLog::measure() {
 }
 
 Status MachineLog::after_step(double call_seconds) {
-  if (is_measured_ || call_seconds < kMeasureAfterSeconds) return Status();
-  measure();
-  return write();
+  if (is_written_ || call_seconds < kMeasureAfterSeconds) return Status();
+  if (!is_measured_) measure();
+  PANAL_TRY(write());
+  is_written_ = true;
+  return Status();
 }
 
 Status MachineLog::end(double call_seconds) {

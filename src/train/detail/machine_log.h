@@ -48,6 +48,7 @@ class MachineLog {
   Json document_;
   report::Call call_;
   bool is_measured_ = false;
+  bool is_written_ = false;  // The measurement is in the file.
 };
 
 }  // namespace panal::train::detail

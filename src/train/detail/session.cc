@@ -37,6 +37,10 @@ Session::Session(const TrainConfig& config, RunEvents& events, std::stop_token s
       environment_(environment),
       started_(environment.clock.steady_now()),
       energy_(environment.meter),
+      patience_(
+          environment.clock, [this] { return stop_.stop_requested() || time_is_over(); },
+          [this](std::string_view text) { events_.on_message(text); }),
+      writer_(environment.files, at("checkpoints")),
       earlier_energy_{.joules = 0.0, .method = "", .detail = ""},
       last_save_(started_) {}
 
@@ -52,7 +56,9 @@ Result<TrainSummary> Session::run() {
     if (stop_.stop_requested()) return stopped_summary();
   }
   PANAL_ASSIGN(const RunStatus status, train());
+  PANAL_TRY(collect_checkpoint(true));
   if (saved_step_ != counters_.step) PANAL_TRY(save());
+  PANAL_TRY(collect_checkpoint(true));
   if (status == RunStatus::kStopped) return stopped_summary();
   return finish(status);
 }
@@ -166,6 +172,8 @@ Status Session::restore() {
 }
 
 Status Session::begin() {
+  // What a killed call left, or a config that keeps fewer has no use for.
+  remove_old_checkpoints(at("checkpoints"), policy());
   if (config_.kind == RunKind::kLora) {
     PANAL_ASSIGN(const std::string found, weights_checksum(config_.model.core));
     if (plan_ && plan_->core_checksum != found) {

@@ -12,8 +12,9 @@
 #include <vector>
 
 #include "energy/meter.h"
-#include "train/detail/checkpoint.h"
+#include "train/detail/checkpoint_writer.h"
 #include "train/detail/corpus.h"
+#include "train/detail/disk_patience.h"
 #include "train/detail/journal.h"
 #include "train/detail/machine_log.h"
 #include "train/detail/run_files.h"
@@ -45,11 +46,16 @@ class Session {
   Status note_step(const StepResult& result, double step_seconds);
   Status evaluate_now();
   Status save();
+  /// Takes note of a checkpoint that is written; with `waits`, of the one still in flight too.
+  Status collect_checkpoint(bool waits);
+  Status note_line(const Json& line);  // In metrics.jsonl.
   Status write_model(const std::filesystem::path& folder) const;
   Result<std::string> write_sample();
+  Status write_small_file(std::string_view name, std::string_view text);
   Result<TrainSummary> write_summary(TrainSummary summary);
   TrainSummary summary_of(RunStatus status) const;
 
+  CheckpointPolicy policy() const;
   bool evaluation_is_due() const;
   bool checkpoint_is_due() const;
   bool time_is_over() const;
@@ -71,11 +77,15 @@ class Session {
   std::optional<Plan> plan_;
   std::optional<Journal> journal_;
   std::optional<MachineLog> machines_;
+  DiskPatience patience_;
+  Snapshot snapshot_;  // Of the checkpoint in flight: the writer's until its outcome is collected.
+  CheckpointWriter writer_;  // After the snapshot: it is joined before the buffers go.
   Counters counters_;
   double earlier_seconds_ = 0;            // Of calls before this one.
   energy::EnergyReading earlier_energy_;  // Likewise; method "" when there were none.
   std::int64_t resumed_from_step_ = -1;
   std::int64_t saved_step_ = -1;  // -1: nothing saved yet.
+  bool best_is_unsaved_ = false;  // The last evaluation was the best, and checkpoints keep it.
   Nanoseconds last_save_;
   int bad_steps_in_a_row_ = 0;
   double step_seconds_ = 0;        // Recent mean.

@@ -41,9 +41,11 @@ TrainSummary Session::summary_of(RunStatus status) const {
   if (counters_.training_seconds > 0) {
     summary.tokens_per_second = static_cast<double>(counters_.tokens) / counters_.training_seconds;
   }
+  summary.checkpoint_seconds = counters_.checkpoint_seconds;
   summary.training_loss = mean(counters_.recent_losses);
   summary.first_evaluation = counters_.first_evaluation;
   summary.last_evaluation = counters_.last_evaluation;
+  summary.best_evaluation = counters_.best_evaluation;
   summary.energy = energy_so_far();
   if (corpus_) {
     summary.training_documents = corpus_->facts.training_documents;
@@ -58,16 +60,22 @@ TrainSummary Session::summary_of(RunStatus status) const {
   return summary;
 }
 
+Status Session::write_small_file(std::string_view name, std::string_view text) {
+  return patience_.keep_trying(
+      [&] { return store::write_file_atomically(environment_.files, at(name), text); });
+}
+
 Result<TrainSummary> Session::write_summary(TrainSummary summary) {
-  if (machines_) PANAL_TRY(machines_->end(elapsed() - earlier_seconds_));
+  if (machines_) {
+    PANAL_TRY(patience_.keep_trying([&] { return machines_->end(elapsed() - earlier_seconds_); }));
+  }
   if (journal_ && trainer_) {
     LossCurves curves = journal_->curves();
     curves.title = fmt::format("{}: {:.1f}M parameters, {} steps", config_.name,
                                static_cast<double>(summary.parameters) / 1e6, summary.steps);
-    PANAL_TRY(store::write_file_atomically(environment_.files, at("loss.svg"), loss_plot(curves)));
+    PANAL_TRY(write_small_file("loss.svg", loss_plot(curves)));
   }
-  PANAL_TRY(store::write_file_atomically(environment_.files, at("summary.json"),
-                                         to_pretty(summary_to_json(summary))));
+  PANAL_TRY(write_small_file("summary.json", to_pretty(summary_to_json(summary))));
   return summary;
 }
 
@@ -90,7 +98,7 @@ Result<std::string> Session::write_sample() {
       sample_text(trainer_->decoder(), corpus_->tokenizer, prompt, config_.evaluation.sample_tokens,
                   kSampleTemperature, config_.seed);
   events_.on_sample(text);
-  PANAL_TRY(store::write_file_atomically(environment_.files, at("sample.txt"), text + "\n"));
+  PANAL_TRY(write_small_file("sample.txt", text + "\n"));
   return text;
 }
 
@@ -102,8 +110,9 @@ Result<TrainSummary> Session::finish(RunStatus status) {
     PANAL_TRY(evaluated);
   }
   const auto folder = at("model");
-  PANAL_TRY(replace_folder(environment_.files, folder, [this](const std::filesystem::path& path) {
-    return write_model(path);
+  PANAL_TRY(patience_.keep_trying([&] {
+    return replace_folder(environment_.files, folder,
+                          [this](const std::filesystem::path& path) { return write_model(path); });
   }));
   PANAL_ASSIGN(std::string sample, write_sample());
   TrainSummary summary = summary_of(status);

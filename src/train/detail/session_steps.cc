@@ -42,8 +42,11 @@ bool Session::evaluation_is_due() const {
 bool Session::checkpoint_is_due() const {
   if (counters_.step >= plan_->steps) return false;  // run() writes the last one.
   const auto& when = config_.checkpoint;
+  // By steps every checkpoint is made, if need be after waiting for the one before it; by time it
+  // may as well be made a little later.
   if (when.every_steps > 0 && counters_.step % when.every_steps == 0) return true;
-  return when.every_seconds > 0 &&
+  if (best_is_unsaved_) return true;
+  return !writer_.is_busy() && when.every_seconds > 0 &&
          seconds(environment_.clock.steady_now() - last_save_) >= when.every_seconds;
 }
 
@@ -53,6 +56,7 @@ Result<RunStatus> Session::train() {
     // One step is always taken, so that the smallest limit still gives a model.
     if (counters_.step > 0 && time_is_over()) return RunStatus::kTimeLimit;
     PANAL_TRY(take_step());
+    PANAL_TRY(collect_checkpoint(false));
     if (evaluation_is_due()) {
       const Status status = evaluate_now();
       if (status.code() == Code::kCancelled) return RunStatus::kStopped;
@@ -74,7 +78,8 @@ Status Session::take_step() {
   counters_.training_seconds += taken;
   step_seconds_ = step_seconds_ == 0 ? taken : 0.9 * step_seconds_ + 0.1 * taken;
   PANAL_TRY(note_step(result, taken));
-  PANAL_TRY(machines_->after_step(elapsed() - earlier_seconds_));
+  PANAL_TRY(
+      patience_.keep_trying([&] { return machines_->after_step(elapsed() - earlier_seconds_); }));
   if (bad_steps_in_a_row_ < kMostBadSteps) return Status();
   return Status(
       Code::kInternal,
@@ -111,7 +116,12 @@ Status Session::note_step(const StepResult& result, double step_seconds) {
                        .tokens = counters_.tokens,
                        .tokens_per_second = tokens_per_second(),
                        .seconds_left = std::max(0.0, left)});
-  return journal_->add(line);
+  return note_line(line);
+}
+
+Status Session::note_line(const Json& line) {
+  journal_->add(line);
+  return patience_.keep_trying([this] { return journal_->flush(); });
 }
 
 Status Session::evaluate_now() {
@@ -136,26 +146,64 @@ Status Session::evaluate_now() {
   }
   if (!counters_.first_evaluation) counters_.first_evaluation = point;
   counters_.last_evaluation = point;
+  if (!counters_.best_evaluation || point.loss < counters_.best_evaluation->loss) {
+    counters_.best_evaluation = point;
+    best_is_unsaved_ = config_.checkpoint.keep_best && point.step > 0;
+  }
   events_.on_evaluation(point);
-  return journal_->add({{"step", point.step},
-                        {"validation_loss", point.loss},
-                        {"perplexity", point.perplexity},
-                        {"validation_tokens", point.tokens}});
+  return note_line({{"step", point.step},
+                    {"validation_loss", point.loss},
+                    {"perplexity", point.perplexity},
+                    {"validation_tokens", point.tokens}});
 }
 
+// Training stands still for the copy only; where memory is short (`asynchronous: false`) nothing is
+// copied and it stands still until the disk has everything.
 Status Session::save() {
+  const Nanoseconds begin = environment_.clock.steady_now();
+  PANAL_TRY(collect_checkpoint(true));
+  PANAL_TRY(patience_.keep_trying([this] { return journal_->sync(); }));
   counters_.seconds = elapsed();
   counters_.energy = energy_so_far();
   counters_.stream = trainer_->stream().state();
-  PANAL_TRY(journal_->sync());
-  const auto folder = at("checkpoints");
-  PANAL_ASSIGN(const std::filesystem::path path,
-               save_checkpoint(environment_.files, folder, counters_, trainer_->trainable(),
-                               trainer_->optimizer()));
-  saved_step_ = counters_.step;
+  const auto& checkpoint = config_.checkpoint;
+  const auto take = checkpoint.asynchronous ? copy_state : borrow_state;
+  take(counters_, trainer_->trainable(), trainer_->optimizer(), snapshot_);
+  writer_.start(snapshot_, policy());
   last_save_ = environment_.clock.steady_now();
-  remove_old_checkpoints(folder, config_.checkpoint.keep);
-  events_.on_checkpoint(counters_.step, path);
+  best_is_unsaved_ = false;
+  if (!checkpoint.asynchronous) PANAL_TRY(collect_checkpoint(true));
+  counters_.checkpoint_seconds += seconds(environment_.clock.steady_now() - begin);
+  return Status();
+}
+
+CheckpointPolicy Session::policy() const {
+  const auto& checkpoint = config_.checkpoint;
+  CheckpointPolicy policy{.keep = checkpoint.keep,
+                          .keep_every_steps = checkpoint.keep_every_steps,
+                          .verifies = checkpoint.verify};
+  if (checkpoint.keep_best && counters_.best_evaluation) {
+    policy.best_step = counters_.best_evaluation->step;
+  }
+  return policy;
+}
+
+Status Session::collect_checkpoint(bool waits) {
+  auto outcome = waits ? writer_.wait() : writer_.poll();
+  if (!outcome) return Status();
+  // The snapshot is still what it was, so a write that found no room can be repeated from it.
+  const Status written = patience_.keep_trying([&]() -> Status {
+    if (!outcome) {
+      writer_.start(snapshot_, policy());
+      outcome = writer_.wait();
+    }
+    const Status status = outcome->status();
+    if (!status.ok()) outcome.reset();
+    return status;
+  });
+  PANAL_TRY(written);
+  saved_step_ = snapshot_.counters.step;
+  events_.on_checkpoint(saved_step_, **outcome);
   return Status();
 }
 

@@ -1,0 +1,106 @@
+#include "train/detail/counters.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+namespace panal::train::detail {
+namespace {
+
+constexpr std::int64_t kMost = std::int64_t{1} << 60;
+
+constexpr std::array<std::pair<const char*, std::optional<EvaluationPoint> Counters::*>, 3>
+    kEvaluations{{
+        {"first_evaluation", &Counters::first_evaluation},
+        {"last_evaluation", &Counters::last_evaluation},
+        {"best_evaluation", &Counters::best_evaluation},
+    }};
+
+Status read_losses(const Json& json, std::string_view where, Counters& counters) {
+  if (!json.contains("recent_losses") || !json["recent_losses"].is_array()) {
+    return Status(Code::kCorrupt, fmt::format("{}: recent_losses must be a list", where));
+  }
+  for (const auto& loss : json["recent_losses"]) {
+    if (!loss.is_number() || counters.recent_losses.size() >= kRecentLosses) {
+      return Status(Code::kCorrupt, fmt::format("{}: recent_losses must be at most {} numbers",
+                                                where, kRecentLosses));
+    }
+    counters.recent_losses.push_back(loss.get<double>());
+  }
+  return Status();
+}
+
+}  // namespace
+
+Json counters_to_json(const Counters& counters) {
+  Json json = {{"step", counters.step},
+               {"tokens", counters.tokens},
+               {"skipped_steps", counters.skipped_steps},
+               {"seconds", counters.seconds},
+               {"training_seconds", counters.training_seconds},
+               {"checkpoint_seconds", counters.checkpoint_seconds},
+               {"recent_losses", counters.recent_losses},
+               {"energy", energy_to_json(counters.energy)},
+               {"stream", counters.stream}};
+  for (const auto& [key, member] : kEvaluations) {
+    if (counters.*member) json[key] = evaluation_to_json(*(counters.*member));
+  }
+  return json;
+}
+
+Result<Counters> counters_from_json(const Json& json, std::string_view where) {
+  Counters counters;
+  PANAL_ASSIGN(counters.step, json_integer(json, "step", where, 0, kMost));
+  PANAL_ASSIGN(counters.tokens, json_integer(json, "tokens", where, 0, kMost));
+  PANAL_ASSIGN(counters.skipped_steps, json_integer(json, "skipped_steps", where, 0, kMost));
+  PANAL_ASSIGN(counters.seconds, json_number(json, "seconds", where, 0, 1e18));
+  PANAL_ASSIGN(counters.training_seconds, json_number(json, "training_seconds", where, 0, 1e18));
+  PANAL_ASSIGN(counters.checkpoint_seconds,
+               json_number(json, "checkpoint_seconds", where, 0, 1e18));
+  PANAL_TRY(read_losses(json, where, counters));
+  if (!json_has(json, "energy") || !json_has(json, "stream")) {
+    return Status(Code::kCorrupt, fmt::format("{}: energy and stream are missing", where));
+  }
+  PANAL_ASSIGN(counters.energy, energy_from_json(json["energy"], where));
+  counters.stream = json["stream"];
+  for (const auto& [key, member] : kEvaluations) {
+    if (!json_has(json, key)) continue;
+    PANAL_ASSIGN(counters.*member, evaluation_from_json(json[key], where));
+  }
+  return counters;
+}
+
+Json evaluation_to_json(const EvaluationPoint& point) {
+  return {{"step", point.step},
+          {"tokens", point.tokens},
+          {"loss", point.loss},
+          {"perplexity", point.perplexity}};
+}
+
+Result<EvaluationPoint> evaluation_from_json(const Json& json, std::string_view where) {
+  EvaluationPoint point;
+  PANAL_ASSIGN(point.step, json_integer(json, "step", where, 0, kMost));
+  PANAL_ASSIGN(point.tokens, json_integer(json, "tokens", where, 1, kMost));
+  PANAL_ASSIGN(point.loss, json_number(json, "loss", where, 0, 1e300));
+  PANAL_ASSIGN(point.perplexity, json_number(json, "perplexity", where, 0, 1e308));
+  return point;
+}
+
+Json energy_to_json(const energy::EnergyReading& reading) {
+  Json json = {{"joules", nullptr}, {"method", reading.method}, {"detail", reading.detail}};
+  if (reading.joules) json["joules"] = *reading.joules;
+  return json;
+}
+
+Result<energy::EnergyReading> energy_from_json(const Json& json, std::string_view where) {
+  energy::EnergyReading reading;
+  if (json_has(json, "joules")) {
+    PANAL_ASSIGN(reading.joules, json_number(json, "joules", where, 0, 1e30));
+  }
+  PANAL_ASSIGN(reading.method, json_string(json, "method", where));
+  PANAL_ASSIGN(reading.detail, json_string(json, "detail", where));
+  return reading;
+}
+
+}  // namespace panal::train::detail
