@@ -17,14 +17,21 @@ static_assert(std::endian::native == std::endian::little,
               "shards are read in place as little endian");
 
 constexpr std::string_view kMagic = "PANALTOK";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kHeaderBytes = 48;
 constexpr std::size_t kChecksumAt = 40;
+// No more than the kernel reads ahead for one page fault, so checking a block costs no reading.
+constexpr std::int64_t kBlockBytes = 65'536;
 constexpr std::int64_t kMaxVocabulary = std::numeric_limits<std::int32_t>::max();
 
 template <typename T>
 void append(std::string& bytes, T value) {
   bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+template <typename T>
+void store_at(std::string& bytes, std::size_t at, T value) {
+  std::memcpy(bytes.data() + at, &value, sizeof(value));
 }
 
 template <typename T>
@@ -38,10 +45,14 @@ std::uint32_t token_bytes_for(std::int64_t vocabulary_size) {
   return vocabulary_size <= 65'536 ? 2 : 4;
 }
 
-// Over the header's fields first, then the rest, so that no byte of the file is outside it.
+// Over the header's fields first, then what follows, so that no byte before the tokens is outside.
 std::uint64_t checksum(std::span<const std::byte> header, std::span<const std::byte> rest) {
   const std::uint64_t parts[2] = {xxh3_64(header), xxh3_64(rest)};
   return xxh3_64(std::as_bytes(std::span(parts)));
+}
+
+std::int64_t blocks_of(std::uint64_t bytes) {
+  return static_cast<std::int64_t>(bytes / kBlockBytes + (bytes % kBlockBytes > 0 ? 1 : 0));
 }
 
 Status corrupt(std::string_view where, std::string_view what) {
@@ -61,51 +72,65 @@ Status write_token_shard(store::FileSystem& files, const std::filesystem::path& 
                               vocabulary_size));
   }
   const std::uint32_t token_bytes = token_bytes_for(vocabulary_size);
-  std::string ends;
-  std::string tokens;
   std::uint64_t num_tokens = 0;
+  for (const std::vector<std::int32_t>& document : documents) num_tokens += document.size();
+  if (num_tokens == 0) return refuse("there are no tokens to write");
+  const auto num_blocks = static_cast<std::size_t>(blocks_of(num_tokens * token_bytes));
+  const std::size_t described = (documents.size() + num_blocks) * 8;
+  std::string bytes(kMagic);
+  bytes.reserve(kHeaderBytes + described + num_tokens * token_bytes);
+  append(bytes, kVersion);
+  append(bytes, token_bytes);
+  append(bytes, static_cast<std::uint64_t>(vocabulary_size));
+  append(bytes, num_tokens);
+  append(bytes, static_cast<std::uint64_t>(documents.size()));
+  append(bytes, std::uint64_t{0});
+  std::uint64_t end = 0;
+  for (const std::vector<std::int32_t>& document : documents) append(bytes, end += document.size());
+  bytes.resize(kHeaderBytes + described);
   for (const std::vector<std::int32_t>& document : documents) {
     for (const std::int32_t token : document) {
       if (token < 0 || token >= vocabulary_size) {
         return refuse(
             fmt::format("token {} is outside the vocabulary of {} ids", token, vocabulary_size));
       }
-      token_bytes == 2 ? append(tokens, static_cast<std::uint16_t>(token))
-                       : append(tokens, static_cast<std::uint32_t>(token));
+      token_bytes == 2 ? append(bytes, static_cast<std::uint16_t>(token))
+                       : append(bytes, static_cast<std::uint32_t>(token));
     }
-    num_tokens += document.size();
-    append(ends, num_tokens);
   }
-  if (num_tokens == 0) return refuse("there are no tokens to write");
-  std::string bytes(kMagic);
-  append(bytes, kVersion);
-  append(bytes, token_bytes);
-  append(bytes, static_cast<std::uint64_t>(vocabulary_size));
-  append(bytes, num_tokens);
-  append(bytes, static_cast<std::uint64_t>(documents.size()));
-  const std::string rest = ends + tokens;
-  append(bytes, checksum(std::as_bytes(std::span(bytes)), std::as_bytes(std::span(rest))));
-  return store::write_file_atomically(files, path, bytes + rest);
+  const auto all = std::as_bytes(std::span(bytes));
+  const auto tokens = all.subspan(kHeaderBytes + described);
+  for (std::size_t block = 0; block < num_blocks; ++block) {
+    const std::size_t begin = block * kBlockBytes;
+    store_at(
+        bytes, kHeaderBytes + (documents.size() + block) * 8,
+        xxh3_64(tokens.subspan(begin, std::min<std::size_t>(kBlockBytes, tokens.size() - begin))));
+  }
+  store_at(bytes, kChecksumAt,
+           checksum(all.first(kChecksumAt), all.subspan(kHeaderBytes, described)));
+  return store::write_file_atomically(files, path, bytes);
 }
 
 Result<TokenShard> TokenShard::open(const std::filesystem::path& path) {
   PANAL_ASSIGN(store::MappedFile file, store::MappedFile::open(path));
-  TokenShard shard(std::make_shared<const store::MappedFile>(std::move(file)));
-  PANAL_TRY(shard.check(path.string()));
+  TokenShard shard(std::make_shared<const store::MappedFile>(std::move(file)), path.string());
+  PANAL_TRY(shard.read_header());
+  PANAL_TRY(shard.check_documents());
+  shard.blocks_ = std::make_shared<Blocks>(static_cast<std::size_t>(shard.num_blocks()));
   return shard;
 }
 
-Status TokenShard::check(const std::string& where) {
+Status TokenShard::read_header() {
   const std::span<const std::byte> bytes = file_->bytes();
   if (bytes.size() < kHeaderBytes) {
-    return corrupt(where, fmt::format("expected a header of {} bytes, found a file of {}",
-                                      kHeaderBytes, bytes.size()));
+    return corrupt(where_, fmt::format("expected a header of {} bytes, found a file of {}",
+                                       kHeaderBytes, bytes.size()));
   }
   if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) {
-    return corrupt(where, "it does not begin with \"PANALTOK\"");
+    return corrupt(where_, "it does not begin with \"PANALTOK\"");
   }
   if (const auto version = load<std::uint32_t>(bytes.data() + 8); version != kVersion) {
-    return corrupt(where, fmt::format("expected version {}, found {}", kVersion, version));
+    return corrupt(where_, fmt::format("expected version {}, found {}", kVersion, version));
   }
   token_bytes_ = load<std::uint32_t>(bytes.data() + 12);
   const auto vocabulary = load<std::uint64_t>(bytes.data() + 16);
@@ -113,18 +138,23 @@ Status TokenShard::check(const std::string& where) {
   const auto num_documents = load<std::uint64_t>(bytes.data() + 32);
   if (vocabulary < 1 || vocabulary > static_cast<std::uint64_t>(kMaxVocabulary) ||
       token_bytes_ != token_bytes_for(static_cast<std::int64_t>(vocabulary))) {
-    return corrupt(where,
+    return corrupt(where_,
                    fmt::format("a vocabulary of {} ids with {} bytes per token makes no sense",
                                vocabulary, token_bytes_));
   }
-  // Divisions, so that hostile counts cannot overflow a product.
+  // Bounds before products, so that hostile counts cannot overflow.
   const std::uint64_t rest_bytes = bytes.size() - kHeaderBytes;
-  const bool fits = num_documents <= rest_bytes / 8 &&
-                    num_tokens <= (rest_bytes - num_documents * 8) / token_bytes_ &&
-                    num_documents * 8 + num_tokens * token_bytes_ == rest_bytes;
-  if (!fits || num_tokens == 0) {
+  bool fits =
+      num_tokens > 0 && num_documents <= rest_bytes / 8 && num_tokens <= rest_bytes / token_bytes_;
+  std::uint64_t described = 0;
+  if (fits) {
+    const auto num_blocks = static_cast<std::uint64_t>(blocks_of(num_tokens * token_bytes_));
+    described = (num_documents + num_blocks) * 8;
+    fits = described + num_tokens * token_bytes_ == rest_bytes;
+  }
+  if (!fits) {
     return corrupt(
-        where,
+        where_,
         fmt::format("{} tokens of {} bytes in {} documents do not fill the {} bytes after the "
                     "header (a file cut short?)",
                     num_tokens, token_bytes_, num_documents, rest_bytes));
@@ -133,42 +163,67 @@ Status TokenShard::check(const std::string& where) {
   num_tokens_ = static_cast<std::int64_t>(num_tokens);
   num_documents_ = static_cast<std::int64_t>(num_documents);
   ends_ = bytes.data() + kHeaderBytes;
-  tokens_ = ends_ + num_documents * 8;
-  const auto wanted = load<std::uint64_t>(bytes.data() + kChecksumAt);
-  const std::uint64_t found = checksum(bytes.first(kChecksumAt), bytes.subspan(kHeaderBytes));
-  if (wanted != found) {
-    return corrupt(
-        where,
-        fmt::format("expected checksum {:016x}, found {:016x}: bytes have changed", wanted, found));
-  }
-  return check_documents_and_tokens(where);
+  checksums_ = ends_ + num_documents * 8;
+  tokens_ = ends_ + described;
+  const std::uint64_t found =
+      checksum(bytes.first(kChecksumAt), bytes.subspan(kHeaderBytes, described));
+  if (content_checksum() == found) return Status();
+  return corrupt(where_, fmt::format("expected checksum {:016x} of header and tables, found "
+                                     "{:016x}: bytes have changed",
+                                     content_checksum(), found));
 }
 
 // A file with a right checksum may still have been made to hurt.
-Status TokenShard::check_documents_and_tokens(const std::string& where) const {
+Status TokenShard::check_documents() const {
   std::uint64_t last = 0;
   for (std::int64_t i = 0; i < num_documents_; ++i) {
     const auto end = load<std::uint64_t>(ends_ + i * 8);
     if (end < last || end > static_cast<std::uint64_t>(num_tokens_)) {
-      return corrupt(where, fmt::format("document {} ends at token {}, expected {} to {}", i, end,
-                                        last, num_tokens_));
+      return corrupt(where_, fmt::format("document {} ends at token {}, expected {} to {}", i, end,
+                                         last, num_tokens_));
     }
     last = end;
   }
-  if (last != static_cast<std::uint64_t>(num_tokens_)) {
-    return corrupt(
-        where, fmt::format("the last document ends at token {}, expected {}", last, num_tokens_));
+  if (last == static_cast<std::uint64_t>(num_tokens_)) return Status();
+  return corrupt(where_,
+                 fmt::format("the last document ends at token {}, expected {}", last, num_tokens_));
+}
+
+Status TokenShard::check_block(std::int64_t block) const {
+  std::atomic<bool>& is_checked = blocks_->is_checked[static_cast<std::size_t>(block)];
+  if (is_checked.load(std::memory_order_relaxed)) return Status();
+  const std::int64_t begin = block * kBlockBytes;
+  const std::int64_t end = std::min(begin + kBlockBytes, num_tokens_ * token_bytes_);
+  const auto wanted = load<std::uint64_t>(checksums_ + block * 8);
+  const std::uint64_t found =
+      xxh3_64(std::span(tokens_ + begin, static_cast<std::size_t>(end - begin)));
+  if (wanted != found) {
+    return corrupt(where_,
+                   fmt::format("expected checksum {:016x} of tokens {} to {}, found "
+                               "{:016x}: bytes have changed",
+                               wanted, begin / token_bytes_, end / token_bytes_ - 1, found));
   }
-  for (std::int64_t i = 0; i < num_tokens_; ++i) {
-    const std::int64_t id = token_bytes_ == 2
-                                ? static_cast<std::int64_t>(load<std::uint16_t>(tokens_ + i * 2))
-                                : static_cast<std::int64_t>(load<std::uint32_t>(tokens_ + i * 4));
-    if (id >= vocabulary_size_) {
-      return corrupt(where, fmt::format("token {} is {}, outside the vocabulary of {} ids", i, id,
-                                        vocabulary_size_));
+  for (std::int64_t i = begin / token_bytes_; i < end / token_bytes_; ++i) {
+    if (const std::int64_t id = token_at(i); id >= vocabulary_size_) {
+      return corrupt(where_, fmt::format("token {} is {}, outside the vocabulary of {} ids", i, id,
+                                         vocabulary_size_));
     }
   }
+  is_checked.store(true, std::memory_order_relaxed);
   return Status();
+}
+
+Status TokenShard::verify() const {
+  for (std::int64_t block = 0; block < num_blocks(); ++block) PANAL_TRY(check_block(block));
+  return Status();
+}
+
+std::int64_t TokenShard::num_blocks() const {
+  return blocks_of(static_cast<std::uint64_t>(num_tokens_) * token_bytes_);
+}
+
+std::uint64_t TokenShard::content_checksum() const {
+  return load<std::uint64_t>(file_->bytes().data() + kChecksumAt);
 }
 
 std::int64_t TokenShard::document_begin(std::int64_t document) const {
@@ -180,24 +235,28 @@ std::int64_t TokenShard::document_end(std::int64_t document) const {
   return static_cast<std::int64_t>(load<std::uint64_t>(ends_ + document * 8));
 }
 
-std::int32_t TokenShard::token(std::int64_t position) const {
-  std::int32_t id = 0;
-  read(position, std::span(&id, 1));
-  return id;
+std::int64_t TokenShard::token_at(std::int64_t position) const {
+  return token_bytes_ == 2 ? static_cast<std::int64_t>(load<std::uint16_t>(tokens_ + position * 2))
+                           : static_cast<std::int64_t>(load<std::uint32_t>(tokens_ + position * 4));
 }
 
-void TokenShard::read(std::int64_t begin, std::span<std::int32_t> out) const {
+Status TokenShard::read(std::int64_t begin, std::span<std::int32_t> out) const {
   const auto count = static_cast<std::int64_t>(out.size());
   PANAL_CHECK(begin >= 0 && count <= num_tokens_ && begin <= num_tokens_ - count,
               "tokens out of range");
-  if (count == 0) return;
+  if (count == 0) return Status();
+  const std::int64_t last = ((begin + count) * token_bytes_ - 1) / kBlockBytes;
+  for (std::int64_t block = begin * token_bytes_ / kBlockBytes; block <= last; ++block) {
+    PANAL_TRY(check_block(block));
+  }
   if (token_bytes_ == 4) {
     std::memcpy(out.data(), tokens_ + begin * 4, out.size_bytes());
-    return;
+    return Status();
   }
   for (std::int64_t i = 0; i < count; ++i) {
     out[static_cast<std::size_t>(i)] = load<std::uint16_t>(tokens_ + (begin + i) * 2);
   }
+  return Status();
 }
 
 }  // namespace panal::data

@@ -23,6 +23,10 @@ std::uint64_t mix(std::uint64_t value) {
 
 }  // namespace
 
+std::string_view packing_name(Packing packing) {
+  return packing == Packing::kWithinDocuments ? "within_documents" : "across_documents";
+}
+
 IndexPermutation::IndexPermutation(std::uint64_t count, std::uint64_t seed) : count_(count) {
   PANAL_CHECK(count > 0, "a permutation needs at least one element");
   // Two halves of equal width cover at most four times the count, so a walk takes four steps on
@@ -87,7 +91,10 @@ Result<TokenStream> TokenStream::open(std::vector<TokenShard> shards,
   return stream;
 }
 
-void TokenStream::copy_tokens(std::int64_t begin, std::span<std::int32_t> out) const {
+Status TokenStream::copy_tokens(std::int64_t begin, std::span<std::int32_t> out,
+                                std::span<std::int32_t> first_keys) const {
+  const std::int64_t window_begin = begin;
+  const bool wants_keys = !first_keys.empty();
   while (!out.empty()) {
     const auto after = std::ranges::upper_bound(shard_begin_, begin);
     const auto index = static_cast<std::size_t>(after - shard_begin_.begin()) - 1;
@@ -108,70 +115,113 @@ void TokenStream::copy_tokens(std::int64_t begin, std::span<std::int32_t> out) c
     const std::int64_t text_begin = inside - low;
     const std::int64_t text_left = shard.document_end(low) - text_begin;
     const auto count = std::min<std::size_t>(static_cast<std::size_t>(text_left), out.size());
-    shard.read(text_begin, out.first(count));
-    begin += static_cast<std::int64_t>(count);
-    out = out.subspan(count);
-    if (out.empty()) break;
-    out.front() = options_.end_of_text;
-    ++begin;
-    out = out.subspan(1);
+    PANAL_TRY(shard.read(text_begin, out.first(count)));
+    const std::size_t taken = std::min(count + 1, out.size());
+    if (taken > count) out[count] = options_.end_of_text;
+    if (wants_keys) {
+      const std::int64_t document = shard_begin_[index] + shard.document_begin(low) + low;
+      const auto first = std::max<std::int64_t>(0, document - window_begin);
+      std::ranges::fill(first_keys.first(taken), static_cast<std::int32_t>(first));
+      first_keys = first_keys.subspan(taken);
+    }
+    begin += static_cast<std::int64_t>(taken);
+    out = out.subspan(taken);
   }
+  return Status();
 }
 
-void TokenStream::read_window(std::int64_t index, std::span<std::int32_t> out) const {
+Status TokenStream::read_window(std::int64_t index, std::span<std::int32_t> window,
+                                std::span<std::int32_t> first_keys) const {
   PANAL_CHECK(index >= 0 && index < num_windows_, "window index out of range");
-  PANAL_CHECK(static_cast<std::int64_t>(out.size()) == options_.context + 1,
+  PANAL_CHECK(static_cast<std::int64_t>(window.size()) == options_.context + 1,
               "a window is context + 1 tokens");
-  copy_tokens(index * options_.context, out);
+  PANAL_CHECK(first_keys.empty() || first_keys.size() == window.size(),
+              "every token of a window has a first key");
+  return copy_tokens(index * options_.context, window, first_keys);
 }
 
-void TokenStream::next(std::vector<std::int32_t>& batch) {
+Status TokenStream::next_window(std::span<std::int32_t> window,
+                                std::span<std::int32_t> first_keys) {
+  const auto place = static_cast<std::uint64_t>(position_.window);
+  std::uint64_t index = place;
+  if (options_.shuffle) {
+    const auto seed = derive_seed(options_.seed, static_cast<std::uint64_t>(position_.epoch));
+    index = IndexPermutation(static_cast<std::uint64_t>(num_windows_), seed)(place);
+  }
+  PANAL_TRY(read_window(static_cast<std::int64_t>(index), window, first_keys));
+  if (++position_.window == num_windows_) position_ = {.epoch = position_.epoch + 1, .window = 0};
+  return Status();
+}
+
+void TokenStream::go_to(std::int64_t num_drawn) {
+  PANAL_CHECK(num_drawn >= 0, "a stream begins at window 0");
+  position_ = {.epoch = num_drawn / num_windows_, .window = num_drawn % num_windows_};
+}
+
+Status TokenStream::next(std::vector<std::int32_t>& windows) {
+  const Position before = position_;
   const auto width = static_cast<std::size_t>(options_.context + 1);
-  batch.resize(static_cast<std::size_t>(options_.batch) * width);
+  windows.resize(static_cast<std::size_t>(options_.batch) * width);
   for (std::size_t row = 0; row < static_cast<std::size_t>(options_.batch); ++row) {
-    const IndexPermutation order(static_cast<std::uint64_t>(num_windows_),
-                                 derive_seed(options_.seed, static_cast<std::uint64_t>(epoch_)));
-    const auto window = static_cast<std::uint64_t>(window_);
-    const std::uint64_t index = options_.shuffle ? order(window) : window;
-    read_window(static_cast<std::int64_t>(index), std::span(batch).subspan(row * width, width));
-    if (++window_ == num_windows_) {
-      window_ = 0;
-      ++epoch_;
+    if (Status status = next_window(std::span(windows).subspan(row * width, width)); !status.ok()) {
+      position_ = before;
+      return status;
     }
+  }
+  return Status();
+}
+
+Status TokenStream::next(TokenBatch& batch) {
+  const Position before = position_;
+  std::vector<std::int32_t> window(static_cast<std::size_t>(options_.context + 1));
+  std::vector<std::int32_t> first_keys;
+  if (options_.packing == Packing::kWithinDocuments) first_keys.resize(window.size());
+  for (std::int64_t row = 0; row < options_.batch; ++row) {
+    if (Status status = next_window(window, first_keys); !status.ok()) {
+      position_ = before;
+      return status;
+    }
+    put_window(window, first_keys, row, options_.batch, batch);
+  }
+  return Status();
+}
+
+void put_window(std::span<const std::int32_t> window, std::span<const std::int32_t> first_keys,
+                std::int64_t row, std::int64_t batch, TokenBatch& out) {
+  PANAL_CHECK(window.size() > 1 && row >= 0 && row < batch, "a row of the batch takes a window");
+  const std::size_t context = window.size() - 1;
+  const std::size_t begin = static_cast<std::size_t>(row) * context;
+  const std::size_t size = static_cast<std::size_t>(batch) * context;
+  out.tokens.resize(size);
+  out.targets.resize(size);
+  out.first_keys.resize(first_keys.empty() ? 0 : size);
+  std::ranges::copy(window.first(context), out.tokens.begin() + std::ptrdiff_t(begin));
+  std::ranges::copy(window.subspan(1), out.targets.begin() + std::ptrdiff_t(begin));
+  if (first_keys.empty()) return;
+  std::ranges::copy(first_keys.first(context), out.first_keys.begin() + std::ptrdiff_t(begin));
+  for (std::size_t i = 0; i < context; ++i) {
+    if (first_keys[i + 1] != first_keys[i]) out.targets[begin + i] = kNoTarget;
   }
 }
 
-std::vector<std::int32_t> TokenStream::next() {
-  std::vector<std::int32_t> batch;
-  next(batch);
-  return batch;
-}
-
-// Enough to notice other data: shapes of all shards and a sample of tokens from each.
+// Each shard's checksum covers all its tokens.
 std::uint64_t TokenStream::data_identity() const {
-  std::vector<std::int64_t> seen;
-  constexpr std::int64_t kSamples = 64;
-  for (const TokenShard& shard : shards_) {
-    seen.insert(seen.end(), {shard.vocabulary_size(), shard.num_tokens(), shard.num_documents()});
-    for (std::int64_t i = 0; i < kSamples; ++i) {
-      seen.push_back(
-          shard.token((shard.num_tokens() - 1) / (kSamples - 1) * i % shard.num_tokens()));
-    }
-  }
+  std::vector<std::uint64_t> seen;
+  for (const TokenShard& shard : shards_) seen.push_back(shard.content_checksum());
   return xxh3_64(std::as_bytes(std::span(seen)));
 }
 
 Json TokenStream::state() const {
   return Json{{"format", kFormat},
-              {"version", 1},
+              {"version", 2},
               {"seed", fmt::format("{:016x}", options_.seed)},
               {"shuffle", options_.shuffle},
               {"batch", options_.batch},
               {"context", options_.context},
               {"end_of_text", options_.end_of_text},
               {"data", fmt::format("{:016x}", data_identity())},
-              {"epoch", epoch_},
-              {"window", window_}};
+              {"epoch", position_.epoch},
+              {"window", position_.window}};
 }
 
 Status TokenStream::restore(const Json& saved) {
@@ -195,11 +245,11 @@ Status TokenStream::restore(const Json& saved) {
                                 kWhere, key, json_shown(saved.at(key)), json_shown(own.at(key))));
     }
   }
-  PANAL_ASSIGN(const std::int64_t epoch, json_integer(saved, "epoch", kWhere, 0, kMaxExact));
+  PANAL_ASSIGN(const std::int64_t epoch,
+               json_integer(saved, "epoch", kWhere, 0, kMaxExact / num_windows_ - 1));
   PANAL_ASSIGN(const std::int64_t window,
                json_integer(saved, "window", kWhere, 0, num_windows_ - 1));
-  epoch_ = epoch;
-  window_ = window;
+  position_ = {.epoch = epoch, .window = window};
   return Status();
 }
 

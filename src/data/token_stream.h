@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -28,12 +29,35 @@ class IndexPermutation {
   std::uint64_t keys_[4];
 };
 
+/// What a token may attend to when several documents share a window.
+enum class Packing {
+  kAcrossDocuments,  // All tokens before it in the window.
+  kWithinDocuments,  // Those of its own document only, and no target crosses into the next one.
+};
+/// "across_documents" or "within_documents".
+std::string_view packing_name(Packing packing);
+
+/// A target that is not scored.
+inline constexpr std::int32_t kNoTarget = -100;
+
+/// A batch as a decoder's loss takes it, each member row-major [batch, context].
+struct TokenBatch {
+  std::vector<std::int32_t> tokens;
+  /// The next token. With kWithinDocuments a document's last text token learns its end-of-text
+  /// token, and the end-of-text token, which has nothing of its document after it, kNoTarget.
+  std::vector<std::int32_t> targets;
+  /// Index within the window of the first token of each token's document (0 when it began before
+  /// the window); empty with kAcrossDocuments.
+  std::vector<std::int32_t> first_keys;
+};
+
 struct TokenStreamOptions {
   std::int64_t batch = 1;
   std::int64_t context = 0;      // Inputs per window: a window is context + 1 tokens.
   std::int32_t end_of_text = 0;  // Laid after each document; below the shards' vocabulary size.
   std::uint64_t seed = 1;
   bool shuffle = true;  // False: windows in the order of the text, for evaluation.
+  Packing packing = Packing::kAcrossDocuments;  // Of TokenBatch; the windows are the same.
 };
 
 /// Endless batches of [batch, context + 1] int32 tokens. Windows overlap by one token: the last
@@ -46,16 +70,26 @@ class TokenStream {
   static Result<TokenStream> open(std::vector<TokenShard> shards,
                                   const TokenStreamOptions& options);
 
-  /// Row-major [batch, context + 1]; the vector is reused by the caller or resized. Never fails.
-  void next(std::vector<std::int32_t>& batch);
-  std::vector<std::int32_t> next();
+  /// The next batch of windows. Errors: kCorrupt from a shard; the position is then unchanged.
+  Status next(TokenBatch& batch);
+  /// The same windows whole: row-major [batch, context + 1].
+  Status next(std::vector<std::int32_t>& windows);
+  /// The next window, [context + 1] tokens, and when it is not empty the document's first key of
+  /// each.
+  Status next_window(std::span<std::int32_t> window, std::span<std::int32_t> first_keys = {});
 
   std::int64_t num_windows() const { return num_windows_; }  // Per epoch.
   std::int64_t num_tokens() const { return num_tokens_; }    // With end-of-text tokens.
-  std::int64_t epoch() const { return epoch_; }              // Of the next window, from 0.
+  std::int64_t epoch() const { return position_.epoch; }     // Of the next window, from 0.
+  /// Windows since the beginning.
+  std::int64_t num_drawn() const { return position_.epoch * num_windows_ + position_.window; }
+  /// Goes to where `num_drawn` (0 or more) windows have been drawn.
+  void go_to(std::int64_t num_drawn);
   const TokenStreamOptions& options() const { return options_; }
-  /// Window `index` of the text (not of the shuffled order), [context + 1].
-  void read_window(std::int64_t index, std::span<std::int32_t> out) const;
+  /// Window `index` of the text (not of the shuffled order), [context + 1]; first keys as
+  /// next_window().
+  Status read_window(std::int64_t index, std::span<std::int32_t> window,
+                     std::span<std::int32_t> first_keys = {}) const;
 
   /// Position and what it refers to (seed, context, batch, token count): {"format":
   /// "panal-token-stream", ...}.
@@ -66,17 +100,26 @@ class TokenStream {
   Status restore(const Json& state);
 
  private:
+  struct Position {
+    std::int64_t epoch = 0;
+    std::int64_t window = 0;  // In the epoch's order; < num_windows_.
+  };
   TokenStream() = default;
   std::uint64_t data_identity() const;
-  void copy_tokens(std::int64_t begin, std::span<std::int32_t> out) const;
+  Status copy_tokens(std::int64_t begin, std::span<std::int32_t> out,
+                     std::span<std::int32_t> first_keys) const;
 
   std::vector<TokenShard> shards_;
   std::vector<std::int64_t> shard_begin_;  // In laid-out tokens; one more than shards.
   TokenStreamOptions options_;
   std::int64_t num_tokens_ = 0;
   std::int64_t num_windows_ = 0;
-  std::int64_t epoch_ = 0;
-  std::int64_t window_ = 0;  // In the epoch's order; < num_windows_.
+  Position position_;
 };
+
+/// Lays one window [context + 1] as row `row` of a batch of `batch` rows, which it resizes; first
+/// keys may be empty.
+void put_window(std::span<const std::int32_t> window, std::span<const std::int32_t> first_keys,
+                std::int64_t row, std::int64_t batch, TokenBatch& out);
 
 }  // namespace panal::data

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/hash.h"
 #include "base/rng.h"
 #include "tests/data/partition_corpus.h"
 
@@ -40,12 +41,12 @@ TEST_F(TokenShardTest, GivesBackDocumentsInTwoAndInFourBytes) {
     for (std::int64_t d = 0; d < 3; ++d) {
       std::vector<std::int32_t> read(
           static_cast<std::size_t>(shard.document_end(d) - shard.document_begin(d)));
-      shard.read(shard.document_begin(d), read);
+      ASSERT_TRUE(shard.read(shard.document_begin(d), read).ok());
       EXPECT_EQ(read, documents[static_cast<std::size_t>(d)]);
     }
-    EXPECT_EQ(shard.token(3), 65'535);
+    EXPECT_TRUE(shard.verify().ok());
   }
-  EXPECT_EQ(bytes().size(), 48U + 3 * 8 + 5 * 4);
+  EXPECT_EQ(bytes().size(), 48U + 3 * 8 + 8 + 5 * 4);
 }
 
 TEST_F(TokenShardTest, RefusesToWriteWhatItCouldNotRead) {
@@ -66,7 +67,8 @@ TEST_F(TokenShardTest, SaysWhatIsWrongWithAForeignOrMissingFile) {
   EXPECT_THAT(TokenShard::open(path_).status().message(), HasSubstr("PANALTOK"));
 }
 
-// Cut anywhere, or with any single byte changed, a shard is refused: no model learns torn data.
+// Cut anywhere, or with any single byte changed, no token of a shard is given out: no model learns
+// torn data.
 TEST_F(TokenShardTest, NoticesEveryCutAndEveryFlippedByte) {
   ASSERT_TRUE(write({{1, 2, 3}, {4, 5}}, 100).ok());
   const std::string good = bytes();
@@ -79,11 +81,51 @@ TEST_F(TokenShardTest, NoticesEveryCutAndEveryFlippedByte) {
       std::string bad = good;
       bad[at] = static_cast<char>(bad[at] ^ flip);
       write_text(path_, bad);
-      EXPECT_EQ(TokenShard::open(path_).code(), Code::kCorrupt) << "byte " << at << " ^ " << flip;
+      const auto shard = TokenShard::open(path_);
+      std::vector<std::int32_t> read(1, -7);
+      const Status status = shard.ok() ? shard->read(4, read) : shard.status();
+      EXPECT_EQ(status.code(), Code::kCorrupt) << "byte " << at << " ^ " << flip;
+      EXPECT_THAT(status.message(), HasSubstr(path_.string()));
+      EXPECT_EQ(read[0], -7);
     }
   }
   write_text(path_, good + "x");
   EXPECT_EQ(TokenShard::open(path_).code(), Code::kCorrupt);
+}
+
+// Opening looks at no token; a block is looked at when it is first read, and only that block.
+TEST_F(TokenShardTest, ChecksABlockWhenItIsFirstRead) {
+  std::vector<std::int32_t> document(100'000);
+  for (std::size_t i = 0; i < document.size(); ++i) document[i] = std::int32_t(i % 50'000);
+  ASSERT_TRUE(write({document}, 50'000).ok());  // Two bytes a token: four blocks.
+  std::string bad = bytes();
+  const std::size_t tokens = bad.size() - 2 * document.size();
+  bad[tokens + 2 * 40'000] = static_cast<char>(bad[tokens + 2 * 40'000] ^ 1);
+  write_text(path_, bad);
+  const TokenShard shard = TokenShard::open(path_).value();
+  std::vector<std::int32_t> read(32'768);
+  EXPECT_TRUE(shard.read(0, read).ok());
+  EXPECT_TRUE(std::equal(read.begin(), read.end(), document.begin()));
+  EXPECT_TRUE(shard.read(65'536, read).ok());
+  EXPECT_EQ(shard.read(1, read).code(), Code::kCorrupt);  // Its last token is in the torn block.
+  EXPECT_THAT(shard.verify().message(), HasSubstr("tokens 32768 to 65535"));
+}
+
+// The writer of a checksum can lie about the tokens all the same.
+TEST_F(TokenShardTest, RefusesATokenOutsideTheVocabulary) {
+  ASSERT_TRUE(write({{1, 2, 99}}, 100).ok());
+  const std::string good = bytes();
+  ASSERT_TRUE(write({{1, 2, 99}}, 200).ok());
+  std::string bad = bytes();
+  ASSERT_EQ(bad.size(), good.size());
+  bad.replace(16, 8, std::string("\x63\0\0\0\0\0\0\0", 8));  // A vocabulary of 99.
+  const auto all = std::as_bytes(std::span(bad));
+  const std::uint64_t parts[2] = {xxh3_64(all.first(40)), xxh3_64(all.subspan(48, 16))};
+  const std::uint64_t checksum = xxh3_64(std::as_bytes(std::span(parts)));
+  bad.replace(40, 8, std::string(reinterpret_cast<const char*>(&checksum), 8));
+  write_text(path_, bad);
+  EXPECT_THAT(TokenShard::open(path_)->verify().message(),
+              HasSubstr("token 2 is 99, outside the vocabulary of 99 ids"));
 }
 
 TEST_F(TokenShardTest, NeverCrashesOnRandomHeaders) {

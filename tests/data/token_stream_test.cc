@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <numeric>
 #include <set>
 
@@ -16,6 +17,12 @@ namespace {
 using Documents = std::vector<std::vector<std::int32_t>>;
 using testing::ElementsAre;
 using testing::HasSubstr;
+
+std::vector<std::int32_t> windows_of(TokenStream& stream) {
+  std::vector<std::int32_t> windows;
+  EXPECT_TRUE(stream.next(windows).ok());
+  return windows;
+}
 
 class TokenStreamTest : public testing::Test {
  protected:
@@ -73,10 +80,10 @@ TEST_F(TokenStreamTest, LaysDocumentsEndToEndWithEndOfTextBetween) {
   // 1 2 3 0 0 4 0 | 5 6 0
   EXPECT_EQ(stream.num_tokens(), 10);
   EXPECT_EQ(stream.num_windows(), 2);
-  EXPECT_THAT(stream.next(), ElementsAre(1, 2, 3, 0, 0));
-  EXPECT_THAT(stream.next(), ElementsAre(0, 4, 0, 5, 6));
+  EXPECT_THAT(windows_of(stream), ElementsAre(1, 2, 3, 0, 0));
+  EXPECT_THAT(windows_of(stream), ElementsAre(0, 4, 0, 5, 6));
   EXPECT_EQ(stream.epoch(), 1);
-  EXPECT_THAT(stream.next(), ElementsAre(1, 2, 3, 0, 0));
+  EXPECT_THAT(windows_of(stream), ElementsAre(1, 2, 3, 0, 0));
 }
 
 // The naive way: all tokens in one array, windows cut from it.
@@ -95,7 +102,7 @@ TEST_F(TokenStreamTest, GivesTheWindowsThatANaiveLoopGives) {
   ASSERT_EQ(stream.num_tokens(), static_cast<std::int64_t>(flat.size()));
   std::vector<std::int32_t> window(8);
   for (std::int64_t w = 0; w < stream.num_windows(); ++w) {
-    stream.read_window(w, window);
+    ASSERT_TRUE(stream.read_window(w, window).ok());
     EXPECT_TRUE(std::equal(window.begin(), window.end(), flat.begin() + w * 7)) << w;
   }
 }
@@ -104,7 +111,7 @@ TEST_F(TokenStreamTest, VisitsEveryWindowOncePerEpochInAnOrderOfItsOwn) {
   auto stream = TokenStream::open({shard_of(counted(600))}, {.context = 5, .seed = 4}).value();
   std::vector<std::vector<std::vector<std::int32_t>>> epochs(2);
   for (auto& epoch : epochs) {
-    for (std::int64_t i = 0; i < stream.num_windows(); ++i) epoch.push_back(stream.next());
+    for (std::int64_t i = 0; i < stream.num_windows(); ++i) epoch.push_back(windows_of(stream));
   }
   EXPECT_NE(epochs[0], epochs[1]);
   for (auto& epoch : epochs) std::ranges::sort(epoch);
@@ -119,10 +126,10 @@ TEST_F(TokenStreamTest, ResumesExactlyWhereItStopped) {
   auto stream = TokenStream::open({shard}, options).value();
   for (std::int64_t step = 0; step < 2 * stream.num_windows() / 3; ++step) {
     const Json saved = parse_json(to_line(stream.state()), "state").value();
-    const auto expected = stream.next();
+    const auto expected = windows_of(stream);
     auto resumed = TokenStream::open({shard}, options).value();
     ASSERT_TRUE(resumed.restore(saved).ok());
-    EXPECT_EQ(resumed.next(), expected);
+    EXPECT_EQ(windows_of(resumed), expected);
     EXPECT_EQ(resumed.state(), stream.state());
   }
 }
@@ -131,7 +138,7 @@ TEST_F(TokenStreamTest, RefusesAStateOfOtherDataOrOptionsAndStaysWhereItWas) {
   const TokenShard shard = shard_of(counted(400));
   const TokenStreamOptions options{.context = 10, .seed = 8};
   auto stream = TokenStream::open({shard}, options).value();
-  (void)stream.next();
+  (void)windows_of(stream);
   const Json before = stream.state();
   auto other_data = counted(400);
   other_data[1].push_back(7);
@@ -154,6 +161,90 @@ TEST_F(TokenStreamTest, RefusesAStateOfOtherDataOrOptionsAndStaysWhereItWas) {
     EXPECT_EQ(stream.restore(bad).code(), Code::kInvalidArgument) << window;
   }
   EXPECT_FALSE(stream.restore(Json(5)).ok());
+  EXPECT_EQ(stream.state(), before);
+}
+
+// The naive way: every token of the laid-out text carries the position where its document began.
+TEST_F(TokenStreamTest, PacksWithinDocumentsAsANaiveLoopDoes) {
+  const Documents documents = counted(700);
+  std::vector<std::int32_t> flat;
+  std::vector<std::int64_t> begins;
+  for (const auto& document : documents) {
+    const auto begin = static_cast<std::int64_t>(flat.size());
+    flat.insert(flat.end(), document.begin(), document.end());
+    flat.push_back(999);
+    begins.resize(flat.size(), begin);
+  }
+  const auto middle = documents.begin() + static_cast<std::ptrdiff_t>(documents.size() / 2);
+  const std::vector<TokenShard> shards{shard_of({documents.begin(), middle}),
+                                       shard_of({middle, documents.end()})};
+  constexpr std::int64_t kContext = 13, kBatch = 2;
+  auto stream = TokenStream::open(shards, {.batch = kBatch,
+                                           .context = kContext,
+                                           .end_of_text = 999,
+                                           .shuffle = false,
+                                           .packing = Packing::kWithinDocuments})
+                    .value();
+  auto across =
+      TokenStream::open(
+          shards, {.batch = kBatch, .context = kContext, .end_of_text = 999, .shuffle = false})
+          .value();
+  TokenBatch batch, plain;
+  int num_masked = 0;
+  for (std::int64_t w = 0; w + kBatch <= stream.num_windows(); w += kBatch) {
+    ASSERT_TRUE(stream.next(batch).ok());
+    ASSERT_TRUE(across.next(plain).ok());
+    EXPECT_EQ(batch.tokens, plain.tokens);
+    EXPECT_TRUE(plain.first_keys.empty());
+    for (std::int64_t i = 0; i < kBatch * kContext; ++i) {
+      const std::int64_t window_begin = (w + i / kContext) * kContext;
+      const auto at = static_cast<std::size_t>(window_begin + i % kContext);
+      const auto cell = static_cast<std::size_t>(i);
+      EXPECT_EQ(batch.tokens[cell], flat[at]);
+      EXPECT_EQ(plain.targets[cell], flat[at + 1]);
+      EXPECT_EQ(batch.first_keys[cell], std::max<std::int64_t>(0, begins[at] - window_begin));
+      // An end-of-text token is a target, but has none.
+      const bool ends = flat[at] == 999;
+      EXPECT_EQ(batch.targets[cell], ends ? kNoTarget : flat[at + 1]);
+      num_masked += ends ? 1 : 0;
+    }
+  }
+  EXPECT_GT(num_masked, 50);
+}
+
+// Ordinary text may hold the number of the end-of-text token: documents end where the shard says.
+TEST_F(TokenStreamTest, FindsDocumentsByTheShardAndNotByTheEndOfTextToken) {
+  auto stream =
+      TokenStream::open(
+          {shard_of({{1, 0, 2}, {3}})},
+          {.context = 5, .end_of_text = 0, .shuffle = false, .packing = Packing::kWithinDocuments})
+          .value();
+  TokenBatch batch;
+  ASSERT_TRUE(stream.next(batch).ok());
+  EXPECT_THAT(batch.tokens, ElementsAre(1, 0, 2, 0, 3));
+  EXPECT_THAT(batch.targets, ElementsAre(0, 2, 0, kNoTarget, 0));
+  EXPECT_THAT(batch.first_keys, ElementsAre(0, 0, 0, 0, 4));
+}
+
+// A block that is torn is found when it is first read, and the stream stays where it was.
+TEST_F(TokenStreamTest, StaysWhereItWasWhenAShardIsTorn) {
+  const auto path = folder_.path / "torn.tokens";
+  const Documents documents{std::vector<std::int32_t>(200'000, 7)};
+  ASSERT_TRUE(write_token_shard(store::posix_file_system(), path, 1000, documents).ok());
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-1, std::ios::end);
+    file.put('\x7f');
+  }
+  auto stream = TokenStream::open({TokenShard::open(path).value()},
+                                  {.batch = 8, .context = 25'000, .shuffle = false})
+                    .value();
+  const Json before = stream.state();
+  TokenBatch batch;
+  const Status status = stream.next(batch);
+  EXPECT_EQ(status.code(), Code::kCorrupt);
+  EXPECT_THAT(status.message(), HasSubstr(path.string()));
+  EXPECT_THAT(status.message(), HasSubstr("tokens 196608 to 199999"));
   EXPECT_EQ(stream.state(), before);
 }
 
