@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kMany = 1'000'000'000;
 constexpr double kLong = 1e9;
+constexpr std::size_t kMostSources = 256;
 
 std::filesystem::path resolved(const std::string& text, const std::filesystem::path& base) {
   const std::filesystem::path path(text);
@@ -67,15 +68,63 @@ void read_tokenizer(ConfigReader section, const std::filesystem::path& base, Tra
   }
 }
 
+bool names_a_file(std::string_view name) {
+  constexpr std::string_view kAllowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  return !name.empty() && name.size() <= 64 &&
+         name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+std::vector<TrainConfig::Data::Source> read_sources(ConfigReader& section,
+                                                    const std::filesystem::path& base) {
+  std::vector<TrainConfig::Data::Source> sources;
+  std::vector<ConfigReader> items = section.sections("sources");
+  if (section.has("sources") && (items.empty() || items.size() > kMostSources)) {
+    section.reject("sources", fmt::format("must be a list of 1 to {} sources, each with name, path "
+                                          "or paths, and weight",
+                                          kMostSources));
+  }
+  for (ConfigReader& item : items) {
+    TrainConfig::Data::Source source;
+    source.name = item.required_text("name");
+    if (!source.name.empty() && !names_a_file(source.name)) {
+      item.reject("name", fmt::format("must be 1 to 64 letters, digits, '-' and '_', found \"{}\"",
+                                      source.name));
+    }
+    for (const auto& other : sources) {
+      if (other.name == source.name) {
+        item.reject("name",
+                    fmt::format("must be unlike the others, found \"{}\" twice", source.name));
+      }
+    }
+    source.weight = item.number("weight", 1.0, 1e-9, 1e9);
+    const std::string path = item.text("path", "");
+    const std::vector<std::string> paths = item.texts("paths", {});
+    if (path.empty() == paths.empty()) {
+      item.reject("path", "or \"paths\" (one of the two) must name the source's text");
+    }
+    if (!path.empty()) source.paths.push_back(resolved(path, base));
+    for (const auto& text : paths) source.paths.push_back(resolved(text, base));
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
 void read_data(ConfigReader section, const std::filesystem::path& base, TrainConfig& config) {
   auto& data = config.data;
   const std::string path = section.text("path", "");
   const std::vector<std::string> paths = section.texts("paths", {});
-  if (path.empty() == paths.empty()) {
-    section.reject("path", "or \"paths\" (one of the two) must name the text to train on");
+  data.sources = read_sources(section, base);
+  if (!path.empty() + !paths.empty() + section.has("sources") != 1) {
+    section.reject(section.has("sources") ? "sources" : "path",
+                   "or \"paths\" or \"sources\" (one of them) must name the text to train on");
   }
   if (!path.empty()) data.paths.push_back(resolved(path, base));
   for (const auto& text : paths) data.paths.push_back(resolved(text, base));
+  data.packing = section.choice("packing", std::string(data::packing_name(data.packing)),
+                                {"across_documents", "within_documents"}) == "within_documents"
+                     ? data::Packing::kWithinDocuments
+                     : data::Packing::kAcrossDocuments;
   data.validation_path = resolved(section.text("validation_path", ""), base);
   data.validation_fraction =
       section.number("validation_fraction", data.validation_fraction, 0.0, 0.5);

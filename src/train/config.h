@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "data/token_stream.h"
 #include "model/config.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -60,7 +61,15 @@ struct TrainConfig {
   /// Section "data".
   struct Data {
     std::vector<std::filesystem::path>
-        paths;  // Text files, folders or JSONL datasets: "path" or "paths".
+        paths;  // Text files, folders or JSONL datasets: "path" or "paths". Empty with sources.
+    /// "sources": instead of paths, texts that windows are drawn from in proportion to weights.
+    struct Source {
+      std::string name;  // Letters, digits, '-' and '_', up to 64; it names the source's shard.
+      std::vector<std::filesystem::path> paths;
+      double weight = 1.0;  // 1e-9 to 1e9; shares are weights over their sum.
+    };
+    std::vector<Source> sources;
+    data::Packing packing = data::Packing::kAcrossDocuments;
     std::filesystem::path
         validation_path;  // Held-out documents; empty: split off by validation_fraction.
     double validation_fraction = 0.05;  // 0 to 0.5; 0: no validation.

@@ -21,10 +21,24 @@ Json dimensions_json(const model::ModelConfig& model) {
           {"tied_embeddings", model.tied_embeddings}};
 }
 
+Json paths_json(const std::vector<std::filesystem::path>& paths) {
+  Json json = Json::array();
+  for (const auto& path : paths) json.push_back(path.string());
+  return json;
+}
+
 Json data_json(const TrainConfig::Data& data) {
-  Json paths = Json::array();
-  for (const auto& path : data.paths) paths.push_back(path.string());
-  Json json = {{"paths", std::move(paths)}};
+  Json json = Json::object();
+  if (data.sources.empty()) {
+    json["paths"] = paths_json(data.paths);
+  } else {
+    json["sources"] = Json::array();
+    for (const auto& source : data.sources) {
+      json["sources"].push_back(
+          {{"name", source.name}, {"paths", paths_json(source.paths)}, {"weight", source.weight}});
+    }
+  }
+  json["packing"] = data::packing_name(data.packing);
   if (!data.validation_path.empty()) json["validation_path"] = data.validation_path.string();
   json["validation_fraction"] = data.validation_fraction;
   json["split_by"] = data.split_by_source ? "source" : "passage";

@@ -6,7 +6,7 @@
 //   config.json      the resolved config; a resume with another one is refused
 //   plan.json        decided once at the start: number of steps, dataset hash, thread count
 //   tokenizer/       tokenizer.json and tokenizer_config.json
-//   data/            training.tokens and validation.tokens (token shards)
+//   data/            training.tokens (or training-<source>.tokens), validation.tokens: token shards
 //   checkpoints/     step_<n>/ with weights, optimizer state, counters and checksums; the ones
 //                    the config keeps
 //   model/           the result: a Hugging Face folder (kPretrain) or a PEFT folder (kLora)
@@ -19,10 +19,12 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "data/token_mixture.h"
 #include "energy/meter.h"
 #include "store/file_system.h"
 #include "train/config.h"
@@ -88,6 +90,8 @@ struct TrainSummary {
   std::optional<EvaluationPoint> last_evaluation;
   std::optional<EvaluationPoint> best_evaluation;  // Of the lowest loss.
   std::string dataset_sha256;
+  /// What each of data.sources gave; one named "training" without them.
+  std::vector<data::SourceUse> sources;
   std::string sample;
   /// Of this and earlier calls together; unknown as soon as one part is.
   energy::EnergyReading energy;

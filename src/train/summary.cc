@@ -54,6 +54,22 @@ Status read_status(const Json& json, const std::string& where, TrainSummary& sum
   return Status();
 }
 
+Status read_sources(const Json& json, const std::string& where, TrainSummary& summary) {
+  if (!json_has(json, "sources") || !json["sources"].is_array()) {
+    return Status(Code::kCorrupt, where + ": sources must be a list");
+  }
+  for (const Json& entry : json["sources"]) {
+    data::SourceUse source;
+    PANAL_ASSIGN(source.name, json_string(entry, "name", where));
+    PANAL_ASSIGN(source.share, json_number(entry, "share", where, 0, 1));
+    PANAL_ASSIGN(source.num_tokens, json_integer(entry, "tokens", where, 0, kMost));
+    PANAL_ASSIGN(source.num_windows, json_integer(entry, "windows_per_epoch", where, 1, kMost));
+    PANAL_ASSIGN(source.windows, json_integer(entry, "windows", where, 0, kMost));
+    summary.sources.push_back(std::move(source));
+  }
+  return Status();
+}
+
 }  // namespace
 
 std::string_view run_status_name(RunStatus status) {
@@ -77,6 +93,15 @@ Json summary_to_json(const TrainSummary& summary) {
     json["best_evaluation"] = detail::evaluation_to_json(*summary.best_evaluation);
   }
   json["dataset_sha256"] = summary.dataset_sha256;
+  json["sources"] = Json::array();
+  for (const data::SourceUse& source : summary.sources) {
+    json["sources"].push_back({{"name", source.name},
+                               {"share", source.share},
+                               {"tokens", source.num_tokens},
+                               {"windows_per_epoch", source.num_windows},
+                               {"windows", source.windows},
+                               {"epochs", source.epochs()}});
+  }
   json["sample"] = summary.sample;
   json["energy"] = detail::energy_to_json(summary.energy);
   json["model_folder"] = summary.model_folder.string();
@@ -106,6 +131,7 @@ Result<TrainSummary> detail::read_summary(const std::filesystem::path& path) {
     PANAL_ASSIGN(summary.best_evaluation, evaluation_from_json(json["best_evaluation"], where));
   }
   PANAL_ASSIGN(summary.dataset_sha256, json_string(json, "dataset_sha256", where));
+  PANAL_TRY(read_sources(json, where, summary));
   PANAL_ASSIGN(summary.sample, json_string(json, "sample", where));
   if (!json_has(json, "energy")) return Status(Code::kCorrupt, where + ": energy is missing");
   PANAL_ASSIGN(summary.energy, energy_from_json(json["energy"], where));

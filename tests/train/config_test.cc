@@ -60,14 +60,36 @@ TEST(TrainConfig, PrecisionIsWhatTheCpuHasUnlessSaid) {
   }
 }
 
+TEST(TrainConfig, ReadsSourcesWithTheirWeights) {
+  const TrainConfig config =
+      parse_train_config(
+          "kind: pretrain\nlimits: {steps: 3}\n"
+          "data: {sources: [{name: a, path: x.txt}, {name: b, paths: [y, /z], "
+          "weight: 2.5}]}\n",
+          "run.yaml", "/base")
+          .value();
+  EXPECT_TRUE(config.data.paths.empty());
+  ASSERT_EQ(config.data.sources.size(), 2u);
+  EXPECT_EQ(config.data.sources[0].paths.at(0), "/base/x.txt");
+  EXPECT_DOUBLE_EQ(config.data.sources[0].weight, 1.0);
+  EXPECT_EQ(config.data.sources[1].name, "b");
+  EXPECT_EQ(config.data.sources[1].paths.at(1), "/z");
+  EXPECT_DOUBLE_EQ(config.data.sources[1].weight, 2.5);
+  EXPECT_EQ(config.data.packing, data::Packing::kAcrossDocuments);
+}
+
 TEST(TrainConfig, ComesBackFromItsJson) {
-  const std::string muon =
-      std::string(kPretrain) +
-      "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"
-      "schedule: {shape: wsd, warmup_steps: 3, decay_fraction: 0.4}\n"
-      "checkpoint: {every_steps: 7, keep_every_steps: 14, keep_best: true, verify: true, "
-      "asynchronous: false}\nseed: 42\n";
-  for (const std::string& yaml : {std::string(kPretrain), muon, std::string(kLora)}) {
+  const std::string muon = std::string(kPretrain) +
+                           "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"
+                           "schedule: {shape: wsd, warmup_steps: 3, decay_fraction: 0.4}\n"
+                           "checkpoint: {every_steps: 7, keep_every_steps: 14, keep_best: true, verify: true, "
+                            "asynchronous: false}\nseed: 42\n";
+  const std::string mixture =
+      "kind: pretrain\nlimits: {steps: 3}\n"
+      "data:\n  packing: within_documents\n  sources:\n"
+      "    - {name: web, path: web.jsonl, weight: 0.7}\n"
+      "    - {name: books_2, paths: [a.txt, b], weight: 0.30000000000000004}\n";
+  for (const std::string& yaml : {std::string(kPretrain), muon, std::string(kLora), mixture}) {
     const Json json = train_config_to_json(parse_train_config(yaml, "run.yaml").value());
     const auto again = parse_train_config(to_line(json), "config.json");
     ASSERT_TRUE(again.ok()) << again.status().message();
@@ -90,6 +112,7 @@ TEST_P(TrainConfigMistake, IsToldWithItsKey) {
   EXPECT_THAT(parsed.status().message(), HasSubstr(GetParam().told));
 }
 
+#define SOURCES "kind: pretrain\nlimits: {steps: 1}\ndata: {sources: ["
 #define PRETRAIN "kind: pretrain\ndata: {path: t}\nlimits: {steps: 1}\n"
 #define LORA "kind: lora\nmodel: {core: c}\ndata: {path: t}\nlimits: {steps: 1}\n"
 
@@ -120,8 +143,27 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{PRETRAIN "checkpoint: {every_steps: 100, keep_every_steps: 250}\n",
                 "must be a multiple of checkpoint.every_steps 100, found 250"},
         Mistake{PRETRAIN "checkpoint: {keep_best: often}\n", "checkpoint.keep_best"},
-        Mistake{"kind: pretrain\ndata: {path: t, paths: [u]}\nlimits: {steps: 1}\n",
-                "one of the two"},
+        Mistake{"kind: pretrain\ndata: {path: t, paths: [u]}\nlimits: {steps: 1}\n", "one of them"},
+        Mistake{SOURCES "{name: a, path: t, weight: 0}]}\n",
+                "run.yaml:3: \"data.sources[0].weight\" must be a number from 1e-09"},
+        Mistake{SOURCES "{name: a, path: t, weight: -1}]}\n", "found \"-1\""},
+        Mistake{SOURCES "{name: a, path: t, weight: .nan}]}\n", "found \".nan\""},
+        Mistake{SOURCES "{name: a, path: t},\n  {name: a, path: u}]}\n",
+                "run.yaml:4: \"data.sources[1].name\" must be unlike the others"},
+        Mistake{SOURCES "{name: ../a, path: t}]}\n", "letters, digits"},
+        Mistake{SOURCES "{name: a, weight: 1}]}\n", "data.sources[0].path"},
+        Mistake{SOURCES "{path: t}]}\n", "data.sources[0].name"},
+        Mistake{SOURCES "{name: a, path: t, wieght: 2}]}\n",
+                "run.yaml:3: unknown key \"data.sources[0].wieght\"; did you mean \"weight\"?"},
+        Mistake{SOURCES "]}\n", "run.yaml:3: \"data.sources\" must be a list of 1 to 256"},
+        Mistake{SOURCES "t]}\n", "must be a list of mappings, found \"t\""},
+        Mistake{"kind: pretrain\ndata: {sources: {a: t}}\nlimits: {steps: 1}\n",
+                "must be a list of mappings, found a mapping"},
+        Mistake{"kind: pretrain\ndata: {path: t, sources: [{name: a, path: t}]}\n"
+                "limits: {steps: 1}\n",
+                "one of them"},
+        Mistake{"kind: pretrain\ndata: {path: t, packing: tight}\nlimits: {steps: 1}\n",
+                "across_documents, within_documents"},
         Mistake{"kind: pretrain\ndata: {path: t, passage_bytes: 10}\nlimits: {steps: 1}\n", "256"},
         Mistake{"kind: pretrain\ndata: {path: t}\nlimits: {max_seconds: .nan}\n",
                 "limits.max_seconds"},

@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "data/dataset.h"
 #include "data/document.h"
+#include "data/encode_documents.h"
 #include "data/tokenizer_trainer.h"
 
 namespace panal::train::detail {
@@ -18,10 +19,30 @@ using data::Document;
 constexpr std::string_view kFormat = "panal-corpus-1";
 constexpr std::string_view kEndOfText = "<|endoftext|>";
 
-struct Texts {
+// The texts of one source of a run.
+struct SourceTexts {
+  std::string name;
   std::vector<Document> training;
+};
+
+struct Texts {
+  std::vector<SourceTexts> sources;
   std::vector<Document> validation;
 };
+
+constexpr std::string_view kOnlySource = "training";
+
+std::vector<TrainConfig::Data::Source> sources_of(const TrainConfig::Data& data) {
+  if (!data.sources.empty()) return data.sources;
+  return {{.name = std::string(kOnlySource), .paths = data.paths, .weight = 1.0}};
+}
+
+std::filesystem::path shard_path(const std::filesystem::path& run_directory,
+                                 const TrainConfig::Data& data, std::string_view source) {
+  const std::string name =
+      data.sources.empty() ? "training.tokens" : fmt::format("training-{}.tokens", source);
+  return run_directory / "data" / name;
+}
 
 std::filesystem::path facts_path(const CorpusWork& work) {
   return work.run_directory / "data" / "corpus.json";
@@ -37,32 +58,60 @@ Result<std::vector<Document>> read_all(const std::vector<std::filesystem::path>&
   return std::move(report.documents);
 }
 
+// Each source's documents spread evenly, so that every beginning of the validation text has them in
+// about the proportion of their numbers.
+std::vector<Document> interleaved(std::vector<std::vector<Document>> sources) {
+  std::vector<std::pair<double, Document>> placed;
+  for (auto& documents : sources) {
+    const auto count = static_cast<double>(documents.size());
+    for (std::size_t i = 0; i < documents.size(); ++i) {
+      placed.emplace_back((static_cast<double>(i) + 0.5) / count, std::move(documents[i]));
+    }
+  }
+  std::ranges::stable_sort(placed, {}, [](const auto& entry) { return entry.first; });
+  std::vector<Document> all;
+  for (auto& entry : placed) all.push_back(std::move(entry.second));
+  return all;
+}
+
 Result<Texts> read_texts(const TrainConfig::Data& options, const CorpusWork& work) {
   Texts texts;
-  PANAL_ASSIGN(std::vector<Document> documents, read_all(options.paths, options, work));
   if (!options.validation_path.empty()) {
     PANAL_ASSIGN(texts.validation, read_all({options.validation_path}, options, work));
-    texts.training = std::move(documents);
-    return texts;
   }
-  if (options.validation_fraction <= 0) {
-    texts.training = std::move(documents);
-    return texts;
+  for (const auto& source : sources_of(options)) {
+    auto documents = read_all(source.paths, options, work);
+    if (!documents.ok()) {
+      return options.sources.empty()
+                 ? documents.status()
+                 : documents.status().with_context(fmt::format("data.sources \"{}\"", source.name));
+    }
+    texts.sources.push_back({.name = source.name, .training = std::move(*documents)});
   }
-  PANAL_ASSIGN(
-      const data::Split split,
-      data::split_documents(documents, {.validation_fraction = options.validation_fraction,
+  if (!options.validation_path.empty() || options.validation_fraction <= 0) return texts;
+  std::vector<std::vector<Document>> held_out;
+  for (SourceTexts& source : texts.sources) {
+    PANAL_ASSIGN(const data::Split split,
+                 data::split_documents(source.training,
+                                       {.validation_fraction = options.validation_fraction,
                                         .by = options.split_by_source ? data::SplitBy::kSource
                                                                       : data::SplitBy::kPassage}));
-  for (const std::size_t i : split.training) texts.training.push_back(std::move(documents[i]));
-  for (const std::size_t i : split.validation) texts.validation.push_back(std::move(documents[i]));
+    std::vector<Document> kept;
+    for (const std::size_t i : split.training) kept.push_back(std::move(source.training[i]));
+    auto& held = held_out.emplace_back();
+    for (const std::size_t i : split.validation) held.push_back(std::move(source.training[i]));
+    source.training = std::move(kept);
+  }
+  texts.validation = interleaved(std::move(held_out));
   return texts;
 }
 
 Result<data::Tokenizer> trained_tokenizer(const TrainConfig& config, const Texts& texts,
                                           const CorpusWork& work) {
   std::vector<std::string_view> views;
-  for (const auto& document : texts.training) views.push_back(document.text);
+  for (const auto& source : texts.sources) {
+    for (const auto& document : source.training) views.push_back(document.text);
+  }
   work.message(fmt::format("training a tokenizer of {} tokens", config.tokenizer.vocabulary_size));
   data::TokenizerTrainerOptions options;
   options.vocabulary_size = static_cast<std::int32_t>(config.tokenizer.vocabulary_size);
@@ -98,14 +147,12 @@ Result<std::int32_t> end_of_text_of(const data::Tokenizer& tokenizer) {
 
 Status write_shard(const std::vector<Document>& documents, const data::Tokenizer& tokenizer,
                    const std::filesystem::path& path, const CorpusWork& work) {
-  std::vector<std::vector<std::int32_t>> tokens;
-  for (const auto& document : documents) {
-    if (work.stop.stop_requested()) {
-      return Status(Code::kCancelled, "stopped while the data was being prepared");
-    }
-    tokens.push_back(tokenizer.encode(document.text));
-  }
-  return data::write_token_shard(work.files, path, tokenizer.vocabulary_size(), tokens);
+  std::vector<std::string_view> views;
+  for (const auto& document : documents) views.push_back(document.text);
+  auto tokens =
+      data::encode_documents(tokenizer, views, {.threads = work.threads, .stop = work.stop});
+  if (!tokens.ok()) return tokens.status();
+  return data::write_token_shard(work.files, path, tokenizer.vocabulary_size(), *tokens);
 }
 
 Json to_json(const CorpusFacts& facts) {
@@ -134,21 +181,37 @@ Status prepare(const TrainConfig& config, const CorpusWork& work) {
   PANAL_TRY(store::make_directories(work.files, work.run_directory / "data"));
   PANAL_ASSIGN(const Texts texts, read_texts(config.data, work));
   PANAL_ASSIGN(const data::Tokenizer tokenizer, make_tokenizer(config, texts, work));
-  work.message(fmt::format("encoding {} training and {} validation documents",
-                           texts.training.size(), texts.validation.size()));
+  std::size_t num_training = 0;
+  for (const auto& source : texts.sources) num_training += source.training.size();
+  work.message(fmt::format("encoding {} training and {} validation documents", num_training,
+                           texts.validation.size()));
   const auto folder = work.run_directory / "data";
-  PANAL_TRY(write_shard(texts.training, tokenizer, folder / "training.tokens", work));
+  std::vector<Document> all;
+  for (const auto& source : texts.sources) {
+    PANAL_TRY(write_shard(source.training, tokenizer,
+                          shard_path(work.run_directory, config.data, source.name), work));
+    all.insert(all.end(), source.training.begin(), source.training.end());
+  }
   if (!texts.validation.empty()) {
     PANAL_TRY(write_shard(texts.validation, tokenizer, folder / "validation.tokens", work));
   }
-  std::vector<Document> all = texts.training;
   all.insert(all.end(), texts.validation.begin(), texts.validation.end());
   const CorpusFacts facts{
       .dataset_sha256 = data::dataset_sha256(all),
-      .training_documents = static_cast<std::int64_t>(texts.training.size()),
+      .training_documents = static_cast<std::int64_t>(num_training),
       .validation_documents = static_cast<std::int64_t>(texts.validation.size()),
       .vocabulary_size = tokenizer.vocabulary_size()};
   return store::write_file_atomically(work.files, facts_path(work), to_pretty(to_json(facts)));
+}
+
+// A shard of other tokens would be learned as noise.
+Result<data::TokenShard> open_shard(const std::filesystem::path& path, const CorpusFacts& facts) {
+  PANAL_ASSIGN(data::TokenShard shard, data::TokenShard::open(path));
+  if (shard.vocabulary_size() == facts.vocabulary_size) return shard;
+  return Status(Code::kConflict,
+                fmt::format("token shard {}: expected the tokenizer's vocabulary of {} ids, found "
+                            "tokens of a vocabulary of {}",
+                            path.string(), facts.vocabulary_size, shard.vocabulary_size()));
 }
 
 }  // namespace
@@ -167,10 +230,16 @@ Result<Corpus> open_corpus(const TrainConfig& config, const CorpusWork& work) {
   }
   PANAL_ASSIGN(const std::int32_t end_of_text, end_of_text_of(tokenizer));
   const auto folder = work.run_directory / "data";
-  PANAL_ASSIGN(data::TokenShard training, data::TokenShard::open(folder / "training.tokens"));
+  std::vector<data::MixtureSource> training;
+  for (const auto& source : sources_of(config.data)) {
+    PANAL_ASSIGN(data::TokenShard shard,
+                 open_shard(shard_path(work.run_directory, config.data, source.name), facts));
+    training.push_back(
+        {.name = source.name, .weight = source.weight, .shards = {std::move(shard)}});
+  }
   std::optional<data::TokenShard> validation;
   if (facts.validation_documents > 0) {
-    PANAL_ASSIGN(validation, data::TokenShard::open(folder / "validation.tokens"));
+    PANAL_ASSIGN(validation, open_shard(folder / "validation.tokens", facts));
   }
   return Corpus{.facts = std::move(facts),
                 .tokenizer = std::move(tokenizer),

@@ -10,9 +10,11 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
+#include "data/token_mixture.h"
 #include "data/token_shard.h"
 #include "data/tokenizer.h"
 #include "store/file_system.h"
@@ -31,7 +33,7 @@ struct CorpusFacts {
 struct Corpus {
   CorpusFacts facts;
   data::Tokenizer tokenizer;
-  data::TokenShard training;
+  std::vector<data::MixtureSource> training;  // One named "training" without data.sources.
   std::optional<data::TokenShard> validation;
   std::int32_t end_of_text = 0;
 };
@@ -40,7 +42,8 @@ struct CorpusWork {
   store::FileSystem& files;
   std::filesystem::path run_directory;
   std::function<void(std::string_view)> message;
-  std::stop_token stop;
+  int threads = 0;  // Of encoding; 0: as many as the machine has.
+  std::stop_token stop = {};
 };
 
 /// Opens what an earlier call prepared, or prepares it. Errors: those of reading, tokenizing and

@@ -83,6 +83,7 @@ Status Session::open_data() {
   CorpusWork work{.files = environment_.files,
                   .run_directory = config_.run_directory,
                   .message = [this](std::string_view text) { events_.on_message(text); },
+                  .threads = static_cast<int>(std::min<std::int64_t>(config_.limits.threads, 256)),
                   .stop = stop_};
   PANAL_ASSIGN(corpus_, open_corpus(config_, work));
   if (!corpus_->validation) return Status();
@@ -92,8 +93,7 @@ Status Session::open_data() {
                   "the validation text must have at least 2 tokens to score one, found 1");
   }
   validation_tokens_.resize(static_cast<std::size_t>(most));
-  corpus_->validation->read(0, validation_tokens_);
-  return Status();
+  return corpus_->validation->read(0, validation_tokens_);
 }
 
 Result<model::Decoder> Session::make_decoder() const {
@@ -134,10 +134,16 @@ Status Session::open_trainer() {
   }
   tensor::keep_freed_memory();
   tensor::seed_everything(config_.seed);
-  auto stream = data::TokenStream::open({corpus_->training}, {.batch = config_.batch.sequences,
-                                                              .context = config_.batch.context,
-                                                              .end_of_text = corpus_->end_of_text,
-                                                              .seed = config_.seed});
+  if (config_.data.packing == data::Packing::kWithinDocuments) {
+    return Status(Code::kUnsupported,
+                  "data.packing must be across_documents: the attention of this build knows no "
+                  "document boundaries");
+  }
+  auto stream = data::TokenMixture::open(corpus_->training, {.batch = config_.batch.sequences,
+                                                             .context = config_.batch.context,
+                                                             .end_of_text = corpus_->end_of_text,
+                                                             .seed = config_.seed,
+                                                             .packing = config_.data.packing});
   if (!stream.ok()) return stream.status().with_context("training data");
   PANAL_ASSIGN(model::Decoder decoder, make_decoder());
   trainer_ = std::make_unique<Trainer>(config_, std::move(decoder), std::move(*stream));

@@ -50,10 +50,13 @@ TrainSummary Session::summary_of(RunStatus status) const {
   if (corpus_) {
     summary.training_documents = corpus_->facts.training_documents;
     summary.validation_documents = corpus_->facts.validation_documents;
-    summary.training_tokens = corpus_->training.num_tokens();
+    for (const auto& source : corpus_->training) {
+      for (const auto& shard : source.shards) summary.training_tokens += shard.num_tokens();
+    }
     summary.dataset_sha256 = corpus_->facts.dataset_sha256;
   }
   if (trainer_) {
+    summary.sources = trainer_->stream().use();
     summary.parameters = trainer_->num_parameters();
     summary.trainable_parameters = trainer_->num_trainable_parameters();
   }

@@ -19,9 +19,17 @@ std::int64_t elements_of(const std::vector<tensor::NamedTensor>& tensors) {
   return count;
 }
 
+// [rows, columns] int64.
+at::Tensor integers(const std::vector<std::int32_t>& values, std::int64_t rows,
+                    std::int64_t columns) {
+  const at::Tensor made = at::empty({rows, columns}, at::kLong);
+  std::copy(values.begin(), values.end(), made.data_ptr<std::int64_t>());
+  return made;
+}
+
 }  // namespace
 
-Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenStream stream)
+Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream)
     : config_(config),
       decoder_(std::move(decoder)),
       stream_(std::move(stream)),
@@ -60,11 +68,9 @@ double Trainer::accumulate_gradients(std::int64_t micro_batches) {
   const std::int64_t B = config_.batch.sequences, T = config_.batch.context;
   double loss = 0;
   for (std::int64_t i = 0; i < micro_batches; ++i) {
-    stream_.next(batch_);
-    const at::Tensor windows = at::empty({B, T + 1}, at::kLong);
-    std::copy(batch_.begin(), batch_.end(), windows.data_ptr<std::int64_t>());
+    ok_or_throw(stream_.next(batch_));
     const at::Tensor mean =
-        decoder_.loss(windows.narrow(1, 0, T).contiguous(), windows.narrow(1, 1, T).contiguous());
+        decoder_.loss(integers(batch_.tokens, B, T), integers(batch_.targets, B, T));
     const auto share = 1.0 / static_cast<double>(micro_batches);
     (micro_batches == 1 ? mean : mean * share).backward();
     loss += mean.item<double>() * share;

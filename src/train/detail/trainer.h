@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "data/token_stream.h"
+#include "data/token_mixture.h"
 #include "model/decoder.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
@@ -26,7 +26,7 @@ struct StepResult {
 
 class Trainer {
  public:
-  Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenStream stream);
+  Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream);
 
   /// While it lives, the decoder holds the weights the optimizer stands for, where that differs
   /// from where it takes gradients (Optimizer::show_evaluation_point). Not nested.
@@ -53,7 +53,7 @@ class Trainer {
   std::int64_t num_parameters() const;
   std::int64_t num_trainable_parameters() const;
   const model::Decoder& decoder() const { return decoder_; }
-  data::TokenStream& stream() { return stream_; }
+  data::TokenMixture& stream() { return stream_; }
   optim::Optimizer& optimizer() { return *optimizer_; }
   const std::vector<tensor::NamedTensor>& trainable() const { return trainable_; }
 
@@ -64,11 +64,11 @@ class Trainer {
 
   const TrainConfig config_;
   model::Decoder decoder_;
-  data::TokenStream stream_;
+  data::TokenMixture stream_;
   std::vector<tensor::NamedTensor> trainable_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   bool evaluation_point_differs_ = false;  // From the training point, the last time it was shown.
-  std::vector<std::int32_t> batch_;        // Reused by every step.
+  data::TokenBatch batch_;  // Reused by every step.
 };
 
 /// The config's schedule over a planned number of steps.
