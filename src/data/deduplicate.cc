@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <unordered_map>
 
@@ -237,6 +239,34 @@ std::string DeduplicateReport::summary(std::span<const Document> documents) cons
                     removed[i].similarity, documents[removed[i].of].source, beginning(gone.text));
   }
   return text;
+}
+
+Result<RemovedDuplicates> remove_duplicates(std::span<std::vector<Document>* const> groups,
+                                            const DeduplicateOptions& options) {
+  std::vector<Document> all;
+  std::vector<std::size_t> ends;
+  for (const auto* group : groups) ends.push_back((ends.empty() ? 0 : ends.back()) + group->size());
+  for (auto* group : groups) {
+    std::ranges::move(*group, std::back_inserter(all));
+    group->clear();
+  }
+  const auto report = deduplicate(all, options);
+  RemovedDuplicates removed;
+  if (report.ok()) {
+    removed = {.documents = static_cast<std::int64_t>(report->removed.size()),
+               .bytes = report->removed_bytes,
+               .summary = report->summary(all)};
+  }
+  // After an error everything goes back.
+  std::vector<std::size_t> everything(report.ok() ? 0 : all.size());
+  std::iota(everything.begin(), everything.end(), std::size_t{0});
+  std::size_t group = 0;
+  for (const std::size_t index : report.ok() ? report->kept : everything) {
+    while (index >= ends[group]) ++group;
+    groups[group]->push_back(std::move(all[index]));
+  }
+  if (!report.ok()) return report.status();
+  return removed;
 }
 
 double shingle_similarity(std::string_view a, std::string_view b) {

@@ -56,6 +56,16 @@ struct DeduplicateReport {
 Result<DeduplicateReport> deduplicate(std::span<const Document> documents,
                                       const DeduplicateOptions& options = {});
 
+struct RemovedDuplicates {
+  std::int64_t documents = 0;
+  std::int64_t bytes = 0;
+  std::string summary;  // DeduplicateReport::summary() of all groups together.
+};
+/// deduplicate() of several groups laid one after the other, removed in place: what stands in an
+/// earlier group stays. Groups may become empty.
+Result<RemovedDuplicates> remove_duplicates(std::span<std::vector<Document>* const> groups,
+                                            const DeduplicateOptions& options = {});
+
 /// Jaccard similarity of two texts' shingles, as deduplicate() computes it: five words in a row,
 /// folded to one case; fewer words are one shingle. A word is a run of letters, digits and marks,
 /// and in scripts without spaces each character. 0 when neither text has a word.

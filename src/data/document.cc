@@ -52,6 +52,17 @@ std::size_t cut_position(std::string_view text, std::size_t low, std::size_t hig
 
 }  // namespace
 
+void cut_documents(std::vector<Document>& documents, std::int64_t passage_bytes) {
+  std::vector<Document> pieces;
+  for (Document& document : documents) {
+    for (std::string& piece : cut_passages(document.text, passage_bytes)) {
+      pieces.push_back({.text = std::move(piece), .source = document.source});
+    }
+    document = {};
+  }
+  documents = std::move(pieces);
+}
+
 std::size_t first_invalid_utf8(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size()) {

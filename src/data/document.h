@@ -78,6 +78,9 @@ std::string_view without_gutenberg_frame(std::string_view text);
 /// last piece under a quarter of it joins the one before; pieces of only white space are dropped.
 std::vector<std::string> cut_passages(std::string_view text, std::int64_t passage_bytes);
 
+/// The same of each document in place; the pieces keep their document's source.
+void cut_documents(std::vector<Document>& documents, std::int64_t passage_bytes);
+
 /// Offset of the first byte that is not well-formed UTF-8 (RFC 3629), or std::string_view::npos.
 std::size_t first_invalid_utf8(std::string_view text);
 

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <set>
 #include <string>
 
@@ -160,6 +162,20 @@ TEST(Deduplicate, ExactLooksPastCaseAndSpaceOnly) {
               HasSubstr("removed 3 of 7 documents as duplicates, 32 bytes of"));
   EXPECT_THAT(report.summary(documents), HasSubstr("d2 is 1.00 like d0 (\"ein haus am see."));
   EXPECT_EQ(deduplicate(documents, {.mode = Deduplication::kOff})->kept.size(), 7u);
+}
+
+TEST(Deduplicate, KeepsTheEarlierGroupsDocument) {
+  auto first = documents_of({"one two three", "four"});
+  auto second = documents_of({"Four", "five", "ONE two three!"});
+  std::vector<Document>* const groups[] = {&first, &second};
+  EXPECT_EQ(remove_duplicates(groups, {.threshold = 0.1}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(second.size(), 3u);
+  const auto removed = remove_duplicates(groups).value();
+  EXPECT_EQ(removed.documents, 2);
+  EXPECT_EQ(removed.bytes, 4 + 14);
+  EXPECT_EQ(first.size(), 2u);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].text, "five");
 }
 
 TEST(Deduplicate, TakesTextsWithoutWordsOrSpaces) {
