@@ -125,6 +125,13 @@ void read_data(ConfigReader section, const std::filesystem::path& base, TrainCon
                                 {"across_documents", "within_documents"}) == "within_documents"
                      ? data::Packing::kWithinDocuments
                      : data::Packing::kAcrossDocuments;
+  const std::string deduplicate =
+      section.choice("deduplicate", std::string(data::deduplication_name(data.deduplicate)),
+                     {"off", "exact", "near"});
+  data.deduplicate = deduplicate == "near"    ? data::Deduplication::kNear
+                     : deduplicate == "exact" ? data::Deduplication::kExact
+                                              : data::Deduplication::kOff;
+  data.near_threshold = section.number("near_threshold", data.near_threshold, 0.5, 1.0);
   data.validation_path = resolved(section.text("validation_path", ""), base);
   data.validation_fraction =
       section.number("validation_fraction", data.validation_fraction, 0.0, 0.5);

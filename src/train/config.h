@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "data/deduplicate.h"
 #include "data/token_stream.h"
 #include "model/config.h"
 #include "optim/optimizer.h"
@@ -69,6 +70,8 @@ struct TrainConfig {
       double weight = 1.0;  // 1e-9 to 1e9; shares are weights over their sum.
     };
     std::vector<Source> sources;
+    data::Deduplication deduplicate = data::Deduplication::kOff;
+    double near_threshold = 0.8;  // Similarity from which "near" removes: 0.5 to 1.
     data::Packing packing = data::Packing::kAcrossDocuments;
     std::filesystem::path
         validation_path;  // Held-out documents; empty: split off by validation_fraction.

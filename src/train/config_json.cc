@@ -38,6 +38,8 @@ Json data_json(const TrainConfig::Data& data) {
           {{"name", source.name}, {"paths", paths_json(source.paths)}, {"weight", source.weight}});
     }
   }
+  json["deduplicate"] = data::deduplication_name(data.deduplicate);
+  json["near_threshold"] = data.near_threshold;
   json["packing"] = data::packing_name(data.packing);
   if (!data.validation_path.empty()) json["validation_path"] = data.validation_path.string();
   json["validation_fraction"] = data.validation_fraction;

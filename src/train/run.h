@@ -80,6 +80,8 @@ struct TrainSummary {
   std::int64_t trainable_parameters = 0;
   std::int64_t training_documents = 0;
   std::int64_t validation_documents = 0;
+  std::int64_t duplicate_documents = 0;  // Removed by data.deduplicate.
+  std::int64_t duplicate_bytes = 0;
   std::int64_t training_tokens = 0;                 // In the data.
   std::int64_t tokens = 0;                          // Trained on, epochs counted again.
   double seconds = 0;                               // Wall time over all resumes.

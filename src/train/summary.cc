@@ -21,7 +21,7 @@ constexpr std::array<std::pair<RunStatus, std::string_view>, 3> kStatusNames{{
 constexpr std::int64_t kMost = std::int64_t{1} << 60;
 
 // The integer members, once for both directions.
-constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 10> kIntegers{{
+constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 12> kIntegers{{
     {"steps", &TrainSummary::steps},
     {"planned_steps", &TrainSummary::planned_steps},
     {"skipped_steps", &TrainSummary::skipped_steps},
@@ -30,6 +30,8 @@ constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 10> k
     {"trainable_parameters", &TrainSummary::trainable_parameters},
     {"training_documents", &TrainSummary::training_documents},
     {"validation_documents", &TrainSummary::validation_documents},
+    {"duplicate_documents", &TrainSummary::duplicate_documents},
+    {"duplicate_bytes", &TrainSummary::duplicate_bytes},
     {"training_tokens", &TrainSummary::training_tokens},
     {"tokens", &TrainSummary::tokens},
 }};

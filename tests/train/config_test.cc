@@ -86,7 +86,7 @@ TEST(TrainConfig, ComesBackFromItsJson) {
                             "asynchronous: false}\nseed: 42\n";
   const std::string mixture =
       "kind: pretrain\nlimits: {steps: 3}\n"
-      "data:\n  packing: within_documents\n  sources:\n"
+      "data:\n  packing: within_documents\n  deduplicate: near\n  near_threshold: 0.7\n  sources:\n"
       "    - {name: web, path: web.jsonl, weight: 0.7}\n"
       "    - {name: books_2, paths: [a.txt, b], weight: 0.30000000000000004}\n";
   for (const std::string& yaml : {std::string(kPretrain), muon, std::string(kLora), mixture}) {
@@ -162,6 +162,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"kind: pretrain\ndata: {path: t, sources: [{name: a, path: t}]}\n"
                 "limits: {steps: 1}\n",
                 "one of them"},
+        Mistake{"kind: pretrain\ndata: {path: t, deduplicate: all}\nlimits: {steps: 1}\n",
+                "must be one of off, exact, near"},
+        Mistake{"kind: pretrain\ndata: {path: t, near_threshold: 0.2}\nlimits: {steps: 1}\n",
+                "data.near_threshold"},
         Mistake{"kind: pretrain\ndata: {path: t, packing: tight}\nlimits: {steps: 1}\n",
                 "across_documents, within_documents"},
         Mistake{"kind: pretrain\ndata: {path: t, passage_bytes: 10}\nlimits: {steps: 1}\n", "256"},

@@ -82,6 +82,39 @@ TEST(MixtureRun, NamesTheSourceThatCannotBeUsed) {
               HasSubstr("source \"brief\": the data is shorter than one window"));
 }
 
+// A held-out file whose text also stands in the training data, a little changed: it stays, the copy
+// goes.
+TEST(MixtureRun, RemovesNearDuplicatesOfHeldOutTextFromTraining) {
+  const TestFolder folder("mixture_duplicates");
+  // Words that do not repeat: toy_text's passages would be near duplicates of each other.
+  const auto text = [](int begin) {
+    std::string words;
+    for (int i = begin; i < begin + 1500; ++i) {
+      words += "n" + std::to_string(i * 7919 % 10'007) + (i % 30 == 29 ? ".\n\n" : " ");
+    }
+    return words;
+  };
+  std::filesystem::create_directories(folder.path() / "texts");
+  std::string changed = text(3000);
+  changed.replace(200, 4, "else");
+  write_text(folder.path() / "texts" / "a.txt", text(0));
+  write_text(folder.path() / "texts" / "b.txt", changed);
+  write_text(folder.path() / "texts" / "c.txt", text(0));
+  write_text(folder.path() / "held.txt", text(3000));
+  std::string yaml = toy_yaml("limits: {steps: 2}\n");
+  const std::string data = "data: {path: text.txt, validation_fraction: 0.2, ";
+  yaml.replace(yaml.find(data), data.size(),
+               "data: {path: texts, validation_path: held.txt, deduplicate: near, ");
+  RecordingEvents events;
+  const auto summary = run_toy(toy_config(folder.path(), yaml), events);
+  ASSERT_TRUE(summary.ok()) << summary.status().message();
+  EXPECT_EQ(summary->duplicate_documents, 2);
+  EXPECT_GT(summary->duplicate_bytes, 15'000);
+  EXPECT_GT(summary->validation_documents, 10);
+  EXPECT_THAT(events.messages, HasSubstr("removed 2 of 4 documents as duplicates"));
+  EXPECT_THAT(events.messages, HasSubstr("b.txt is 0.99 like"));
+}
+
 TEST(MixtureRun, StopsAtATornShardAndKeepsTheCheckpoint) {
   const TestFolder folder("torn_shard");
   RecordingEvents first, second;

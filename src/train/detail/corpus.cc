@@ -50,9 +50,11 @@ std::filesystem::path facts_path(const CorpusWork& work) {
 
 Result<std::vector<Document>> read_all(const std::vector<std::filesystem::path>& paths,
                                        const TrainConfig::Data& options, const CorpusWork& work) {
+  // Texts that repeat each other are compared whole, before cutting hides it.
+  const bool stays_whole = options.deduplicate != data::Deduplication::kOff;
   PANAL_ASSIGN(data::ReadReport report,
                data::read_documents(
-                   paths, {.passage_bytes = options.passage_bytes,
+                   paths, {.passage_bytes = stays_whole ? 0 : options.passage_bytes,
                            .max_total_bytes = static_cast<std::uint64_t>(options.max_bytes)}));
   work.message("read " + report.summary());
   return std::move(report.documents);
@@ -74,7 +76,36 @@ std::vector<Document> interleaved(std::vector<std::vector<Document>> sources) {
   return all;
 }
 
-Result<Texts> read_texts(const TrainConfig::Data& options, const CorpusWork& work) {
+// Held-out documents come first, because of two duplicates the first stays: none of them has one in
+// what is trained on.
+Status remove_duplicates(const TrainConfig::Data& options, const CorpusWork& work, Texts& texts,
+                         CorpusFacts& facts) {
+  std::vector<std::vector<Document>*> groups = {&texts.validation};
+  std::vector<std::size_t> sizes;
+  for (SourceTexts& source : texts.sources) {
+    groups.push_back(&source.training);
+    sizes.push_back(source.training.size());
+  }
+  PANAL_ASSIGN(const data::RemovedDuplicates removed,
+               data::remove_duplicates(groups, {.mode = options.deduplicate,
+                                                .threshold = options.near_threshold,
+                                                .threads = work.threads,
+                                                .stop = work.stop}));
+  work.message(removed.summary);
+  facts.duplicate_documents += removed.documents;
+  facts.duplicate_bytes += removed.bytes;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (!texts.sources[i].training.empty()) continue;
+    return Status(Code::kInvalidArgument,
+                  fmt::format("data source \"{}\" must have a text of its own, but all its {} "
+                              "documents are duplicates of earlier ones",
+                              texts.sources[i].name, sizes[i]));
+  }
+  return Status();
+}
+
+Result<Texts> read_texts(const TrainConfig::Data& options, const CorpusWork& work,
+                         CorpusFacts& facts) {
   Texts texts;
   if (!options.validation_path.empty()) {
     PANAL_ASSIGN(texts.validation, read_all({options.validation_path}, options, work));
@@ -87,6 +118,16 @@ Result<Texts> read_texts(const TrainConfig::Data& options, const CorpusWork& wor
                  : documents.status().with_context(fmt::format("data.sources \"{}\"", source.name));
     }
     texts.sources.push_back({.name = source.name, .training = std::move(*documents)});
+  }
+  if (options.deduplicate != data::Deduplication::kOff) {
+    PANAL_TRY(remove_duplicates(options, work, texts, facts));
+    if (options.passage_bytes > 0) {
+      data::cut_documents(texts.validation, options.passage_bytes);
+      for (SourceTexts& source : texts.sources) {
+        data::cut_documents(source.training, options.passage_bytes);
+      }
+      PANAL_TRY(remove_duplicates(options, work, texts, facts));
+    }
   }
   if (!options.validation_path.empty() || options.validation_fraction <= 0) return texts;
   std::vector<std::vector<Document>> held_out;
@@ -160,6 +201,8 @@ Json to_json(const CorpusFacts& facts) {
           {"dataset_sha256", facts.dataset_sha256},
           {"training_documents", facts.training_documents},
           {"validation_documents", facts.validation_documents},
+          {"duplicate_documents", facts.duplicate_documents},
+          {"duplicate_bytes", facts.duplicate_bytes},
           {"vocabulary_size", facts.vocabulary_size}};
 }
 
@@ -173,13 +216,17 @@ Result<CorpusFacts> read_facts(const std::filesystem::path& path) {
   PANAL_ASSIGN(facts.training_documents, json_integer(json, "training_documents", where, 1, kMost));
   PANAL_ASSIGN(facts.validation_documents,
                json_integer(json, "validation_documents", where, 0, kMost));
+  PANAL_ASSIGN(facts.duplicate_documents,
+               json_integer(json, "duplicate_documents", where, 0, kMost));
+  PANAL_ASSIGN(facts.duplicate_bytes, json_integer(json, "duplicate_bytes", where, 0, kMost));
   PANAL_ASSIGN(facts.vocabulary_size, json_integer(json, "vocabulary_size", where, 1, kMost));
   return facts;
 }
 
 Status prepare(const TrainConfig& config, const CorpusWork& work) {
   PANAL_TRY(store::make_directories(work.files, work.run_directory / "data"));
-  PANAL_ASSIGN(const Texts texts, read_texts(config.data, work));
+  CorpusFacts facts;
+  PANAL_ASSIGN(const Texts texts, read_texts(config.data, work, facts));
   PANAL_ASSIGN(const data::Tokenizer tokenizer, make_tokenizer(config, texts, work));
   std::size_t num_training = 0;
   for (const auto& source : texts.sources) num_training += source.training.size();
@@ -196,11 +243,10 @@ Status prepare(const TrainConfig& config, const CorpusWork& work) {
     PANAL_TRY(write_shard(texts.validation, tokenizer, folder / "validation.tokens", work));
   }
   all.insert(all.end(), texts.validation.begin(), texts.validation.end());
-  const CorpusFacts facts{
-      .dataset_sha256 = data::dataset_sha256(all),
-      .training_documents = static_cast<std::int64_t>(num_training),
-      .validation_documents = static_cast<std::int64_t>(texts.validation.size()),
-      .vocabulary_size = tokenizer.vocabulary_size()};
+  facts.dataset_sha256 = data::dataset_sha256(all);
+  facts.training_documents = static_cast<std::int64_t>(num_training);
+  facts.validation_documents = static_cast<std::int64_t>(texts.validation.size());
+  facts.vocabulary_size = tokenizer.vocabulary_size();
   return store::write_file_atomically(work.files, facts_path(work), to_pretty(to_json(facts)));
 }
 

@@ -26,6 +26,8 @@ struct CorpusFacts {
   std::string dataset_sha256;  // Of training and validation documents in order.
   std::int64_t training_documents = 0;
   std::int64_t validation_documents = 0;
+  std::int64_t duplicate_documents = 0;  // Removed: whole texts, then passages.
+  std::int64_t duplicate_bytes = 0;
   std::int64_t vocabulary_size = 0;
 };
 

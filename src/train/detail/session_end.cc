@@ -53,6 +53,8 @@ TrainSummary Session::summary_of(RunStatus status) const {
     for (const auto& source : corpus_->training) {
       for (const auto& shard : source.shards) summary.training_tokens += shard.num_tokens();
     }
+    summary.duplicate_documents = corpus_->facts.duplicate_documents;
+    summary.duplicate_bytes = corpus_->facts.duplicate_bytes;
     summary.dataset_sha256 = corpus_->facts.dataset_sha256;
   }
   if (trainer_) {
