@@ -57,6 +57,7 @@ Result<Json> bench_train(const BenchTrainOptions& options, Workspace& workspace)
 void add_bench_command(CLI::App& app, Action& action) {
   CLI::App* bench = app.add_subcommand("bench", "Measure this machine");
   bench->require_subcommand(1);
+  add_bench_data_commands(*bench, action);
   auto options = std::make_shared<BenchTrainOptions>();  // Shared by the flags and the callback.
   CLI::App* train =
       bench->add_subcommand("train", "Speed of training steps on random tokens, with MFU");

@@ -62,6 +62,8 @@ struct AddDataOptions {
   std::vector<std::string> paths;
   std::string licence;
   std::string source;
+  std::string deduplicate = "off";  // Or "exact" or "near": whole texts, then passages.
+  double near_threshold = 0.8;
 };
 Result<Json> add_data(const AddDataOptions& options, Workspace& workspace);
 
@@ -111,6 +113,9 @@ struct MatrixOptions {
 /// Perplexity of the core and each expert on the held-out documents of each partition, written down
 /// as checks: an expert that beats the core on its own partition becomes ready and preferred.
 Result<Json> evaluate_matrix(const MatrixOptions& options, Workspace& workspace);
+
+/// Adds `tokenize` and `deduplicate` to `panal bench`.
+void add_bench_data_commands(CLI::App& bench, Action& action);
 
 struct DeployOptions {
   std::string name;

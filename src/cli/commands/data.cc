@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "cli/commands/commands.h"
 #include "data/dataset.h"
+#include "data/deduplicate.h"
 #include "data/document.h"
 #include "data/partitioner.h"
 #include "store/file_system.h"
@@ -159,12 +160,41 @@ Json shown_partitions(const data::Partitioning& partitioning, Terminal& terminal
   return list;
 }
 
+// Whole texts first, because cutting hides what a text repeats of another; then their passages.
+Result<data::RemovedDuplicates> remove_duplicates(const AddDataOptions& options,
+                                                  std::vector<data::Document>& documents,
+                                                  std::int64_t passage_bytes,
+                                                  Workspace& workspace) {
+  const data::DeduplicateOptions how{.mode = options.deduplicate == "near"
+                                                 ? data::Deduplication::kNear
+                                                 : data::Deduplication::kExact,
+                                     .threshold = options.near_threshold,
+                                     .stop = workspace.stop()};
+  std::vector<data::Document>* const group[] = {&documents};
+  PANAL_ASSIGN(const data::RemovedDuplicates whole, data::remove_duplicates(group, how));
+  workspace.terminal().print("of whole texts: " + whole.summary);
+  data::cut_documents(documents, passage_bytes);
+  PANAL_ASSIGN(data::RemovedDuplicates removed, data::remove_duplicates(group, how));
+  workspace.terminal().print("of passages: " + removed.summary);
+  removed.documents += whole.documents;
+  removed.bytes += whole.bytes;
+  return removed;
+}
+
 }  // namespace
 
 Result<Json> add_data(const AddDataOptions& options, Workspace& workspace) {
   PANAL_TRY(registry::check_name(options.name, "a dataset"));
   std::vector<std::filesystem::path> paths(options.paths.begin(), options.paths.end());
-  PANAL_ASSIGN(const data::ReadReport report, data::read_documents(paths));
+  const bool deduplicates = options.deduplicate != "off";
+  data::ReadOptions reading;
+  const std::int64_t passage_bytes = reading.passage_bytes;
+  if (deduplicates) reading.passage_bytes = 0;
+  PANAL_ASSIGN(data::ReadReport report, data::read_documents(paths, reading));
+  data::RemovedDuplicates removed;
+  if (deduplicates) {
+    PANAL_ASSIGN(removed, remove_duplicates(options, report.documents, passage_bytes, workspace));
+  }
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
   const ScratchFolder scratch(catalogue->home());
   const auto file = scratch.path() / "dataset.jsonl";
@@ -176,6 +206,8 @@ Result<Json> add_data(const AddDataOptions& options, Workspace& workspace) {
                                                            .source = options.source}));
   workspace.terminal().print(fmt::format("{}: {}", dataset.label(), report.summary()));
   Json result = registry::to_json(dataset);
+  result["duplicate_documents"] = removed.documents;
+  result["duplicate_bytes"] = removed.bytes;
   result["skipped"] = Json::array();
   for (const auto& skipped : report.skipped)
     result["skipped"].push_back({{"path", skipped.path}, {"reason", skipped.reason}});
@@ -239,6 +271,15 @@ void add_data_command(CLI::App& app, Action& action) {
                   "Text files, folders, or JSONL with a \"text\" per line")
       ->required();
   add->add_option("--licence", options->add.licence, "SPDX name of its licence");
+  add->add_option("--deduplicate", options->add.deduplicate,
+                  "Leave out texts and passages that repeat an earlier one: off, exact (up to case "
+                  "and space) or near (similar)")
+      ->check(CLI::IsMember({"off", "exact", "near"}))
+      ->capture_default_str();
+  add->add_option("--near-threshold", options->add.near_threshold,
+                  "Jaccard similarity of five-word shingles from which near removes")
+      ->check(CLI::Range(0.5, 1.0))
+      ->capture_default_str();
   add->add_option("--source", options->add.source, "A note on where it came from");
   add->callback([options, &action] {
     action = [options](Workspace& workspace) { return add_data(options->add, workspace); };
