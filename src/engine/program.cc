@@ -37,9 +37,10 @@ Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_t
   if (kind == "losses") return document_losses(context);
   if (kind == "train") return train(context);
   if (kind == "benchmark") return benchmark(context);
+  if (kind == "presets") return list_presets(context);
   return Status(Code::kInvalidArgument,
                 fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, losses, "
-                            "train or benchmark, found \"{}\"",
+                            "train, benchmark or presets, found \"{}\"",
                             kind));
 }
 

@@ -59,6 +59,11 @@ std::string_view architecture_name(Architecture architecture) {
   return architecture == Architecture::kLlama ? "llama" : "gpt2";
 }
 
+std::string_view rope_scaling_name(RopeScaling::Kind kind) {
+  if (kind == RopeScaling::Kind::kLinear) return "linear";
+  return kind == RopeScaling::Kind::kLlama3 ? "llama3" : "none";
+}
+
 std::string_view activation_name(Activation activation) {
   switch (activation) {
     case Activation::kUsual:

@@ -43,6 +43,9 @@ struct RopeScaling {
   bool operator==(const RopeScaling&) const = default;
 };
 
+/// "none", "linear" or "llama3".
+std::string_view rope_scaling_name(RopeScaling::Kind kind);
+
 struct ModelConfig {
   Architecture architecture = Architecture::kLlama;
   std::int64_t vocabulary_size = 0;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/config.h"
+#include "model/presets.h"
 #include "train/detail/optimizer_config.h"
 
 namespace panal::train {
@@ -23,24 +24,108 @@ std::filesystem::path resolved(const std::string& text, const std::filesystem::p
   return path.empty() || path.is_absolute() || base.empty() ? path : base / path;
 }
 
-void read_dimensions(ConfigReader section, const TrainConfig& config, model::ModelConfig& model) {
-  const bool is_gpt2 = section.choice("architecture", "llama", {"llama", "gpt2"}) == "gpt2";
+model::RopeScaling read_rope_scaling(ConfigReader section, const model::RopeScaling& usual) {
+  using Kind = model::RopeScaling::Kind;
+  model::RopeScaling scaling;
+  const std::string kind = section.choice("kind", std::string(model::rope_scaling_name(usual.kind)),
+                                          {"none", "linear", "llama3"});
+  scaling.kind = kind == "linear" ? Kind::kLinear : kind == "llama3" ? Kind::kLlama3 : Kind::kNone;
+  if (scaling.kind == usual.kind) scaling = usual;
+  if (scaling.kind == Kind::kNone) return scaling;  // Other keys would be without effect: unknown.
+  scaling.factor = section.number("factor", scaling.factor, 1.0, 1e6);
+  if (scaling.kind == Kind::kLinear) return scaling;
+  scaling.low_frequency_factor =
+      section.number("low_frequency_factor", scaling.low_frequency_factor, 1e-6, 1e6);
+  scaling.high_frequency_factor =
+      section.number("high_frequency_factor", scaling.high_frequency_factor, 1e-6, 1e6);
+  scaling.original_context_length =
+      section.integer("original_context_length", scaling.original_context_length, 1, 1 << 20);
+  return scaling;
+}
+
+// What a model can have beside its sizes. `usual` is the preset's config, or an empty one.
+void read_features(ConfigReader& section, const model::ModelConfig& usual,
+                   model::ModelConfig& model) {
+  const bool is_gpt2 = model.architecture == model::Architecture::kGpt2;
+  model.rope_base = section.number("rope_base", usual.rope_base, 1.0, 1e9);
+  model.rope_scaling = read_rope_scaling(section.section("rope_scaling"), usual.rope_scaling);
+  model.norm_epsilon = section.number("norm_epsilon", usual.norm_epsilon, 1e-12, 0.1);
+  model.tied_embeddings = section.flag("tied_embeddings", usual.tied_embeddings);
+  model.attention_bias = section.flag("attention_bias", is_gpt2 || usual.attention_bias);
+  model.attention_output_bias = section.flag("attention_output_bias", usual.attention_output_bias);
+  model.qk_norm = section.flag("qk_norm", usual.qk_norm);
+  model.logit_soft_cap = section.number("logit_soft_cap", usual.logit_soft_cap, 0.0, 1e6);
+  if (model.logit_soft_cap != 0 && model.logit_soft_cap < 1) {
+    section.reject("logit_soft_cap",
+                   fmt::format("must be 0 (none) or 1 to 1e6, found {}", model.logit_soft_cap));
+  }
+  if (!is_gpt2) return;
+  for (const char* key : {"qk_norm", "attention_output_bias", "rope_scaling"}) {
+    const bool is_set = key == std::string_view("qk_norm") ? model.qk_norm
+                        : key == std::string_view("rope_scaling")
+                            ? model.rope_scaling.kind != model::RopeScaling::Kind::kNone
+                            : model.attention_output_bias;
+    if (is_set) section.reject(key, "is for architecture llama; gpt2 has none");
+  }
+  if (!model.attention_bias) section.reject("attention_bias", "must be true for architecture gpt2");
+}
+
+// Two matrices or three: the usual width of the feed-forward part depends on it.
+model::Activation read_activation(ConfigReader& section, const model::ModelConfig& model) {
+  using enum model::Activation;
+  const std::string usual(activation_name(model.actual_activation()));
+  const bool is_gpt2 = model.architecture == model::Architecture::kGpt2;
+  const std::vector<std::string> allowed =
+      is_gpt2 ? std::vector<std::string>{"gelu", "relu_squared"}
+              : std::vector<std::string>{"swiglu", "gelu", "relu_squared"};
+  const std::string name = section.choice("activation", usual, allowed);
+  if (name == usual) return model.activation;
+  return name == "gelu" ? kGelu : name == "swiglu" ? kSwiglu : kReluSquared;
+}
+
+const model::Preset* read_preset(ConfigReader& section) {
+  if (!section.has("preset")) {
+    (void)section.text("preset", "");  // So that a misspelt key finds it.
+    return nullptr;
+  }
+  return model::find_preset(section.choice("preset", "", model::preset_names()));
+}
+
+void read_dimensions(ConfigReader section, const model::Preset* preset, const TrainConfig& config,
+                     model::ModelConfig& model) {
+  const model::ModelConfig usual = preset == nullptr ? model::ModelConfig{} : preset->config;
+  const std::string architecture(model::architecture_name(usual.architecture));
+  const bool is_gpt2 = section.choice("architecture", architecture, {"llama", "gpt2"}) == "gpt2";
   model.architecture = is_gpt2 ? model::Architecture::kGpt2 : model::Architecture::kLlama;
+  if (preset != nullptr && model.architecture != usual.architecture) {
+    section.reject("architecture",
+                   fmt::format("must be {} beside preset {}", architecture, preset->name));
+  }
+  const auto or_else = [&](std::int64_t of_preset, std::int64_t otherwise) {
+    return preset != nullptr ? of_preset : otherwise;
+  };
+  model.activation = read_activation(section, model);
   model.vocabulary_size = config.tokenizer.vocabulary_size;
-  model.width = section.integer("width", 256, 8, 1 << 16);
-  model.layers = section.integer("layers", 6, 1, 1024);
-  model.heads = section.integer("heads", std::max<std::int64_t>(1, model.width / 64), 1, 1024);
-  model.key_value_heads = section.integer("key_value_heads", model.heads, 1, 1024);
+  model.width = section.integer("width", or_else(usual.width, 256), 8, 1 << 16);
+  model.layers = section.integer("layers", or_else(usual.layers, 6), 1, 1024);
+  const std::int64_t heads = std::max<std::int64_t>(1, model.width / 64);
+  model.heads = section.integer("heads", or_else(usual.heads, heads), 1, 1024);
+  const bool keeps_heads = preset != nullptr && model.heads == usual.heads;
+  model.key_value_heads = section.integer(
+      "key_value_heads", keeps_heads ? usual.key_value_heads : model.heads, 1, 1024);
   model.head_width = section.integer("head_width", model.width / model.heads, 1, 1 << 16);
-  model.feed_forward_width =
-      section.integer("feed_forward_width",
-                      model::usual_feed_forward_width(model.architecture, model.width), 1, 1 << 20);
+  const bool keeps_inner =
+      preset != nullptr && model.width == usual.width && model.is_gated() == usual.is_gated();
+  model.feed_forward_width = section.integer(
+      "feed_forward_width",
+      keeps_inner
+          ? usual.feed_forward_width
+          : model::usual_feed_forward_width(model.architecture, model.width, model.activation),
+      1, 1 << 20);
   model.context_length =
-      section.integer("context_length", config.batch.context, 2, std::int64_t{1} << 24);
-  model.rope_base = section.number("rope_base", 10000.0, 1.0, 1e9);
-  model.norm_epsilon = section.number("norm_epsilon", 1e-5, 1e-12, 0.1);
-  model.tied_embeddings = section.flag("tied_embeddings", true);
-  if (is_gpt2) model.attention_bias = true;
+      section.integer("context_length", or_else(usual.context_length, config.batch.context), 2,
+                      std::int64_t{1} << 24);
+  read_features(section, usual, model);
   if (const Status status = model::validate(model); !status.ok()) {
     section.reject("width", "and the other dimensions do not fit: " + status.message());
   }
@@ -251,8 +336,10 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
     config.model.core = resolved(model.required_text("core"), base_directory);
     read_lora(top.section("lora"), config);
   } else {
+    const model::Preset* preset = read_preset(model);
+    if (preset != nullptr) config.tokenizer.vocabulary_size = preset->config.vocabulary_size;
     read_tokenizer(top.section("tokenizer"), base_directory, config);
-    read_dimensions(std::move(model), config, config.model.dimensions);
+    read_dimensions(std::move(model), preset, config, config.model.dimensions);
   }
   read_data(top.section("data"), base_directory, config);
   detail::read_optimizer(top.section("optimizer"), config);

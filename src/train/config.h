@@ -37,7 +37,9 @@ struct TrainConfig {
   /// Of the products ("precision": auto, fp32 or bf16); "auto" is bf16 where the CPU has it.
   tensor::Precision precision = tensor::Precision::kFloat32;
 
-  /// Section "model". For kPretrain its dimensions (vocabulary_size comes from the tokenizer); for
+  /// Section "model". For kPretrain its dimensions, all of them or those that differ from `preset`
+  /// (model/presets.h; vocabulary_size comes from the tokenizer, which by default gets the preset's
+  /// when it is trained); for
   /// kLora only `core`.
   struct Model {
     model::ModelConfig dimensions;

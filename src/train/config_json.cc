@@ -7,6 +7,18 @@
 namespace panal::train {
 namespace {
 
+Json rope_scaling_json(const model::RopeScaling& scaling) {
+  using Kind = model::RopeScaling::Kind;
+  Json json = {{"kind", model::rope_scaling_name(scaling.kind)}};
+  if (scaling.kind == Kind::kNone) return json;
+  json["factor"] = scaling.factor;
+  if (scaling.kind == Kind::kLinear) return json;
+  json["low_frequency_factor"] = scaling.low_frequency_factor;
+  json["high_frequency_factor"] = scaling.high_frequency_factor;
+  json["original_context_length"] = scaling.original_context_length;
+  return json;
+}
+
 Json dimensions_json(const model::ModelConfig& model) {
   return {{"architecture", model::architecture_name(model.architecture)},
           {"width", model.width},
@@ -18,7 +30,13 @@ Json dimensions_json(const model::ModelConfig& model) {
           {"context_length", model.context_length},
           {"rope_base", model.rope_base},
           {"norm_epsilon", model.norm_epsilon},
-          {"tied_embeddings", model.tied_embeddings}};
+          {"rope_scaling", rope_scaling_json(model.rope_scaling)},
+          {"tied_embeddings", model.tied_embeddings},
+          {"attention_bias", model.attention_bias},
+          {"attention_output_bias", model.attention_output_bias},
+          {"qk_norm", model.qk_norm},
+          {"activation", model::activation_name(model.actual_activation())},
+          {"logit_soft_cap", model.logit_soft_cap}};
 }
 
 Json paths_json(const std::vector<std::filesystem::path>& paths) {

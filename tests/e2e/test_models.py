@@ -79,6 +79,17 @@ class Bench(Case):
             self.assertGreater(result[key], 0, key)
         self.assertLess(result["loss"], math.log(300))
 
+    def test_a_preset_is_listed_and_measured_with_changes_beside_it(self):
+        presets = {preset["name"]: preset for preset in self.panal("models", "presets")["presets"]}
+        self.assertEqual(presets["gpt2-1.5b"]["parameters"], 1_557_611_200)
+        self.assertEqual(presets["gpt2-124m"]["matrix_parameters"], 12 * 12 * 768 * 768 + 50257 * 768)
+        result = self.panal("bench", "train", "--preset", "llama-0.2b", "--layers", "1", "--vocab", "300",
+                            "--context", "16", "--batch", "1", "--steps", "1")
+        self.assertEqual([result[key] for key in ("arch", "layers", "width", "vocab", "context")],
+                         ["llama", 1, 1024, 300, 16])
+        self.refused("bench", "train", "--preset", "gpt2-7b", code=2, words=["gpt2-124m", "gpt2-7b"])
+        self.refused("bench", "train", "--preset", "gpt2-124m", "--width", "64", code=2, words=["--width"])
+
     def test_heads_that_do_not_divide_the_width_are_refused(self):
         self.refused("bench", "train", "--width", "30", "--heads", "4", code=2, words=["--heads", "30", "4"])
 

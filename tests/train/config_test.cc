@@ -2,8 +2,11 @@
 // each.
 #include "train/config.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "model/presets.h"
 
 namespace panal::train {
 namespace {
@@ -89,12 +92,48 @@ TEST(TrainConfig, ComesBackFromItsJson) {
       "data:\n  packing: within_documents\n  deduplicate: near\n  near_threshold: 0.7\n  sources:\n"
       "    - {name: web, path: web.jsonl, weight: 0.7}\n"
       "    - {name: books_2, paths: [a.txt, b], weight: 0.30000000000000004}\n";
-  for (const std::string& yaml : {std::string(kPretrain), muon, std::string(kLora), mixture}) {
+  const std::string modern =
+      std::string(kPretrain) +
+      "model: {preset: llama-0.2b, layers: 3, qk_norm: true, activation: relu_squared, "
+      "logit_soft_cap: 30, attention_bias: true, attention_output_bias: true, "
+      "rope_scaling: {kind: linear, factor: 4}}\n";
+  const std::string large = std::string(kPretrain) + "model: {preset: llama-8b}\n";
+  const std::string gpt2 =
+      std::string(kPretrain) + "model: {preset: gpt2-355m, activation: relu_squared}\n";
+  for (const std::string& yaml :
+       {std::string(kPretrain), muon, modern, large, gpt2, std::string(kLora), mixture}) {
     const Json json = train_config_to_json(parse_train_config(yaml, "run.yaml").value());
     const auto again = parse_train_config(to_line(json), "config.json");
     ASSERT_TRUE(again.ok()) << again.status().message();
     EXPECT_EQ(train_config_to_json(*again), json);
+    const auto& dimensions = parse_train_config(yaml, "run.yaml")->model.dimensions;
+    EXPECT_EQ(again->model.dimensions, dimensions);
   }
+}
+
+TEST(TrainConfig, APresetIsTheModelAndEveryDimensionCanDiffer) {
+  const auto dimensions = [](const std::string& model) {
+    return parse_train_config(std::string(kPretrain) + "model: " + model + "\n", "run.yaml")
+        .value()
+        .model.dimensions;
+  };
+  for (const model::Preset& preset : model::presets()) {
+    EXPECT_EQ(dimensions(fmt::format("{{preset: {}}}", preset.name)), preset.config) << preset.name;
+  }
+  model::ModelConfig wanted = model::find_preset("llama-8b")->config;
+  wanted.layers = 2;
+  wanted.context_length = 512;
+  wanted.rope_scaling = {};
+  wanted.qk_norm = true;
+  EXPECT_EQ(dimensions("{preset: llama-8b, layers: 2, context_length: 512, qk_norm: true, "
+                       "rope_scaling: {kind: none}}"),
+            wanted);
+  // A narrower one gets the feed-forward part that fits it.
+  const model::ModelConfig narrow = dimensions("{preset: llama-8b, width: 512, heads: 8}");
+  EXPECT_EQ(narrow.feed_forward_width, 1408);
+  EXPECT_EQ(narrow.head_width, 64);
+  // Two matrices of 4 times the width hold about what three of 8/3 do.
+  EXPECT_EQ(dimensions("{width: 128, activation: gelu}").feed_forward_width, 512);
 }
 
 struct Mistake {
@@ -132,6 +171,26 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{PRETRAIN "model: {heads: 4, key_value_heads: 3}\n", "model.width"},
         Mistake{PRETRAIN "model: {layers: 0}\n", "must be an integer from 1"},
         Mistake{PRETRAIN "model: {context_length: 16}\n", "at least batch.context 256, found 16"},
+        Mistake{PRETRAIN "model: {preset: gpt2-7b}\n",
+                "run.yaml:4: \"model.preset\" must be one of gpt2-124m, gpt2-355m"},
+        Mistake{PRETRAIN "model: {presett: gpt2-124m}\n", "did you mean \"preset\"?"},
+        Mistake{PRETRAIN "model: {preset: gpt2-124m, architecture: llama}\n", "must be gpt2"},
+        Mistake{PRETRAIN "model: {preset: gpt2-124m, heads: 7}\n", "multiple of its heads"},
+        Mistake{PRETRAIN "model: {width: -8}\n", "model.width"},
+        Mistake{PRETRAIN "model: {heads: 0}\n", "model.heads"},
+        Mistake{PRETRAIN "model: {layers: 99999999999}\n", "model.layers"},
+        Mistake{PRETRAIN "model: {architecture: gpt2, qk_norm: true}\n", "model.qk_norm"},
+        Mistake{PRETRAIN "model: {architecture: gpt2, activation: swiglu}\n",
+                "one of gelu, relu_squared"},
+        Mistake{PRETRAIN "model: {activation: maxout}\n", "one of swiglu, gelu, relu_squared"},
+        Mistake{PRETRAIN "model: {logit_soft_cap: 0.1}\n", "model.logit_soft_cap"},
+        Mistake{PRETRAIN "model: {logit_soft_cap: -30}\n", "model.logit_soft_cap"},
+        Mistake{PRETRAIN "model: {rope_scaling: {kind: yarn}}\n", "one of none, linear, llama3"},
+        Mistake{PRETRAIN "model: {rope_scaling: {kind: linear, factor: 0}}\n",
+                "model.rope_scaling.factor"},
+        Mistake{PRETRAIN "model: {rope_scaling: {factor: 2}}\n",
+                "unknown key \"model.rope_scaling.factor\""},
+        Mistake{PRETRAIN "model: {attention_output_bias: true}\n", "q, k and v"},
         Mistake{PRETRAIN "model: small\n", "must be a mapping"},
         Mistake{PRETRAIN "lora: {rank: 8}\n", "unknown key \"lora\""},
         Mistake{PRETRAIN "tokenizer: {path: t, vocabulary_size: 500}\n",

@@ -10,6 +10,8 @@ namespace {
 // Names and defaults of the PyTorch script this is compared with.
 struct BenchTrainOptions {
   std::string arch = "gpt2";
+  std::string preset;  // Empty: the dimensions below.
+  bool has_layers = false, has_vocabulary = false, has_context = false;  // Given beside a preset.
   std::string precision = "fp32";
   std::string optimizer = "adamw";
   std::int64_t layers = 6;
@@ -27,28 +29,33 @@ Result<Json> bench_train(const BenchTrainOptions& options, Workspace& workspace)
     return Status(Code::kInvalidArgument, fmt::format("--heads must divide --width {}, found {}",
                                                       options.width, options.heads));
   }
-  PANAL_ASSIGN(const Json result, workspace.run_job("benchmark",
-                                                    Json{{"arch", options.arch},
-                                                         {"precision", options.precision},
-                                                         {"optimizer", options.optimizer},
-                                                         {"device", "cpu"},
-                                                         {"layers", options.layers},
-                                                         {"width", options.width},
-                                                         {"heads", options.heads},
-                                                         {"vocab", options.vocab},
-                                                         {"context", options.context},
-                                                         {"batch", options.batch},
-                                                         {"steps", options.steps},
-                                                         {"warmup", options.warmup}},
-                                                    "measuring training steps"));
+  Json spec = {{"precision", options.precision},
+               {"optimizer", options.optimizer},
+               {"device", "cpu"},
+               {"batch", options.batch},
+               {"steps", options.steps},
+               {"warmup", options.warmup}};
+  if (!options.preset.empty()) spec["preset"] = options.preset;
+  if (options.has_layers) spec["layers"] = options.layers;
+  if (options.has_vocabulary) spec["vocab"] = options.vocab;
+  if (options.has_context) spec["context"] = options.context;
+  if (options.preset.empty()) {
+    spec.update(Json{{"arch", options.arch},
+                     {"layers", options.layers},
+                     {"width", options.width},
+                     {"heads", options.heads},
+                     {"vocab", options.vocab},
+                     {"context", options.context}});
+  }
+  PANAL_ASSIGN(const Json result, workspace.run_job("benchmark", spec, "measuring training steps"));
   workspace.terminal().print(fmt::format(
       "{} {} x {}, {:.1f} M parameters, {}: {:.0f} tokens/s ({:.3f} s a step, {:.3f} to {:.3f})\n"
       "{:.1f} GFLOP/s of {:.1f} that the best matrix product reaches here: MFU {:.1f} %",
-      options.arch, options.layers, options.width, result.value("parameters", 0.0) / 1e6,
-      options.precision, result.value("tokens_per_s", 0.0), result.value("step_s", 0.0),
-      result.value("step_s_low", 0.0), result.value("step_s_high", 0.0),
-      result.value("gflops", 0.0), result.value("gemm_peak_gflops", 0.0),
-      100 * result.value("mfu", 0.0)));
+      result.value("arch", ""), result.value("layers", 0), result.value("width", 0),
+      result.value("parameters", 0.0) / 1e6, options.precision, result.value("tokens_per_s", 0.0),
+      result.value("step_s", 0.0), result.value("step_s_low", 0.0),
+      result.value("step_s_high", 0.0), result.value("gflops", 0.0),
+      result.value("gemm_peak_gflops", 0.0), 100 * result.value("mfu", 0.0)));
   return result;
 }
 
@@ -61,9 +68,10 @@ void add_bench_command(CLI::App& app, Action& action) {
   auto options = std::make_shared<BenchTrainOptions>();  // Shared by the flags and the callback.
   CLI::App* train =
       bench->add_subcommand("train", "Speed of training steps on random tokens, with MFU");
-  train->add_option("--arch", options->arch, "gpt2 (tied head) or llama (free head)")
-      ->check(CLI::IsMember({"gpt2", "llama"}))
-      ->capture_default_str();
+  CLI::Option* arch =
+      train->add_option("--arch", options->arch, "gpt2 (tied head) or llama (free head)")
+          ->check(CLI::IsMember({"gpt2", "llama"}))
+          ->capture_default_str();
   train->add_option("--precision", options->precision, "Of the products: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
@@ -72,19 +80,29 @@ void add_bench_command(CLI::App& app, Action& action) {
       ->capture_default_str();
   const auto count = [&](const char* name, std::int64_t& value, const char* what,
                          std::int64_t most) {
-    train->add_option(name, value, what)
+    return train->add_option(name, value, what)
         ->check(CLI::Range(std::int64_t{1}, most))
         ->capture_default_str();
   };
-  count("--layers", options->layers, "Transformer layers", 1024);
-  count("--width", options->width, "Of the residual stream", 1 << 16);
-  count("--heads", options->heads, "Attention heads; divides the width", 1024);
-  count("--vocab", options->vocab, "Vocabulary", 1 << 24);
-  count("--context", options->context, "Tokens per sequence", 1 << 24);
+  CLI::Option* layers = count("--layers", options->layers, "Transformer layers", 1024);
+  CLI::Option* width = count("--width", options->width, "Of the residual stream", 1 << 16);
+  CLI::Option* heads = count("--heads", options->heads, "Attention heads; divides the width", 1024);
+  CLI::Option* vocabulary = count("--vocab", options->vocab, "Vocabulary", 1 << 24);
+  CLI::Option* context = count("--context", options->context, "Tokens per sequence", 1 << 24);
+  train
+      ->add_option("--preset", options->preset,
+                   "A shape of `panal models presets`; --layers, --vocab and --context may change "
+                   "it")
+      ->excludes(arch)
+      ->excludes(width)
+      ->excludes(heads);
   count("--batch", options->batch, "Sequences per step", 1 << 16);
   count("--steps", options->steps, "Measured steps; the median counts", 1'000'000);
   count("--warmup", options->warmup, "Steps before that", 1'000'000);
-  train->callback([options, &action] {
+  train->callback([options, layers, vocabulary, context, &action] {
+    options->has_layers = layers->count() > 0;
+    options->has_vocabulary = vocabulary->count() > 0;
+    options->has_context = context->count() > 0;
     action = [options](Workspace& workspace) { return bench_train(*options, workspace); };
   });
 }

@@ -80,6 +80,25 @@ Result<Json> list_models(Workspace& workspace) {
   return Json{{"models", list}};
 }
 
+// Only the engine knows models from inside, so that it is asked.
+Result<Json> show_presets(Workspace& workspace) {
+  PANAL_ASSIGN(const Json table,
+               workspace.run_job("presets", Json::object(), "listing the model presets"));
+  std::vector<std::vector<std::string>> rows = {
+      {"PRESET", "SHAPE", "VOCABULARY", "CONTEXT", "PARAMETERS", "IN MATRICES", "FLOP/TOKEN"}};
+  for (const Json& preset : table.at("presets")) {
+    const auto text = [&](const char* key) { return preset.at(key).get<std::int64_t>(); };
+    rows.push_back({preset.at("name").get<std::string>(),
+                    fmt::format("{} x {}", text("layers"), text("width")),
+                    fmt::format("{}", text("vocab")), fmt::format("{}", text("context")),
+                    fmt::format("{}", text("parameters")),
+                    fmt::format("{}", text("matrix_parameters")),
+                    fmt::format("{:.3g}", preset.at("flops_per_token").get<double>())});
+  }
+  workspace.terminal().table(rows);
+  return table;
+}
+
 Result<Json> show_model(const std::string& reference, Workspace& workspace) {
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
   PANAL_ASSIGN(const auto resolved, catalogue->resolve(reference));
@@ -231,6 +250,11 @@ void add_models_command(CLI::App& app, Action& action) {
   imported->callback([options, &action] {
     action = [options](Workspace& workspace) { return import_model(options->imported, workspace); };
   });
+  command
+      ->add_subcommand("presets",
+                       "Shapes that a run's YAML (model: {preset: NAME}) and "
+                       "`panal bench train --preset` know")
+      ->callback([&action] { action = show_presets; });
   CLI::App* show = command->add_subcommand("show", "Lineage, checks and history of one model");
   show->add_option("model", options->reference, "NAME or NAME@VERSION")->required();
   show->callback([options, &action] {

@@ -1,13 +1,40 @@
 #include "train/benchmark.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include "train/machine.h"
 
 #include "engine/commands/commands.h"
+#include "model/presets.h"
 
 namespace panal::engine {
 namespace {
 
+constexpr std::int64_t kMost = 1 << 24;
+
+// A preset, with the vocabulary and the context that the spec may name beside it.
+Result<model::ModelConfig> preset_of(const Json& spec) {
+  PANAL_ASSIGN(const std::string name, json_string(spec, "preset", "job"));
+  const model::Preset* preset = model::find_preset(name);
+  if (preset == nullptr) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("preset must be one of {}, found \"{}\"",
+                              fmt::join(model::preset_names(), ", "), name));
+  }
+  model::ModelConfig model = preset->config;
+  const auto override = [&](const char* key, std::int64_t low, std::int64_t& value) -> Status {
+    if (!spec.contains(key)) return Status();
+    PANAL_ASSIGN(value, json_integer(spec, key, "job", low, kMost));
+    return Status();
+  };
+  PANAL_TRY(override("layers", 1, model.layers));
+  PANAL_TRY(override("vocab", 1, model.vocabulary_size));
+  PANAL_TRY(override("context", 2, model.context_length));
+  return model;
+}
+
 Result<model::ModelConfig> dimensions_of(const Json& spec) {
-  constexpr std::int64_t kMost = 1 << 24;
+  if (spec.contains("preset")) return preset_of(spec);
   model::ModelConfig model;
   PANAL_ASSIGN(const std::string architecture, json_string(spec, "arch", "job"));
   const bool is_gpt2 = architecture == "gpt2";
@@ -53,7 +80,13 @@ Result<Json> benchmark(const JobContext& job) {
   report::Machine machine = train::describe_machine(options.precision);
   machine.peak_flops = result.gemm_peak_flops;
   machine.memory_bytes_per_s = train::measured_memory_bytes_per_s(clock);
-  document.update(Json{{"parameters", result.parameters},
+  document.update(Json{{"arch", model::architecture_name(options.model.architecture)},
+                       {"layers", options.model.layers},
+                       {"width", options.model.width},
+                       {"heads", options.model.heads},
+                       {"vocab", options.model.vocabulary_size},
+                       {"context", options.model.context_length},
+                       {"parameters", result.parameters},
                        {"tokens_per_s", result.tokens_per_s},
                        {"step_s", result.step_s},
                        {"step_s_low", result.step_s_low},
@@ -69,6 +102,26 @@ Result<Json> benchmark(const JobContext& job) {
     document["base_resident_bytes"] = *result.base_resident_bytes;
   }
   return document;
+}
+
+Result<Json> list_presets(const JobContext&) {
+  Json list = Json::array();
+  for (const model::Preset& preset : model::presets()) {
+    const model::ModelConfig& model = preset.config;
+    list.push_back({{"name", preset.name},
+                    {"source", preset.source},
+                    {"arch", model::architecture_name(model.architecture)},
+                    {"layers", model.layers},
+                    {"width", model.width},
+                    {"heads", model.heads},
+                    {"key_value_heads", model.key_value_heads},
+                    {"vocab", model.vocabulary_size},
+                    {"context", model.context_length},
+                    {"parameters", model.num_parameters()},
+                    {"matrix_parameters", model.num_matrix_parameters()},
+                    {"flops_per_token", model.training_flops_per_token(model.context_length)}});
+  }
+  return Json{{"presets", std::move(list)}};
 }
 
 }  // namespace panal::engine

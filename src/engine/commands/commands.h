@@ -38,8 +38,13 @@ Result<Json> train(const JobContext& job);
 
 /// {"arch", "layers", "width", "heads", "vocab", "context", "batch", "steps", "warmup",
 /// "precision", "optimizer"}: the speed of training steps; gives the spec back with what was
-/// measured.
+/// measured. In place of arch, layers, width and heads {"preset"}, a name of model/presets.h;
+/// layers, vocab and context may then stand beside it.
 Result<Json> benchmark(const JobContext& job);
+
+/// {}: the table of model/presets.h with parameters, and FLOPs of a training token at the preset's
+/// context.
+Result<Json> list_presets(const JobContext& job);
 
 /// Serves one core with its adapters on a unix socket until `stop`: POST /generate, GET /info.
 /// Prints the event "ready" when it listens. `spec` is {"model", "adapters": [{"name","folder"}],
