@@ -34,12 +34,13 @@ Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_t
   if (kind == "export") return export_model(context);
   if (kind == "generate") return generate(context);
   if (kind == "evaluate") return evaluate(context);
+  if (kind == "choices") return evaluate_choices(context);
   if (kind == "losses") return document_losses(context);
   if (kind == "train") return train(context);
   if (kind == "benchmark") return benchmark(context);
   if (kind == "presets") return list_presets(context);
   return Status(Code::kInvalidArgument,
-                fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, losses, "
+                fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, choices, losses, "
                             "train, benchmark or presets, found \"{}\"",
                             kind));
 }

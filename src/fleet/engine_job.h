@@ -14,7 +14,7 @@
 namespace panal::fleet {
 
 struct EngineJob {
-  /// "check", "export", "generate", "evaluate", "losses" or "train": what src/engine/commands
+  /// "check", "generate", "evaluate", "choices", ...: what src/engine/commands
   /// knows.
   std::string kind;
   /// Everything the kind needs, with absolute paths.

@@ -80,6 +80,26 @@ at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& tar
       .view(targets.sizes());
 }
 
+at::Tensor Decoder::losses_at(const at::Tensor& tokens, std::span<const std::int64_t> positions,
+                              std::span<const std::int64_t> targets) const {
+  PANAL_REQUIRE(positions.size() == targets.size(),
+                fmt::format("losses_at: wanted one target per position, found {} and {}",
+                            targets.size(), positions.size()));
+  for (const std::int64_t position : positions) {
+    PANAL_REQUIRE(position >= 0 && position < tokens.numel(),
+                  fmt::format("losses_at: a position must be 0 to {}, found {}", tokens.numel() - 1,
+                              position));
+  }
+  const at::NoGradGuard no_gradient;
+  const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32);
+  const auto as_tensor = [](std::span<const std::int64_t> values) {
+    return at::tensor(at::IntArrayRef(values.data(), values.size()), at::kLong);
+  };
+  return tensor::head_losses(
+      hidden.view({-1, hidden.size(-1)}).index_select(0, as_tensor(positions)), state_->head,
+      as_tensor(targets));
+}
+
 void Decoder::set_training_precision(Precision precision) {
   state_->training_precision = precision;
   state_->round_weights();

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,12 @@ class Decoder {
   /// Cross entropy per target [B, T] float32 without a gradient; 0 where the target is -100. For
   /// evaluation.
   at::Tensor token_losses(const at::Tensor& tokens, const at::Tensor& targets) const;
+  /// Cross entropy [N] float32 of targets[i] as the token after position positions[i], counted row
+  /// by row in tokens [B, T] int64; a position may come more than once. The head runs at these
+  /// alone. Without a gradient. Throws Error when the lists differ in length or a position is
+  /// outside.
+  at::Tensor losses_at(const at::Tensor& tokens, std::span<const std::int64_t> positions,
+                       std::span<const std::int64_t> targets) const;
 
   /// What the products of loss() and its gradients are computed in; evaluation stays float32.
   /// kBFloat16 keeps a rounded copy of every matrix (2 bytes a weight); the weights, their

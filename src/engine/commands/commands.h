@@ -29,6 +29,9 @@ Result<Json> generate(const JobContext& job);
 /// {"model", "adapters"?: [{"name","folder"}], "texts": [{"name","path"}], "context",
 /// "max_tokens"}: the loss of the core and of every adapter on every text.
 Result<Json> evaluate(const JobContext& job);
+/// {"model", "adapters"?: at most one, "task": {"path", "format", "shots", "shots_path"?, "limit"},
+/// "context" (0: the model's), "details"?: a file to write}: accuracy on multiple choice.
+Result<Json> evaluate_choices(const JobContext& job);
 /// {"model", "dataset", "max_tokens_per_document"}: the core's loss on each document, null where it
 /// is unknown.
 Result<Json> document_losses(const JobContext& job);
