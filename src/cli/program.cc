@@ -12,11 +12,11 @@
 namespace panal::cli {
 namespace {
 
-constexpr AddCommand kCommands[] = {add_demo_command,     add_up_command,     add_ask_command,
-                                    add_models_command,   add_data_command,   add_train_command,
-                                    add_finetune_command, add_eval_command,   add_generate_command,
-                                    add_tokenize_command, add_deploy_command, add_serve_command,
-                                    add_jobs_command,     add_bench_command,  add_report_command};
+constexpr AddCommand kCommands[] = {
+    add_demo_command,     add_up_command,       add_ask_command,      add_models_command,
+    add_data_command,     add_train_command,    add_finetune_command, add_eval_command,
+    add_generate_command, add_tokenize_command, add_deploy_command,   add_serve_command,
+    add_jobs_command,     add_bench_command,    add_plan_command,     add_report_command};
 
 int exit_code_of(Code code) { return code == Code::kInvalidArgument ? 2 : 1; }
 

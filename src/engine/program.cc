@@ -39,9 +39,10 @@ Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_t
   if (kind == "train") return train(context);
   if (kind == "benchmark") return benchmark(context);
   if (kind == "presets") return list_presets(context);
+  if (kind == "plan") return plan(context);
   return Status(Code::kInvalidArgument,
-                fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, choices, losses, "
-                            "train, benchmark or presets, found \"{}\"",
+                fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, choices, "
+                            "losses, train, benchmark, presets or plan, found \"{}\"",
                             kind));
 }
 

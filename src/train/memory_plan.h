@@ -21,7 +21,7 @@ inline constexpr int kNumMemoryKinds = 6;
 
 /// What decides how much memory a step takes.
 struct StepShape {
-  model::ModelConfig model;  // With its vocabulary_size.
+  model::ModelConfig model{};  // With its vocabulary_size.
   optim::OptimizerConfig optimizer{};
   tensor::Precision precision = tensor::Precision::kFloat32;
   std::int64_t sequences = 1;  // Of one pass forward and backward.

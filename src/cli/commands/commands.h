@@ -35,6 +35,7 @@ void add_serve_command(CLI::App& app, Action& action);
 void add_ask_command(CLI::App& app, Action& action);
 void add_jobs_command(CLI::App& app, Action& action);
 void add_bench_command(CLI::App& app, Action& action);
+void add_plan_command(CLI::App& app, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 void add_demo_command(CLI::App& app, Action& action);
 

@@ -39,6 +39,9 @@ Result<Json> document_losses(const JobContext& job);
 /// resumed when it began before.
 Result<Json> train(const JobContext& job);
 
+/// {"config": YAML text, "config_name", "base_directory", "device", "count"}: what the run will
+/// take there; nothing is trained.
+Result<Json> plan(const JobContext& job);
 /// {"arch", "layers", "width", "heads", "vocab", "context", "batch", "steps", "warmup",
 /// "precision", "optimizer"}: the speed of training steps; gives the spec back with what was
 /// measured. In place of arch, layers, width and heads {"preset"}, a name of model/presets.h;

@@ -1,0 +1,116 @@
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/commands/commands.h"
+#include "report/chart.h"
+#include "report/device_table.h"
+#include "store/file_system.h"
+
+namespace panal::cli {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
+
+struct PlanOptions {
+  std::string config_file;
+  std::string device = "cpu";
+  std::int64_t count = 1;
+};
+
+std::string gibibytes(double bytes) { return fmt::format("{:.2f} GiB", bytes / (1 << 30)); }
+
+void print_memory(const Json& plan, Terminal& terminal) {
+  const Json &memory = plan.at("memory"), &device = plan.at("device");
+  std::vector<std::vector<std::string>> rows = {{"memory of one device", ""}};
+  for (const auto& [kind, bytes] : memory.at("by_kind").items()) {
+    rows.push_back({kind, gibibytes(bytes.get<double>())});
+  }
+  const double process = memory.value("process_bytes", 0.0);
+  if (process > 0) rows.push_back({"the process itself", gibibytes(process)});
+  rows.push_back({fmt::format("together, at its peak ({})", memory.value("moment", "")),
+                  gibibytes(memory.value("bytes", 0.0) + process)});
+  rows.push_back(
+      {fmt::format("usable of {}", gibibytes(device.value("memory_bytes", 0.0))),
+       gibibytes(device.value("memory_bytes", 0.0) * device.value("usable_share", 0.0))});
+  terminal.table(rows);
+  if (memory.value("fits", false)) {
+    terminal.print("It fits.");
+  } else if (json_has(memory, "sequences_that_fit")) {
+    const auto sequences = memory.at("sequences_that_fit").get<std::int64_t>();
+    const auto all = plan.value("sequences", std::int64_t{1}) *
+                     plan.value("accumulate", std::int64_t{1}) *
+                     device.value("count", std::int64_t{1});
+    terminal.print(fmt::format(
+        "It does not fit. With the same batch in smaller parts it does: batch: {{sequences: {}, "
+        "accumulate: {}}}.",
+        sequences, all / sequences));
+  } else {
+    terminal.print("It does not fit, not even with one sequence per pass.");
+  }
+}
+
+void print_speed(const Json& plan, Terminal& terminal) {
+  const Json& device = plan.at("device");
+  terminal.print(fmt::format(
+      "{} x {}: {} tokens/s expected, {} tokens in {:.3g} hours, {}", device.value("count", 1),
+      device.value("name", ""), report::short_number(plan.value("tokens_per_s", 0.0)),
+      report::short_number(plan.value("tokens", 0.0)), plan.value("hours", 0.0),
+      json_has(plan, "kwh") ? fmt::format("{:.3g} kWh", plan.at("kwh").get<double>())
+                            : std::string("energy unknown")));
+  terminal.print(fmt::format(
+      "tokens/s = count peak MFU / (6 N + 12 L H Q T): {:.4g} MFLOP per token; peak {:.4g} TFLOP/s "
+      "({}); MFU {:.0f} % assumed: {}.",
+      plan.value("flops_per_token", 0.0) / 1e6, device.value("peak_flops", 0.0) / 1e12,
+      device.value("peak_source", ""), 100 * device.value("assumed_mfu", 0.0),
+      device.value("mfu_reason", "")));
+  terminal.print("Evaluations, checkpoints and, between devices, communication are not counted.");
+  if (json_has(device, "watts")) {
+    terminal.print(fmt::format("Energy at {:.4g} W a device ({}).", device.value("watts", 0.0),
+                               device.value("watts_source", "")));
+  }
+}
+
+Result<Json> plan_training(const PlanOptions& options, Workspace& workspace) {
+  if (options.device != "cpu") PANAL_TRY(report::find_device(options.device).status());
+  PANAL_ASSIGN(const std::string config, store::read_file(options.config_file, kMaxConfigBytes));
+  const auto base = std::filesystem::absolute(options.config_file).parent_path().string();
+  PANAL_ASSIGN(Json plan, workspace.run_job("plan",
+                                            Json{{"config", config},
+                                                 {"config_name", options.config_file},
+                                                 {"base_directory", base},
+                                                 {"device", options.device},
+                                                 {"count", options.count}},
+                                            "planning"));
+  workspace.terminal().print(
+      fmt::format("{} parameters, {} x {} tokens per pass, {} passes per step and device",
+                  report::short_number(plan.value("parameters", 0.0)), plan.value("sequences", 0),
+                  plan.value("context", 0), plan.value("accumulate", 0)));
+  print_memory(plan, workspace.terminal());
+  print_speed(plan, workspace.terminal());
+  return plan;
+}
+
+}  // namespace
+
+void add_plan_command(CLI::App& app, Action& action) {
+  auto options = std::make_shared<PlanOptions>();  // Shared by the flags and the callback.
+  CLI::App* command = app.add_subcommand(
+      "plan",
+      "What a run file will take: memory by kind, tokens/s, hours, kWh; nothing is trained");
+  command->add_option("run", options->config_file, "Run file, as for panal train")->required();
+  std::string names;
+  for (const report::Device& device : report::device_table()) {
+    names += std::string(device.name) + ", ";
+  }
+  command->add_option("--device", options->device, names + "or cpu: this machine, measured")
+      ->capture_default_str();
+  command->add_option("--count", options->count, "Devices that share the batch of each step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command->callback([options, &action] {
+    action = [options](Workspace& workspace) { return plan_training(*options, workspace); };
+  });
+}
+
+}  // namespace panal::cli

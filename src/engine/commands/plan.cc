@@ -1,0 +1,72 @@
+#include <utility>
+
+#include "base/config.h"
+#include "data/tokenizer.h"
+#include "energy/meter.h"
+#include "engine/commands/commands.h"
+#include "report/analysis.h"
+#include "tensor/runtime.h"
+#include "train/benchmark.h"
+#include "train/machine.h"
+#include "train/run_plan.h"
+
+namespace panal::engine {
+namespace {
+
+// This machine: its product is measured, its memory asked for.
+train::PlannedDevice this_cpu(tensor::Precision precision, std::int64_t count) {
+  const SystemClock clock;
+  const double process_bytes =
+      static_cast<double>(train::peak_resident_bytes().value_or(0));  // Before anything is made.
+  const report::Machine machine = train::describe_machine(precision);
+  const double watts = energy::cpu_watts_per_thread_from_environment();
+  return {.name = report::machine_label(machine),
+          .count = count,
+          .peak_flops = train::gemm_peak_flops(precision, clock),
+          .peak_source = "the best 2,048 x 2,048 product, measured now",
+          .memory_bytes = static_cast<double>(machine.memory_bytes.value_or(0)),
+          .usable_share = 0.95,
+          .process_bytes = process_bytes,
+          .watts = watts * static_cast<double>(machine.threads.value_or(1)),
+          .watts_source = "estimated: watts per busy thread, as PANAL_CPU_WATTS_PER_THREAD has it",
+          .assumed_mfu = 0.6,
+          .mfu_reason = "58 to 64 % were measured for GPT-2 23M, see docs/benchmarks.md"};
+}
+
+// A GPU multiplies in bfloat16 whatever this CPU can: only fp32 in the file keeps it from that.
+Result<tensor::Precision> precision_on_gpu(const std::string& yaml, const std::string& name) {
+  PANAL_ASSIGN(ConfigReader top, ConfigReader::parse(yaml, name));
+  return top.choice("precision", "auto", {"auto", "fp32", "bf16"}) == "fp32"
+             ? tensor::Precision::kFloat32
+             : tensor::Precision::kBFloat16;
+}
+
+}  // namespace
+
+Result<Json> plan(const JobContext& job) {
+  PANAL_ASSIGN(const std::string yaml, json_string(job.spec, "config", "job"));
+  PANAL_ASSIGN(const std::string name, json_string(job.spec, "config_name", "job"));
+  PANAL_ASSIGN(const std::string base, json_string(job.spec, "base_directory", "job"));
+  PANAL_ASSIGN(const std::string device, json_string(job.spec, "device", "job"));
+  PANAL_ASSIGN(const std::int64_t count, json_integer(job.spec, "count", "job", 1, 65536));
+  PANAL_ASSIGN(train::TrainConfig config, train::parse_train_config(yaml, name, base));
+  std::int64_t vocabulary = config.tokenizer.vocabulary_size;
+  if (!config.tokenizer.path.empty()) {
+    PANAL_ASSIGN(const data::Tokenizer tokenizer, data::Tokenizer::load(config.tokenizer.path));
+    vocabulary = tokenizer.vocabulary_size();
+  }
+  train::PlannedDevice planned;
+  if (device == "cpu") {
+    if (config.limits.threads > 0) tensor::set_num_threads(static_cast<int>(config.limits.threads));
+    planned = this_cpu(config.precision, count);
+  } else {
+    PANAL_ASSIGN(const report::Device found, report::find_device(device));
+    PANAL_ASSIGN(config.precision, precision_on_gpu(yaml, name));
+    config.optimizer.muon.precision = config.precision;
+    planned = train::planned_device(found, config.precision, count);
+  }
+  PANAL_ASSIGN(const train::RunPlan made, train::plan_run(config, vocabulary, std::move(planned)));
+  return train::run_plan_to_json(made);
+}
+
+}  // namespace panal::engine

@@ -1,0 +1,143 @@
+#include "train/run_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace panal::train {
+namespace {
+
+// The largest divisor of `sequences` that is at most `most`.
+std::int64_t largest_divisor(std::int64_t sequences, std::int64_t most) {
+  for (std::int64_t divisor = std::min(sequences, most); divisor > 1; --divisor) {
+    if (sequences % divisor == 0) return divisor;
+  }
+  return 1;
+}
+
+bool fits_in(const PlannedDevice& device, double bytes) {
+  return bytes + device.process_bytes <= device.memory_bytes * device.usable_share;
+}
+
+std::optional<std::int64_t> fewer_sequences(const RunPlan& plan) {
+  const std::int64_t share = plan.shape.sequences * plan.accumulate;
+  for (std::int64_t most = plan.shape.sequences - 1; most >= 1;) {
+    StepShape smaller = plan.shape;
+    smaller.sequences = largest_divisor(share, most);
+    smaller.accumulates = smaller.sequences < share;
+    if (fits_in(plan.device, plan_memory(smaller).bytes())) return smaller.sequences;
+    most = smaller.sequences - 1;
+  }
+  return std::nullopt;
+}
+
+void add_time(const TrainConfig& config, RunPlan& plan) {
+  const auto& device = plan.device;
+  const auto count = static_cast<double>(device.count);
+  plan.flops_per_token = plan.shape.model.training_flops_per_token(config.batch.context);
+  plan.tokens_per_s = count * device.peak_flops * device.assumed_mfu / plan.flops_per_token;
+  const auto per_step =
+      static_cast<double>(config.batch.sequences * config.batch.accumulate * config.batch.context);
+  plan.steps = config.limits.steps.value_or(0);
+  double spent = config.limits.max_seconds.value_or(0);
+  if (plan.steps > 0) {
+    const double needed = static_cast<double>(plan.steps) * per_step / plan.tokens_per_s;
+    spent = config.limits.max_seconds ? std::min(spent, needed) : needed;
+  }
+  plan.tokens = spent * plan.tokens_per_s;
+  plan.hours = spent / 3600;
+  if (device.watts > 0) plan.kwh = plan.hours * device.watts * count / 1000;
+}
+
+}  // namespace
+
+PlannedDevice planned_device(const report::Device& device, tensor::Precision precision,
+                             std::int64_t count) {
+  const bool is_bfloat16 = precision == tensor::Precision::kBFloat16;
+  return {.name = std::string(device.name),
+          .count = count,
+          .peak_flops = is_bfloat16 ? device.bf16_flops : device.fp32_flops,
+          .peak_source = is_bfloat16 ? "the maker's dense bf16 figure" : "the maker's fp32 figure",
+          .memory_bytes = device.memory_bytes,
+          .watts = device.watts,
+          .watts_source = "board power limit; the host is not counted",
+          .assumed_mfu = device.assumed_mfu,
+          .mfu_reason = std::string(device.mfu_reason)};
+}
+
+Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size,
+                         PlannedDevice device) {
+  if (config.kind != RunKind::kPretrain) {
+    return Status(Code::kUnsupported, "a plan wants kind: pretrain, found lora");
+  }
+  RunPlan plan{.device = std::move(device),
+               .shape = {.model = config.model.dimensions,
+                         .optimizer = config.optimizer,
+                         .precision = config.precision,
+                         .context = config.batch.context},
+               .memory = {}};
+  plan.shape.model.vocabulary_size = vocabulary_size;
+  PANAL_TRY(model::validate(plan.shape.model));
+  const std::int64_t all = config.batch.sequences * config.batch.accumulate;
+  if (all % plan.device.count != 0) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("batch.sequences times batch.accumulate must be a multiple of the {} "
+                              "devices, found {}",
+                              plan.device.count, all));
+  }
+  const std::int64_t share = all / plan.device.count;
+  plan.shape.sequences = largest_divisor(share, config.batch.sequences);
+  plan.accumulate = share / plan.shape.sequences;
+  plan.shape.accumulates = plan.accumulate > 1;
+  plan.memory = plan_memory(plan.shape);
+  plan.fits = fits_in(plan.device, plan.memory.bytes());
+  if (!plan.fits) plan.sequences_that_fit = fewer_sequences(plan);
+  add_time(config, plan);
+  return plan;
+}
+
+Json run_plan_to_json(const RunPlan& plan) {
+  const PlannedDevice& device = plan.device;
+  Json json = {{"device",
+                {{"name", device.name},
+                 {"count", device.count},
+                 {"peak_flops", device.peak_flops},
+                 {"peak_source", device.peak_source},
+                 {"memory_bytes", device.memory_bytes},
+                 {"usable_share", device.usable_share},
+                 {"assumed_mfu", device.assumed_mfu},
+                 {"mfu_reason", device.mfu_reason},
+                 {"watts", device.watts > 0 ? Json(device.watts) : Json(nullptr)},
+                 {"watts_source", device.watts_source}}},
+               {"parameters", plan.shape.model.num_parameters()},
+               {"sequences", plan.shape.sequences},
+               {"accumulate", plan.accumulate},
+               {"context", plan.shape.context}};
+  Json kinds = Json::object(), items = Json::array();
+  for (int i = 0; i < kNumMemoryKinds; ++i) {
+    const auto kind = static_cast<MemoryKind>(i);
+    kinds[std::string(memory_kind_name(kind))] = plan.memory.bytes(kind);
+  }
+  for (const MemoryItem& item : plan.memory.items) {
+    items.push_back(
+        {{"kind", memory_kind_name(item.kind)}, {"name", item.name}, {"bytes", item.bytes}});
+  }
+  json["memory"] = {{"bytes", plan.memory.bytes()},
+                    {"process_bytes", device.process_bytes},
+                    {"moment", plan.memory.moment},
+                    {"by_kind", kinds},
+                    {"tensors", items},
+                    {"fits", plan.fits}};
+  json["memory"]["sequences_that_fit"] =
+      plan.sequences_that_fit ? Json(*plan.sequences_that_fit) : Json(nullptr);
+  json["flops_per_token"] = plan.flops_per_token;
+  json["tokens_per_s"] = plan.tokens_per_s;
+  json["steps"] = plan.steps > 0 ? Json(plan.steps) : Json(nullptr);
+  json["tokens"] = plan.tokens;
+  json["hours"] = plan.hours;
+  json["kwh"] = plan.kwh ? Json(*plan.kwh) : Json(nullptr);
+  return json;
+}
+
+}  // namespace panal::train

@@ -1,0 +1,58 @@
+// What a run will take on a device, before it starts: memory and whether it fits, speed, hours and
+// energy. Every assumption is in the result beside the figure it made.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "report/device_table.h"
+#include "train/config.h"
+#include "train/memory_plan.h"
+
+namespace panal::train {
+
+/// The device as the plan sees it.
+struct PlannedDevice {
+  std::string name{};
+  std::int64_t count = 1;      // Devices that share each step's batch, 1 to 65536.
+  double peak_flops = 0;       // Of one, per second, in the run's precision; over 0.
+  std::string peak_source{};   // "maker's dense figure", "measured now".
+  double memory_bytes = 0;     // Of one.
+  double usable_share = 0.92;  // Of memory_bytes: the rest is for driver, system, fragments.
+  double process_bytes = 0;    // Held before the model is made.
+  double watts = 0;            // Of one at full load; 0: unknown.
+  std::string watts_source{};
+  double assumed_mfu = 0;  // Over 0 to 1.
+  std::string mfu_reason{};
+};
+
+/// A maker's device.
+PlannedDevice planned_device(const report::Device& device, tensor::Precision precision,
+                             std::int64_t count);
+
+struct RunPlan {
+  PlannedDevice device{};
+  StepShape shape{};            // Of one pass on one device.
+  std::int64_t accumulate = 1;  // Passes of one device per step.
+  MemoryPlan memory{};
+  bool fits = false;
+  /// The largest number of sequences per pass that fits, when the config's does not; the passes
+  /// grow in number, the batch stays.
+  std::optional<std::int64_t> sequences_that_fit{};
+  double flops_per_token = 0;
+  double tokens_per_s = 0;  // Of all devices.
+  std::int64_t steps = 0;   // 0: the time limit decides.
+  double tokens = 0, hours = 0;
+  std::optional<double> kwh{};
+};
+
+/// `vocabulary_size`: of the tokenizer the run will have. Errors: kUnsupported for an adapter run;
+/// kInvalidArgument when the model is invalid or the batch cannot be shared by the devices.
+Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size,
+                         PlannedDevice device);
+Json run_plan_to_json(const RunPlan& plan);
+
+}  // namespace panal::train

@@ -1,0 +1,92 @@
+// Plans by hand: memory that fits or not, hours and kWh from first principles, refusals before
+// anything.
+#include "train/run_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/train/toy_run.h"
+
+namespace panal::train {
+namespace {
+
+using testing::HasSubstr;
+
+TrainConfig config_with(const std::string& more) {
+  return parse_train_config(toy_yaml(more), "run.yaml", "/nowhere").value();
+}
+
+PlannedDevice device_of(double memory_bytes, std::int64_t count = 1) {
+  return {.name = "toy",
+          .count = count,
+          .peak_flops = 1e9,
+          .memory_bytes = memory_bytes,
+          .usable_share = 1.0,
+          .watts = 100,
+          .assumed_mfu = 0.5};
+}
+
+// tokens/s = 0.5 * 1e9 / FLOPs a token; 12 steps of 4 * 32 tokens.
+TEST(RunPlan, TimeAndEnergyFollowFromTheFormula) {
+  const RunPlan plan = plan_run(config_with("limits: {steps: 12}\n"), 320, device_of(1e9)).value();
+  const double flops = 6.0 * (2 * (4 * 32 * 32 + 3 * 32 * 64) + 320 * 32) + 12.0 * 2 * 32 * 32;
+  EXPECT_DOUBLE_EQ(plan.flops_per_token, flops);
+  EXPECT_DOUBLE_EQ(plan.tokens_per_s, 0.5e9 / flops);
+  EXPECT_NEAR(plan.tokens, 12 * 4 * 32, 1e-6);
+  EXPECT_NEAR(plan.hours, 12 * 4 * 32 * flops / 0.5e9 / 3600, 1e-12);
+  EXPECT_NEAR(*plan.kwh, plan.hours * 0.1, 1e-12);
+  EXPECT_TRUE(plan.fits);
+  EXPECT_FALSE(plan.sequences_that_fit);
+}
+
+TEST(RunPlan, ATimeLimitDecidesTheTokens) {
+  const RunPlan plan =
+      plan_run(config_with("limits: {max_seconds: 36}\n"), 320, device_of(1e9, 2)).value();
+  EXPECT_DOUBLE_EQ(plan.hours, 0.01);
+  EXPECT_DOUBLE_EQ(plan.tokens, 36 * plan.tokens_per_s);
+  EXPECT_EQ(plan.shape.sequences, 2);  // Two devices share the four.
+  EXPECT_DOUBLE_EQ(*plan.kwh, 0.01 * 0.2);
+}
+
+TEST(RunPlan, NamesTheLargestPartOfTheBatchThatFits) {
+  const TrainConfig config = config_with("limits: {steps: 12}\n");
+  StepShape two = plan_run(config, 320, device_of(1e9)).value().shape;
+  two.sequences = 2;
+  two.accumulates = true;
+  const RunPlan plan = plan_run(config, 320, device_of(plan_memory(two).bytes())).value();
+  EXPECT_FALSE(plan.fits);
+  EXPECT_EQ(plan.sequences_that_fit, 2);
+  EXPECT_FALSE(plan_run(config, 320, device_of(1000)).value().sequences_that_fit);
+}
+
+TEST(RunPlan, RefusesWhatCannotBePlanned) {
+  const TrainConfig config = config_with("limits: {steps: 12}\n");
+  const auto uneven = plan_run(config, 320, device_of(1e9, 3));
+  EXPECT_EQ(uneven.code(), Code::kInvalidArgument);
+  EXPECT_THAT(uneven.status().message(), HasSubstr("multiple of the 3 devices, found 4"));
+  EXPECT_EQ(plan_run(config, 0, device_of(1e9)).code(), Code::kInvalidArgument);
+  TrainConfig adapter = config;
+  adapter.kind = RunKind::kLora;
+  EXPECT_EQ(plan_run(adapter, 320, device_of(1e9)).code(), Code::kUnsupported);
+}
+
+TEST(RunPlan, KnowsDevicesByNameAndTakesDensePeaks) {
+  const PlannedDevice a40 =
+      planned_device(report::find_device("a40").value(), tensor::Precision::kBFloat16, 2);
+  EXPECT_DOUBLE_EQ(a40.peak_flops, 149.7e12);
+  EXPECT_EQ(a40.count, 2);
+  EXPECT_DOUBLE_EQ(report::find_device("H100")->bf16_flops, 989e12);  // 1979 is sparse.
+  EXPECT_THAT(report::find_device("A41").status().message(), HasSubstr("B580, cpu, found \"A41\""));
+}
+
+TEST(RunPlan, ListsEveryTensorInItsDocument) {
+  const Json json = run_plan_to_json(
+      plan_run(config_with("limits: {max_seconds: 36}\n"), 320, device_of(1e9)).value());
+  double sum = 0;
+  for (const Json& item : json["memory"]["tensors"]) sum += item["bytes"].get<double>();
+  EXPECT_DOUBLE_EQ(sum, json["memory"]["bytes"].get<double>());
+  EXPECT_TRUE(json["steps"].is_null());
+}
+
+}  // namespace
+}  // namespace panal::train
