@@ -9,14 +9,23 @@ find_package(Boost 1.74 REQUIRED)
 find_package(ICU COMPONENTS uc i18n REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
-pkg_check_modules(TEXTCAT REQUIRED IMPORTED_TARGET libexttextcat)
+if(PANAL_CONTROL_ROOMS)
+  pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+  pkg_check_modules(TEXTCAT REQUIRED IMPORTED_TARGET libexttextcat)
+endif()
 
 set(PANAL_LIBRARIES_base nlohmann_json::nlohmann_json fmt::fmt spdlog::spdlog yaml-cpp PkgConfig::SODIUM PkgConfig::XXHASH Threads::Threads)
-set(PANAL_LIBRARIES_store PkgConfig::SQLITE)
 set(PANAL_LIBRARIES_net Boost::headers)
-set(PANAL_LIBRARIES_data PkgConfig::PCRE2 ICU::uc ICU::i18n PkgConfig::TEXTCAT)
+set(PANAL_LIBRARIES_data PkgConfig::PCRE2 ICU::uc ICU::i18n)
+if(PANAL_CONTROL_ROOMS)
+  list(APPEND PANAL_LIBRARIES_store PkgConfig::SQLITE)
+  list(APPEND PANAL_LIBRARIES_data PkgConfig::TEXTCAT)
+else()
+  # What only the control wing calls, and what it alone needs a library for.
+  set(PANAL_LEFT_OUT_store "/(database|faulty_vfs)\\.cc$")
+  set(PANAL_LEFT_OUT_data "/language\\.cc$")
+endif()
 
 # torch: the PyTorch C++ library inside a wheel. PANAL_TORCH_DIR is the folder `torch` of a wheel or an
 # installation; scripts/build.sh finds it. find_package(Torch) is not used: for CUDA wheels it wants a whole

@@ -1,0 +1,28 @@
+// Runs the operations of this folder on a CUDA device. Built without CUDA kernels, the folder
+// no_cuda stands in: no device answers, and launch() says why.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace panal::tensor::cuda {
+
+/// True when this build has CUDA kernels and a device that can run them answers.
+bool device_answers();
+/// Why not, as a sentence; empty when one does.
+std::string why_no_device();
+
+/// Puts the operation into `stream` (a cudaStream_t) and returns; its pointers are device memory.
+/// Defined for every operation of all.h. Throws Error when the device refuses, or when this build
+/// has no CUDA kernels.
+template <typename Operation>
+void launch(const Operation& operation, void* stream);
+
+/// Device memory for programs without torch's allocator; throws Error when there is none.
+void* allocate(std::size_t bytes);
+void release(void* memory);
+/// Both wait until the copy is done.
+void copy_to_device(void* to, const void* from, std::size_t bytes);
+void copy_to_host(void* to, const void* from, std::size_t bytes);
+
+}  // namespace panal::tensor::cuda

@@ -1,0 +1,269 @@
+// Every CUDA operation of an optimizer step equals a plain double loop, and the order in which the
+// threads of a block run changes no bit.
+#include <gtest/gtest.h>
+
+#include "tensor/kernels/cuda/all.h"
+#include "tensor/kernels/cuda/cross_entropy_body.h"
+#include "tensor/kernels/cuda/newton_schulz_body.h"
+#include "tensor/kernels/cuda/norm_body.h"
+#include "tests/tensor/kernel_twins.h"
+
+namespace panal::tensor::cuda {
+namespace {
+
+// A table of tensors: one shorter than a run, one of several blocks.
+class UpdateTwins : public Twins {
+ protected:
+  const std::vector<std::int64_t> counts_ = {5, 2 * kElementsPerBlock + 13, 64};
+};
+INSTANTIATE_TEST_SUITE_P(Backends, UpdateTwins,
+                         testing::Values(Backend::kSimulated, Backend::kDevice), backend_name);
+
+TEST_P(UpdateTwins, AdamWOverManyTensorsKeepsAnExactWeightInTwoHalves) {
+  const AdamWFactors factors{.gradient_scale = 0.5f,
+                             .learning_rate = 0.1f,
+                             .beta1 = 0.9f,
+                             .beta2 = 0.95f,
+                             .epsilon = 1e-8f,
+                             .step_size = 0.2f,
+                             .second_factor = 3.0f};
+  for (const bool is_split : {false, true}) {
+    struct Case {
+      std::vector<float> value, gradient, first, second;
+    };
+    std::vector<Case> cases;
+    std::vector<std::unique_ptr<Array<float>>> floats;
+    std::vector<std::unique_ptr<Array<Half>>> halves;
+    std::vector<std::unique_ptr<Array<std::int16_t>>> remainders;
+    std::vector<AdamWTensor> table;
+    std::int64_t blocks = 0;
+    const auto keep = [&](std::vector<float> values) {
+      floats.push_back(std::make_unique<Array<float>>(GetParam(), std::move(values)));
+      return floats.back()->pointer();
+    };
+    for (const std::int64_t count : counts_) {
+      Case made{random(count), random(count), random(count), random(count)};
+      for (float& value : made.second) value *= value;
+      AdamWTensor tensor{.count = count, .first_block = blocks, .weight_decay = 0.3f};
+      blocks += blocks_of(count);
+      if (is_split) {
+        std::vector<Half> rounded(made.value.size());
+        std::vector<std::int16_t> remainder(made.value.size());
+        for (std::size_t i = 0; i < rounded.size(); ++i)
+          split(made.value[i], rounded[i], remainder[i]);
+        halves.push_back(std::make_unique<Array<Half>>(GetParam(), rounded));
+        tensor.parameter.rounded = halves.back()->pointer();
+        remainders.push_back(std::make_unique<Array<std::int16_t>>(GetParam(), remainder));
+        tensor.parameter.remainder = remainders.back()->pointer();
+      } else {
+        tensor.parameter.value = keep(made.value);
+      }
+      tensor.gradient.floats = keep(made.gradient);
+      tensor.first_moment.floats = keep(made.first);
+      tensor.second_moment = keep(made.second);
+      table.push_back(tensor);
+      cases.push_back(std::move(made));
+    }
+    auto tensors = array(table);
+    auto step = array(std::vector<AdamWFactors>{factors});
+    run(AdamW{tensors.pointer(), step.pointer(), static_cast<std::int64_t>(table.size()), blocks});
+    for (std::size_t t = 0; t < cases.size(); ++t) {
+      std::vector<double> wanted;
+      for (std::size_t i = 0; i < cases[t].value.size(); ++i) {
+        const double g = 0.5 * cases[t].gradient[i];
+        const double first = 0.9 * cases[t].first[i] + 0.1 * g;
+        const double second = 0.95 * cases[t].second[i] + 0.05 * g * g;
+        wanted.push_back(cases[t].value[i] * (1 - 0.1 * 0.3) -
+                         0.2 * first / (std::sqrt(second) * 3.0 + 1e-8));
+      }
+      if (is_split) {
+        const auto rounded = halves[t]->read();
+        const auto remainder = remainders[t]->read();
+        std::vector<float> exact;
+        for (std::size_t i = 0; i < rounded.size(); ++i)
+          exact.push_back(join(rounded[i], remainder[i]));
+        expect_near(exact, wanted, "split parameter");
+        expect_near(rounded, wanted, "rounded parameter");
+      } else {
+        expect_near(floats[t * 4]->read(), wanted, "parameter");
+      }
+    }
+  }
+}
+
+TEST_P(UpdateTwins, MomentumAndChangeInBfloat16) {
+  for (const bool is_cautious : {false, true}) {
+    const std::int64_t count = kElementsPerBlock + 9;
+    const auto gradient_values = stored_as<Half>(random(count)),
+               momentum_values = stored_as<Half>(random(count));
+    const auto weight_values = random(count);
+    auto gradient = array(gradient_values), momentum = array(momentum_values);
+    auto weight = array(weight_values), direction = empty<float>(count);
+    auto moves = array(std::vector<MomentumTensor>{{.gradient = {.halves = gradient.pointer()},
+                                                    .momentum = {.halves = momentum.pointer()},
+                                                    .direction = {.floats = direction.pointer()},
+                                                    .count = count}});
+    auto rates = array(std::vector<MomentumFactors>{{1.0f, 0.05f, 0.95f}});
+    run(Momentum{moves.pointer(), rates.pointer(), 1, blocks_of(count)});
+    auto changes = array(std::vector<ChangeTensor>{{.parameter = {.value = weight.pointer()},
+                                                    .change = {.floats = direction.pointer()},
+                                                    .count = count,
+                                                    .length = 2.0f,
+                                                    .weight_decay = 0.5f}});
+    auto factors = array(std::vector<ChangeFactors>{{0.1f, is_cautious}});
+    run(Change{changes.pointer(), factors.pointer(), 1, blocks_of(count)});
+    std::vector<double> means, ways, weights;
+    for (std::size_t i = 0; i < weight_values.size(); ++i) {
+      const double g = to_float(gradient_values[i]);
+      means.push_back(0.95 * to_float(momentum_values[i]) + 0.05 * g);
+      ways.push_back(0.05 * g + 0.95 * means.back());
+      const bool is_spared = is_cautious && ways.back() * weight_values[i] < 0;
+      weights.push_back(weight_values[i] * (is_spared ? 1.0 : 0.95) - 0.2 * ways.back());
+    }
+    expect_near(momentum.read(), means, "momentum");
+    expect_near(direction.read(), ways, "direction");
+    expect_near(weight.read(), weights, "weight");
+  }
+}
+
+TEST_P(UpdateTwins, SquaresAreSummedPerTensor) {
+  std::vector<std::unique_ptr<Array<float>>> values;
+  std::vector<SquareTensor> table;
+  std::vector<double> wanted;
+  std::int64_t blocks = 0;
+  for (const std::int64_t count : counts_) {
+    const auto numbers = random(count);
+    wanted.push_back(0);
+    for (const float number : numbers) wanted.back() += double{number} * number;
+    values.push_back(std::make_unique<Array<float>>(GetParam(), numbers));
+    table.push_back(
+        {.numbers = {.floats = values.back()->pointer()}, .count = count, .first_block = blocks});
+    blocks += blocks_of(count);
+  }
+  auto tensors = array(table);
+  auto parts = empty<float>(blocks), totals = empty<float>(3);
+  run(SquareSum{tensors.pointer(), 3, blocks, parts.pointer()});
+  run(SquareTotal{tensors.pointer(), 3, blocks, parts.pointer(), totals.pointer()});
+  expect_near(totals.read(), wanted, "totals");
+}
+
+TEST_P(UpdateTwins, NormaliseKeepsOrTransposes) {
+  const std::int64_t rows = 70, columns = 33;
+  const auto values = random(rows * columns);
+  auto matrix = array(values);
+  auto total = array(std::vector<float>{16.0f});
+  for (const bool is_transposed : {false, true}) {
+    auto out = empty<Half>(rows * columns);
+    run(Normalise{.matrix = {.floats = matrix.pointer()},
+                  .rows = rows,
+                  .columns = columns,
+                  .square_total = total.pointer(),
+                  .factor = 1.5f,
+                  .epsilon = 0.5f,
+                  .is_transposed = is_transposed,
+                  .out = out.pointer()});
+    std::vector<double> wanted(values.size());
+    for (std::size_t r = 0; r < 70; ++r)
+      for (std::size_t c = 0; c < 33; ++c)
+        wanted[is_transposed ? c * 70 + r : r * 33 + c] = values[r * 33 + c] / 6.5;
+    expect_near(out.read(), wanted, "normalised");
+  }
+}
+
+// 150 rows are two tiles, so three of the four quarters; k of 40 and 37 end inside a step.
+TEST_P(UpdateTwins, SymmetricProductIsExactlySymmetric) {
+  for (const std::int64_t k : {40, 37}) {
+    for (const bool has_addend : {false, true}) {
+      const std::int64_t n = 150;
+      const auto N = static_cast<std::size_t>(n), K = static_cast<std::size_t>(k);
+      const auto x_values = stored_as<Half>(random(n * k, 0.5));
+      auto addend_values = stored_as<Half>(random(n * n));
+      for (std::size_t r = 0; r < N; ++r)
+        for (std::size_t c = 0; c < r; ++c) addend_values[c * N + r] = addend_values[r * N + c];
+      auto x = array(x_values), addend = array(addend_values), out = empty<Half>(n * n),
+           filled = empty<Half>(n * n);
+      run(SymmetricProduct{.x = x.pointer(),
+                           .n = n,
+                           .k = k,
+                           .addend = has_addend ? addend.pointer() : nullptr,
+                           .product_factor = 1.5f,
+                           .addend_factor = -0.5f,
+                           .out = out.pointer()});
+      run(FillSymmetric{.product = out.pointer(),
+                        .addend = has_addend ? addend.pointer() : nullptr,
+                        .n = n,
+                        .product_factor = 2.0f,
+                        .addend_factor = 1.0f,
+                        .out = filled.pointer()});
+      std::vector<double> wanted(N * N), twice;
+      for (std::size_t r = 0; r < N; ++r) {
+        for (std::size_t c = 0; c < N; ++c) {
+          double sum = 0;
+          for (std::size_t i = 0; i < K; ++i)
+            sum += double{to_float(x_values[r * K + i])} * to_float(x_values[c * K + i]);
+          wanted[r * N + c] =
+              1.5 * sum - (has_addend ? 0.5 * to_float(addend_values[r * N + c]) : 0.0);
+        }
+      }
+      const auto found = out.read();
+      expect_near(found, wanted, "product");
+      for (std::size_t r = 0; r < N; ++r)
+        for (std::size_t c = 0; c < r; ++c) ASSERT_EQ(found[r * N + c], found[c * N + r]);
+      for (std::size_t i = 0; i < N * N; ++i)
+        twice.push_back(2.0 * to_float(found[i]) + (has_addend ? to_float(addend_values[i]) : 0.0));
+      expect_near(filled.read(), twice, "filled");
+    }
+  }
+}
+
+// Equal bits whatever order the threads run in: no barrier is missing, no sum depends on luck.
+TEST(SimulatedThreads, TheOrderOfThreadsChangesNoBit) {
+  Rng rng(test_seed());
+  std::vector<float> logits(2 * 600), x(3 * 130), weight(130, 1.0f);
+  for (float& value : logits) value = static_cast<float>(rng.normal());
+  for (float& value : x) value = static_cast<float>(rng.normal());
+  const std::vector<std::int64_t> targets = {3, 599};
+  std::vector<Half> matrix(140 * 20);
+  for (Half& value : matrix) set_float(value, static_cast<float>(rng.normal()));
+  std::vector<std::vector<float>> results;
+  std::vector<std::vector<Half>> products;
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    std::vector<float> chunk = logits, losses(2), y(x.size()), mean(3), inverse(3);
+    simulate(CrossEntropy<float>{chunk.data(), targets.data(), 2, 600, 1.0f, 0.0f, losses.data()},
+             seed);
+    simulate(ResidualNorm<float>{.x = x.data(),
+                                 .weight = weight.data(),
+                                 .epsilon = 1e-5f,
+                                 .is_centred = true,
+                                 .rows = 3,
+                                 .width = 130,
+                                 .y = y.data(),
+                                 .mean = mean.data(),
+                                 .inverse = inverse.data()},
+             seed);
+    chunk.insert(chunk.end(), y.begin(), y.end());
+    results.push_back(chunk);
+    std::vector<Half> out(140 * 140);
+    simulate(SymmetricProduct{.x = matrix.data(), .n = 140, .k = 20, .out = out.data()}, seed);
+    products.push_back(out);
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+  EXPECT_EQ(products[0], products[1]);
+  EXPECT_EQ(products[0], products[2]);
+}
+
+TEST(SimulatedThreads, SeesAMissedBarrierAndAWriteBehindSharedMemory) {
+  const Geometry shape{.blocks = 1, .threads = 64};
+  SimulatedBlock block(shape, 1);
+  EXPECT_THROW(block.run(0,
+                         [&] {
+                           if (block.thread() < 40) block.barrier();
+                         }),
+               std::runtime_error);
+  EXPECT_THROW(block.run(0, [&] { block.shared()[shape.shared_bytes + 3] = 1; }),
+               std::runtime_error);
+}
+
+}  // namespace
+}  // namespace panal::tensor::cuda
