@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "model/presets.h"
 #include "train/detail/optimizer_config.h"
+#include "tensor/device.h"
 
 namespace panal::train {
 namespace {
@@ -295,6 +296,12 @@ tensor::Precision read_precision(ConfigReader& top) {
                                                              : tensor::Precision::kFloat32;
 }
 
+void check_device(ConfigReader& top) {
+  const std::string device = top.choice("device", "auto", {"auto", "cpu", "cuda"});
+  const std::string reason = tensor::why_not_trained_on(device);
+  if (!reason.empty()) top.reject("device", reason);
+}
+
 void set_lora_defaults(TrainConfig& config) {
   config.optimizer.adamw = {.learning_rate = 2e-3, .beta2 = 0.99, .weight_decay = 0.0};
   config.optimizer.muon.weight_decay = 0.0;
@@ -322,6 +329,7 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   config.seed = static_cast<std::uint64_t>(
       top.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
   config.precision = read_precision(top);
+  check_device(top);
 
   auto batch = top.section("batch");
   config.batch.sequences = batch.integer("sequences", config.batch.sequences, 1, 1 << 16);

@@ -81,6 +81,18 @@ TEST(TrainConfig, ReadsSourcesWithTheirWeights) {
   EXPECT_EQ(config.data.packing, data::Packing::kAcrossDocuments);
 }
 
+TEST(TrainConfig, ADeviceThatTrainingCannotUseIsRefusedWithItsLine) {
+  for (const char* device : {"auto", "cpu"}) {
+    const std::string yaml = std::string(kPretrain) + "device: " + device + "\n";
+    EXPECT_TRUE(parse_train_config(yaml, "run.yaml").ok()) << device;
+  }
+  const auto cuda = parse_train_config(std::string(kPretrain) + "device: cuda\n", "run.yaml");
+  EXPECT_EQ(cuda.code(), Code::kInvalidArgument);
+  EXPECT_THAT(cuda.status().message(), HasSubstr("training runs on the CPU only"));
+  EXPECT_THAT(cuda.status().message(), HasSubstr("run.yaml:"));
+  EXPECT_FALSE(parse_train_config(std::string(kPretrain) + "device: xpu\n", "run.yaml").ok());
+}
+
 TEST(TrainConfig, ComesBackFromItsJson) {
   const std::string muon = std::string(kPretrain) +
                            "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"

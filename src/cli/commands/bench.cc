@@ -14,6 +14,7 @@ struct BenchTrainOptions {
   bool has_layers = false, has_vocabulary = false, has_context = false;  // Given beside a preset.
   std::string precision = "fp32";
   std::string optimizer = "adamw";
+  std::string device = "auto";
   std::int64_t layers = 6;
   std::int64_t width = 384;
   std::int64_t heads = 6;
@@ -31,7 +32,7 @@ Result<Json> bench_train(const BenchTrainOptions& options, Workspace& workspace)
   }
   Json spec = {{"precision", options.precision},
                {"optimizer", options.optimizer},
-               {"device", "cpu"},
+               {"device", options.device},
                {"batch", options.batch},
                {"steps", options.steps},
                {"warmup", options.warmup}};
@@ -77,6 +78,11 @@ void add_bench_command(CLI::App& app, Action& action) {
       ->capture_default_str();
   train->add_option("--optimizer", options->optimizer, "adamw or muon")
       ->check(CLI::IsMember({"adamw", "muon"}))
+      ->capture_default_str();
+  train
+      ->add_option("--device", options->device,
+                   "auto, cpu or cuda; training runs on the CPU, cuda says what is missing")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
   const auto count = [&](const char* name, std::int64_t& value, const char* what,
                          std::int64_t most) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include "tensor/device.h"
 #include "train/machine.h"
 
 #include "engine/commands/commands.h"
@@ -62,6 +63,9 @@ Result<Json> benchmark(const JobContext& job) {
   PANAL_ASSIGN(options.steps, json_integer(spec, "steps", "job", 1, 1'000'000));
   PANAL_ASSIGN(options.warmup, json_integer(spec, "warmup", "job", 0, 1'000'000));
   PANAL_ASSIGN(const std::string precision, json_string(spec, "precision", "job"));
+  PANAL_ASSIGN(const std::string device, json_string(spec, "device", "job"));
+  const std::string reason = tensor::why_not_trained_on(device);
+  if (!reason.empty()) return Status(Code::kUnsupported, "--device " + reason);
   PANAL_ASSIGN(const std::string rule, json_string(spec, "optimizer", "job"));
   if (precision == "bf16") options.precision = tensor::Precision::kBFloat16;
   options.optimizer.rule = rule == "muon" ? optim::Rule::kMuon : optim::Rule::kAdamW;
@@ -77,6 +81,7 @@ Result<Json> benchmark(const JobContext& job) {
           },
           job.stop));
   Json document = spec;
+  document["device"] = "cpu";
   report::Machine machine = train::describe_machine(options.precision);
   machine.peak_flops = result.gemm_peak_flops;
   machine.memory_bytes_per_s = train::measured_memory_bytes_per_s(clock);
