@@ -151,12 +151,17 @@ PANAL_DEVICE void body(Block& block, const SymmetricProduct& op) {
     for (int inner = 0; inner < kStep; inner += kSide) {
       typename Block::Left a[kRowFragments];
       typename Block::Right b[kColumnFragments];
+      PANAL_UNROLL
       for (int i = 0; i < kRowFragments; ++i)
         block.read(a[i], left + (warp_row + i * kSide) * kApart + inner, kApart);
+      PANAL_UNROLL
       for (int j = 0; j < kColumnFragments; ++j)
         block.read(b[j], right + (warp_column + j * kSide) * kApart + inner, kApart);
-      for (int i = 0; i < kRowFragments; ++i)
+      PANAL_UNROLL
+      for (int i = 0; i < kRowFragments; ++i) {
+        PANAL_UNROLL
         for (int j = 0; j < kColumnFragments; ++j) block.multiply(sums[i][j], a[i], b[j]);
+      }
     }
     block.barrier();
   }
@@ -164,7 +169,9 @@ PANAL_DEVICE void body(Block& block, const SymmetricProduct& op) {
   // Each warp turns its fragments into rows through a piece of the shared memory of its own.
   float* const piece = reinterpret_cast<float*>(block.shared()) + warp * kSide * kSideApart;
   const int lane = block.thread() % kWarp;
+  PANAL_UNROLL
   for (int i = 0; i < kRowFragments; ++i) {
+    PANAL_UNROLL
     for (int j = 0; j < kColumnFragments; ++j) {
       block.write(piece, sums[i][j], kSideApart);
       block.warp_barrier();
