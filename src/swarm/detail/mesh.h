@@ -1,0 +1,89 @@
+// One control connection from each rank to each other: it wakes neighbours, tells who waits for
+// whom, who is busy, who left and who is lost. That a process died shows here at once, because the
+// system closes its connections.
+#pragma once
+
+#include <poll.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "swarm/detail/descriptor.h"
+
+namespace panal::swarm::detail {
+
+/// What travels: 16 bytes.
+enum class NoteKind : std::uint32_t {
+  kWake = 1,     // Look at the lines again.
+  kAlive = 2,    // The sender is busy: deadlines start anew.
+  kWaiting = 3,  // The sender waits for `rank` in call `sequence`.
+  kLeft = 4,     // The sender ended in order after `sequence` calls.
+  kLost = 5,     // The sender found that `rank` is lost.
+};
+struct Note {
+  NoteKind kind = NoteKind::kWake;
+  std::uint32_t rank = 0;
+  std::uint64_t sequence = 0;
+};
+static_assert(sizeof(Note) == 16, "notes are read as they were written");
+
+struct Loss {
+  int rank = 0;      // Who is lost.
+  int reporter = 0;  // Who says so.
+};
+
+class Mesh {
+ public:
+  /// peers[r] is connected to rank r; peers[rank] is closed.
+  Mesh(int rank, std::vector<Descriptor> peers);
+
+  int rank() const { return rank_; }
+  int size() const { return static_cast<int>(peers_.size()); }
+
+  /// Never blocks; a note that does not fit is sent with the next one. Thread-safe.
+  void send(int to, const Note& note);
+  void send_all(const Note& note);
+  void add_waits(std::vector<pollfd>& waits) const;
+  /// Takes in everything that has come.
+  void read();
+  void close();
+
+  /// The first rank known to be lost in call `sequence`: by a report, or because its connection
+  /// closed and it had not left in order after that call.
+  std::optional<Loss> loss(std::uint64_t sequence) const;
+  /// Whom a rank waits for in call `sequence` or a later one (ranks ahead wait too); nothing when
+  /// it did not say.
+  std::optional<int> waits_for(int rank, std::uint64_t sequence) const;
+  /// What was said so far about waiting is over.
+  void forget_waiting();
+  /// True once after each sign of life.
+  bool take_alive();
+  /// True once after somebody said that he waits.
+  bool take_question();
+
+ private:
+  struct Peer {
+    Descriptor socket;
+    bool is_closed = false;
+    std::optional<std::uint64_t> left_after;
+    std::optional<Note> waiting;
+    std::array<std::byte, sizeof(Note)> partial{};  // A note that has come in part.
+    std::size_t partial_bytes = 0;
+    std::string unsent;  // Guarded by send_mutex_.
+  };
+  void take(Peer& peer, int from, const Note& note);
+
+  const int rank_;
+  std::vector<Peer> peers_;
+  std::mutex send_mutex_;
+  std::optional<Loss> reported_;
+  bool alive_ = false, question_ = false;
+};
+
+}  // namespace panal::swarm::detail
