@@ -27,7 +27,7 @@ struct Opening {
 static_assert(sizeof(Opening) == 32, "openings are read as they were written");
 
 // Four floats at once from any address; GCC and clang lower it on every processor.
-using Quad = float __attribute__((vector_size(16), aligned(4), may_alias));
+using Quad = float __attribute__((vector_size(16), aligned(1), may_alias));
 
 void add_floats(std::byte* sums, const std::byte* terms, std::size_t num_bytes) {
   std::size_t i = 0;
