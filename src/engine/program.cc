@@ -40,10 +40,11 @@ Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_t
   if (kind == "benchmark") return benchmark(context);
   if (kind == "presets") return list_presets(context);
   if (kind == "plan") return plan(context);
-  return Status(Code::kInvalidArgument,
-                fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, choices, "
-                            "losses, train, benchmark, presets or plan, found \"{}\"",
-                            kind));
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, choices, "
+                  "losses, train, benchmark, presets or plan, found \"{}\"",
+                  kind));
 }
 
 int finish_job(const std::string& folder, EventWriter& events, std::stop_token stop) {

@@ -10,8 +10,8 @@
 
 #include "base/config.h"
 #include "model/presets.h"
-#include "train/detail/optimizer_config.h"
 #include "tensor/device.h"
+#include "train/detail/optimizer_config.h"
 
 namespace panal::train {
 namespace {

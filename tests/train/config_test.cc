@@ -94,11 +94,12 @@ TEST(TrainConfig, ADeviceThatTrainingCannotUseIsRefusedWithItsLine) {
 }
 
 TEST(TrainConfig, ComesBackFromItsJson) {
-  const std::string muon = std::string(kPretrain) +
-                           "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"
-                           "schedule: {shape: wsd, warmup_steps: 3, decay_fraction: 0.4}\n"
-                           "checkpoint: {every_steps: 7, keep_every_steps: 14, keep_best: true, verify: true, "
-                            "asynchronous: false}\nseed: 42\n";
+  const std::string muon =
+      std::string(kPretrain) +
+      "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"
+      "schedule: {shape: wsd, warmup_steps: 3, decay_fraction: 0.4}\n"
+      "checkpoint: {every_steps: 7, keep_every_steps: 14, keep_best: true, verify: true, "
+      "asynchronous: false}\nseed: 42\n";
   const std::string mixture =
       "kind: pretrain\nlimits: {steps: 3}\n"
       "data:\n  packing: within_documents\n  deduplicate: near\n  near_threshold: 0.7\n  sources:\n"

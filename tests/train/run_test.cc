@@ -78,7 +78,8 @@ TEST(Run, EqualSeedsGiveEqualBitsAndOthersDoNot) {
   EXPECT_NE(weights_of(one), weights_of(other));
 }
 
-// The promise of resume, for plain rules and those that train ahead of their weights, at steps with and without a checkpoint of their own.
+// The promise of resume, for plain rules and those that train ahead of their weights, at steps with
+// and without a checkpoint of their own.
 TEST(Run, StoppedAndResumedEqualsNeverStopped) {
   for (const std::string rule : {"muon", "adamw", "transported_scion", "ema_nesterov"}) {
     TestFolder folder("resume_" + rule);

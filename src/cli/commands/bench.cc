@@ -30,12 +30,9 @@ Result<Json> bench_train(const BenchTrainOptions& options, Workspace& workspace)
     return Status(Code::kInvalidArgument, fmt::format("--heads must divide --width {}, found {}",
                                                       options.width, options.heads));
   }
-  Json spec = {{"precision", options.precision},
-               {"optimizer", options.optimizer},
-               {"device", options.device},
-               {"batch", options.batch},
-               {"steps", options.steps},
-               {"warmup", options.warmup}};
+  Json spec = {{"precision", options.precision}, {"optimizer", options.optimizer},
+               {"device", options.device},       {"batch", options.batch},
+               {"steps", options.steps},         {"warmup", options.warmup}};
   if (!options.preset.empty()) spec["preset"] = options.preset;
   if (options.has_layers) spec["layers"] = options.layers;
   if (options.has_vocabulary) spec["vocab"] = options.vocab;

@@ -68,7 +68,7 @@ class Trainer {
   std::vector<tensor::NamedTensor> trainable_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   bool evaluation_point_differs_ = false;  // From the training point, the last time it was shown.
-  data::TokenBatch batch_;  // Reused by every step.
+  data::TokenBatch batch_;                 // Reused by every step.
 };
 
 /// The config's schedule over a planned number of steps.
