@@ -91,7 +91,7 @@ at::Tensor Decoder::losses_at(const at::Tensor& tokens, std::span<const std::int
                               position));
   }
   const at::NoGradGuard no_gradient;
-  const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32);
+  const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32, {});
   const auto as_tensor = [](std::span<const std::int64_t> values) {
     return at::tensor(at::IntArrayRef(values.data(), values.size()), at::kLong);
   };

@@ -22,6 +22,8 @@ constexpr double kLogitsPerChunk = 1 << 24;  // As tensor/layers.cc divides the 
 struct Sizes {
   explicit Sizes(const StepShape& shape)
       : is_gpt2(shape.model.architecture == model::Architecture::kGpt2),
+        is_gated(shape.model.is_gated()),
+        has_qk_norm(shape.model.qk_norm),
         is_rounded(shape.precision == Precision::kBFloat16),
         rows(static_cast<double>(shape.sequences * shape.context)),
         width(static_cast<double>(shape.model.width)),
@@ -36,11 +38,11 @@ struct Sizes {
   double embedding() const { return vocabulary * width; }
   // Weights that products read: the layers' and the head's.
   double layer_matrices() const {
-    return width * (2 * queries + 2 * keys) + (is_gpt2 ? 2 : 3) * width * inner;
+    return width * (2 * queries + 2 * keys) + (is_gated ? 3 : 2) * width * inner;
   }
   double element() const { return is_rounded ? kBFloat16 : kFloat; }  // What products read.
 
-  bool is_gpt2, is_rounded;
+  bool is_gpt2, is_gated, has_qk_norm, is_rounded;
   double rows, width, inner, queries, keys, heads, vocabulary, layers, parameters;
 };
 
@@ -51,26 +53,22 @@ std::vector<MemoryItem> kept_by_layer(const Sizes& s) {
   const auto keep = [&](const char* name, double columns, double bytes) {
     kept.push_back({kActivations, name, s.rows * columns * bytes});
   };
-  // The input of a product: in float32 the tensor itself, else a rounded copy per product.
-  const auto keep_input = [&](const char* name, double columns, double products) {
-    keep(name, columns, s.is_rounded ? kBFloat16 * products : kFloat);
-  };
-  keep("layer.x", s.width, kFloat);
+  const double element = s.element();
+  keep("layer.stream", s.width, kFloat);
   keep("layer.attention_norm.statistics", s.is_gpt2 ? 2 : 1, kFloat);
-  keep_input("layer.attention.input", s.width, s.is_gpt2 ? 1 : 3);
-  keep("layer.attention.q", s.queries, kFloat);
-  keep("layer.attention.k", s.keys, kFloat);
-  keep("layer.attention.v", s.keys, kFloat);
-  if (s.keys < s.queries) keep("layer.attention.k_and_v_for_each_head", 2 * s.queries, kFloat);
+  keep("layer.attention.input", s.width, element);
+  if (s.has_qk_norm) keep("layer.attention.q_and_k_before_norm", s.queries + s.keys, kFloat);
+  keep("layer.attention.q", s.queries, element);
+  keep("layer.attention.k", s.keys, element);
+  keep("layer.attention.v", s.keys, element);
   keep("layer.attention.log_sum_exp", s.heads, kFloat);
-  keep("layer.attention.output", s.queries, kFloat);
-  if (s.is_rounded) keep("layer.attention.output.rounded", s.queries, kBFloat16);
+  keep("layer.attention.output", s.queries, element);
   keep("layer.middle", s.width, kFloat);
   keep("layer.feed_forward_norm.statistics", s.is_gpt2 ? 2 : 1, kFloat);
-  keep_input("layer.feed_forward.input", s.width, s.is_gpt2 ? 1 : 2);
-  if (!s.is_gpt2) keep("layer.feed_forward.gate", s.inner, kFloat);
-  keep("layer.feed_forward.up", s.inner, kFloat);
-  keep_input("layer.feed_forward.inner", s.inner, 1);
+  keep("layer.feed_forward.input", s.width, element);
+  if (s.is_gated) keep("layer.feed_forward.gate", s.inner, element);
+  keep("layer.feed_forward.up", s.inner, element);
+  keep("layer.feed_forward.inner", s.inner, element);
   return kept;
 }
 
@@ -110,9 +108,8 @@ std::vector<MemoryItem> at_head(const StepShape& shape, const Sizes& s) {
   if (shape.accumulates) items.push_back({kGradients, "gradients", s.parameters * kFloat});
   add_layers(s, s.layers, items);
   items.push_back({kActivations, "final_norm.x", s.rows * s.width * kFloat});
-  items.push_back({kActivations, "hidden", s.rows * s.width * kFloat});
-  if (s.is_rounded) items.push_back({kActivations, "hidden.rounded", s.rows * s.width * kBFloat16});
-  items.push_back({kGradients, "hidden.gradient", s.rows * s.width * kFloat});
+  items.push_back({kActivations, "hidden", s.rows * s.width * s.element()});
+  items.push_back({kGradients, "hidden.gradient", s.rows * s.width * s.element()});
   items.push_back({kGradients, "head.gradient", s.embedding() * kFloat});
   const double chunk = std::clamp(std::floor(kLogitsPerChunk / s.vocabulary), 1.0, s.rows);
   items.push_back({kLogits, "logits of a chunk", chunk * s.vocabulary * s.element()});
@@ -134,8 +131,8 @@ std::vector<MemoryItem> at_backward(const StepShape& shape, const Sizes& s, doub
   items.push_back({kGradients, "gradients of layers",
                    (shape.accumulates ? s.layers : done) * s.layer_matrices() * kFloat});
   items.push_back({kGradients, "gradients of the residual stream", 2 * s.rows * s.width * kFloat});
-  const double inner = s.rows * s.inner * (s.is_rounded ? kFloat + kBFloat16 : kFloat);
-  items.push_back({kBuffers, "gradients inside the layer", (s.is_gpt2 ? 1 : 2) * inner});
+  const double inner = s.rows * s.inner * s.element();
+  items.push_back({kBuffers, "gradients inside the layer", (s.is_gated ? 2 : 1) * inner});
   return items;
 }
 

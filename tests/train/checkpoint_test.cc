@@ -23,7 +23,9 @@ using testing::HasSubstr;
 class StateOnly final : public optim::Optimizer {
  public:
   explicit StateOnly(std::vector<tensor::NamedTensor> state) : state_(std::move(state)) {}
-  void step(double) override { ++num_steps_; }
+  void step(double, double) override { ++num_steps_; }
+  bool show_evaluation_point() override { return false; }
+  void show_training_point() override {}
   std::int64_t num_steps() const override { return num_steps_; }
   void set_num_steps(std::int64_t num_steps) override { num_steps_ = num_steps; }
   std::vector<tensor::NamedTensor> state() const override { return state_; }

@@ -134,11 +134,6 @@ Status Session::open_trainer() {
   }
   tensor::keep_freed_memory();
   tensor::seed_everything(config_.seed);
-  if (config_.data.packing == data::Packing::kWithinDocuments) {
-    return Status(Code::kUnsupported,
-                  "data.packing must be across_documents: the attention of this build knows no "
-                  "document boundaries");
-  }
   auto stream = data::TokenMixture::open(corpus_->training, {.batch = config_.batch.sequences,
                                                              .context = config_.batch.context,
                                                              .end_of_text = corpus_->end_of_text,

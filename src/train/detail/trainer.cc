@@ -69,8 +69,9 @@ double Trainer::accumulate_gradients(std::int64_t micro_batches) {
   double loss = 0;
   for (std::int64_t i = 0; i < micro_batches; ++i) {
     ok_or_throw(stream_.next(batch_));
-    const at::Tensor mean =
-        decoder_.loss(integers(batch_.tokens, B, T), integers(batch_.targets, B, T));
+    const at::Tensor mean = decoder_.loss(
+        integers(batch_.tokens, B, T), integers(batch_.targets, B, T),
+        batch_.first_keys.empty() ? at::Tensor() : integers(batch_.first_keys, B, T).to(at::kInt));
     const auto share = 1.0 / static_cast<double>(micro_batches);
     (micro_batches == 1 ? mean : mean * share).backward();
     loss += mean.item<double>() * share;
