@@ -173,7 +173,7 @@ TEST_F(ChoiceTask, EncodesPromptAndChoiceAsOneText) {
   const std::string text = "the house and the garden of the house and the tree in the garden ";
   const std::vector<std::string_view> views = {text};
   TokenizerTrainerOptions options;
-  options.vocabulary_size = 300;
+  options.vocabulary_size = 270;
   const auto tokenizer = train_tokenizer(views, options);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   const ChoiceItem item = {

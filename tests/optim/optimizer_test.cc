@@ -272,7 +272,8 @@ TEST(Optimizer, DescendsOnAToy) {
         {"layer.weight", at::zeros({4, 8}).set_requires_grad(true)}};
     OptimizerConfig config{.rule = rule};
     config.adamw.learning_rate = config.muon.learning_rate = 0.05;  // Far enough in 200 steps.
-    config.scion.learning_rate = config.transported_scion.learning_rate = 0.05;
+    // Their steps are shorter by sqrt(outputs / inputs).
+    config.scion.learning_rate = config.transported_scion.learning_rate = 0.1;
     config.scion.radius = 1.0;
     config.scion.is_constrained = false;
     config.adamw.weight_decay = config.muon.weight_decay = 0.0;

@@ -23,7 +23,7 @@ ExactParameter halves_like(const at::Tensor& values) {
 class EachLevel : public testing::TestWithParam<cpu::Level> {
  protected:
   void SetUp() override { cpu::set_level_for_test(GetParam()); }
-  void TearDown() override { cpu::set_level_for_test(cpu::Level::kAvx512); }
+  void TearDown() override { cpu::set_level_for_test(cpu::Level::kAvx512BFloat16); }
 };
 INSTANTIATE_TEST_SUITE_P(Update, EachLevel,
                          testing::Values(cpu::Level::kBaseline, cpu::Level::kAvx2,
@@ -46,6 +46,8 @@ TEST_P(EachLevel, SplitsAndJoinsEveryBitPatternNearTies) {
   const at::Tensor rounded = parameter.value.to(at::kFloat);
   const auto* const nearest = rounded.data_ptr<float>();
   for (std::int64_t i = 0; i < count; ++i) {
+    // Denormals are compared as bits above: arithmetic flushes them to zero here.
+    if ((all[i] & 0x7F800000u) == 0) continue;
     const float value = std::bit_cast<float>(all[i]);
     // Over the largest bfloat16 the nearest is infinity, whose distance says nothing.
     if (!std::isfinite(value) || !std::isfinite(nearest[i])) continue;
