@@ -262,6 +262,15 @@ void read_rhythm(ConfigReader& top, TrainConfig& config) {
                                   saves.every_steps, saves.keep_every_steps));
   }
 
+  auto stability = top.section("stability");
+  auto& care = config.stability;
+  care.skip_outliers = stability.choice("skip_outliers", "auto", {"auto", "off"}) == "auto";
+  care.outlier_sigmas = stability.number("outlier_sigmas", care.outlier_sigmas, 1.0, 100.0);
+  care.window = stability.integer("window", care.window, 4, 100'000);
+  care.bad_steps = stability.integer("bad_steps", care.bad_steps, 1, 1000);
+  care.loss_rise = stability.number("loss_rise", care.loss_rise, 0.0, 1e9);
+  care.rollbacks = stability.integer("rollbacks", care.rollbacks, 0, 1000);
+
   auto evaluation = top.section("evaluation");
   auto& scores = config.evaluation;
   scores.every_steps = evaluation.integer("every_steps", scores.every_steps, 0, kMany);

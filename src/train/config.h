@@ -118,6 +118,16 @@ struct TrainConfig {
     bool verify = false;  // Reads each one back and compares before older ones go.
   } checkpoint;
 
+  /// Section "stability": what happens to steps and runs that go wrong.
+  struct Stability {
+    bool skip_outliers = true;    // "auto" or "off".
+    double outlier_sigmas = 6.0;  // Deviations over the mean of the last accepted steps; 1 to 100.
+    std::int64_t window = 128;    // Those steps; 4 to 100,000.
+    std::int64_t bad_steps = 5;   // Skipped ones in a row that mean the run diverged; 1 to 1000.
+    double loss_rise = 1.5;       // Likewise of the smoothed loss over its lowest, nats; 0: never.
+    std::int64_t rollbacks = 3;   // Then a diverged run ends; 0 to 1000.
+  } stability;
+
   /// Section "evaluation".
   struct Evaluation {
     std::int64_t every_steps = 0;    // 0: four times in between (kPretrain), begin and end (kLora).

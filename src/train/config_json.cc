@@ -130,6 +130,13 @@ Json train_config_to_json(const TrainConfig& config) {
                         {"keep_best", config.checkpoint.keep_best},
                         {"asynchronous", config.checkpoint.asynchronous},
                         {"verify", config.checkpoint.verify}};
+  const auto& care = config.stability;
+  json["stability"] = {{"skip_outliers", care.skip_outliers ? "auto" : "off"},
+                       {"outlier_sigmas", care.outlier_sigmas},
+                       {"window", care.window},
+                       {"bad_steps", care.bad_steps},
+                       {"loss_rise", care.loss_rise},
+                       {"rollbacks", care.rollbacks}};
   json["evaluation"] = evaluation_json(config);
   json["limits"] = limits_json(config.limits);
   return json;

@@ -74,7 +74,9 @@ struct TrainSummary {
   std::string name;
   std::int64_t steps = 0;
   std::int64_t planned_steps = 0;
-  std::int64_t skipped_steps = 0;       // Updates left out because loss or gradient was not finite.
+  std::int64_t skipped_steps = 0;       // Updates left out: not finite, or outliers.
+  std::int64_t outlier_steps = 0;       // Of those, outliers.
+  std::int64_t rollbacks = 0;           // Times the run diverged and went back to a checkpoint.
   std::int64_t resumed_from_step = -1;  // -1: this call began the run.
   std::int64_t parameters = 0;
   std::int64_t trainable_parameters = 0;
@@ -120,7 +122,8 @@ struct RunEnvironment {
 ///          belongs to another config (the field is named) or another process is using it.
 ///          kCorrupt: no checkpoint can be read. kResourceExhausted: no disk space before the first
 ///          step, or still none when `stop` or the time limit ended the pause; the last whole
-///          checkpoint stays. kInternal: five steps in a row without a finite loss.
+///          checkpoint stays. kInternal: the run diverged, and config.stability
+///          allows no further rollback or there is no good checkpoint.
 Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
                          RunEnvironment environment);
 /// With the machine's files and clock and the best energy meter there is.

@@ -25,6 +25,8 @@ constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 12> k
     {"steps", &TrainSummary::steps},
     {"planned_steps", &TrainSummary::planned_steps},
     {"skipped_steps", &TrainSummary::skipped_steps},
+    {"outlier_steps", &TrainSummary::outlier_steps},
+    {"rollbacks", &TrainSummary::rollbacks},
     {"resumed_from_step", &TrainSummary::resumed_from_step},
     {"parameters", &TrainSummary::parameters},
     {"trainable_parameters", &TrainSummary::trainable_parameters},

@@ -155,6 +155,11 @@ Result<std::filesystem::path> save_checkpoint(store::FileSystem& files,
   return folder / name;
 }
 
+Result<Counters> read_counters(const std::filesystem::path& checkpoint) {
+  PANAL_ASSIGN(const Json state, read_state(checkpoint));
+  return counters_from_json(state, (checkpoint / "state.json").string());
+}
+
 Result<Counters> load_checkpoint(const std::filesystem::path& checkpoint,
                                  std::span<const tensor::NamedTensor> parameters,
                                  optim::Optimizer& optimizer) {
@@ -179,7 +184,7 @@ void remove_old_checkpoints(const std::filesystem::path& folder, const Checkpoin
   const auto found = list_checkpoints(folder);
   for (std::size_t i = static_cast<std::size_t>(policy.keep); i < found.size(); ++i) {
     const std::int64_t step = *step_of(found[i]);
-    if (step == policy.best_step) continue;
+    if (step == policy.best_step || step == policy.good_step) continue;
     if (policy.keep_every_steps > 0 && step % policy.keep_every_steps == 0) continue;
     remove_checkpoint(found[i]);
   }

@@ -17,6 +17,7 @@ namespace panal::train::detail {
 
 /// Which checkpoints stay, and how carefully they are written.
 struct CheckpointPolicy {
+  std::int64_t good_step = -1;        // Where a diverged run goes back to stays; -1: none.
   std::int64_t keep = 2;              // The newest ones; 1 or more.
   std::int64_t keep_every_steps = 0;  // Also those of every so many steps; 0: none.
   std::int64_t best_step = -1;        // Also this one; -1: none.
@@ -31,6 +32,9 @@ std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path&
 Result<std::filesystem::path> save_checkpoint(store::FileSystem& files,
                                               const std::filesystem::path& folder,
                                               const Snapshot& snapshot, bool verifies);
+
+/// The counters of a checkpoint; its tensors are not looked at. Errors: kCorrupt.
+Result<Counters> read_counters(const std::filesystem::path& checkpoint);
 
 /// Copies a checkpoint into parameters and optimizer. Errors: kCorrupt naming the file that does
 /// not fit its checksum or the run; parameters may then be half overwritten.

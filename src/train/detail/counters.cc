@@ -37,12 +37,18 @@ Json counters_to_json(const Counters& counters) {
   Json json = {{"step", counters.step},
                {"tokens", counters.tokens},
                {"skipped_steps", counters.skipped_steps},
+               {"outlier_steps", counters.outlier_steps},
+               {"bad_steps_in_a_row", counters.bad_steps_in_a_row},
+               {"rollbacks", counters.rollbacks},
+               {"outliers", counters.outliers},
                {"seconds", counters.seconds},
                {"training_seconds", counters.training_seconds},
                {"checkpoint_seconds", counters.checkpoint_seconds},
                {"recent_losses", counters.recent_losses},
                {"energy", energy_to_json(counters.energy)},
                {"stream", counters.stream}};
+  if (counters.smoothed_loss) json["smoothed_loss"] = *counters.smoothed_loss;
+  if (counters.lowest_smoothed_loss) json["lowest_smoothed_loss"] = *counters.lowest_smoothed_loss;
   for (const auto& [key, member] : kEvaluations) {
     if (counters.*member) json[key] = evaluation_to_json(*(counters.*member));
   }
@@ -54,14 +60,25 @@ Result<Counters> counters_from_json(const Json& json, std::string_view where) {
   PANAL_ASSIGN(counters.step, json_integer(json, "step", where, 0, kMost));
   PANAL_ASSIGN(counters.tokens, json_integer(json, "tokens", where, 0, kMost));
   PANAL_ASSIGN(counters.skipped_steps, json_integer(json, "skipped_steps", where, 0, kMost));
+  PANAL_ASSIGN(counters.outlier_steps, json_integer(json, "outlier_steps", where, 0, kMost));
+  PANAL_ASSIGN(counters.bad_steps_in_a_row,
+               json_integer(json, "bad_steps_in_a_row", where, 0, kMost));
+  PANAL_ASSIGN(counters.rollbacks, json_integer(json, "rollbacks", where, 0, kMost));
+  for (const auto& [key, member] :
+       {std::pair("smoothed_loss", &Counters::smoothed_loss),
+        std::pair("lowest_smoothed_loss", &Counters::lowest_smoothed_loss)}) {
+    if (!json_has(json, key)) continue;
+    PANAL_ASSIGN(counters.*member, json_number(json, key, where, -1e300, 1e300));
+  }
   PANAL_ASSIGN(counters.seconds, json_number(json, "seconds", where, 0, 1e18));
   PANAL_ASSIGN(counters.training_seconds, json_number(json, "training_seconds", where, 0, 1e18));
   PANAL_ASSIGN(counters.checkpoint_seconds,
                json_number(json, "checkpoint_seconds", where, 0, 1e18));
   PANAL_TRY(read_losses(json, where, counters));
-  if (!json_has(json, "energy") || !json_has(json, "stream")) {
-    return Status(Code::kCorrupt, fmt::format("{}: energy and stream are missing", where));
+  if (!json_has(json, "energy") || !json_has(json, "stream") || !json_has(json, "outliers")) {
+    return Status(Code::kCorrupt, fmt::format("{}: energy, stream or outliers are missing", where));
   }
+  counters.outliers = json["outliers"];
   PANAL_ASSIGN(counters.energy, energy_from_json(json["energy"], where));
   counters.stream = json["stream"];
   for (const auto& [key, member] : kEvaluations) {

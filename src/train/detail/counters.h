@@ -17,7 +17,13 @@ namespace panal::train::detail {
 struct Counters {
   std::int64_t step = 0;
   std::int64_t tokens = 0;
-  std::int64_t skipped_steps = 0;
+  std::int64_t skipped_steps = 0;       // Not finite or outliers.
+  std::int64_t outlier_steps = 0;       // Of those, outliers.
+  std::int64_t bad_steps_in_a_row = 0;  // Skipped ones up to now.
+  std::int64_t rollbacks = 0;
+  std::optional<double> smoothed_loss;  // Of the steps taken after warm-up; nothing before.
+  std::optional<double> lowest_smoothed_loss;
+  Json outliers = Json::object();    // OutlierEstimate::state(), set when a checkpoint is made.
   double seconds = 0;                // Wall time of all calls.
   double training_seconds = 0;       // Of steps alone.
   double checkpoint_seconds = 0;     // That training stood still for checkpoints.

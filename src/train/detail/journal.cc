@@ -84,6 +84,21 @@ Status Journal::flush() {
   return written;
 }
 
+Status Journal::rewind(std::int64_t last_step) {
+  PANAL_TRY(flush());
+  std::string text;
+  LossCurves all;
+  std::swap(all, curves_);
+  for (const Json& line : lines_until(path_, std::numeric_limits<std::int64_t>::max())) {
+    if (line["step"].get<std::int64_t>() > last_step && !line.contains("event")) continue;
+    remember(line);
+    text += to_line(line) + "\n";
+  }
+  const Status written = rewrite(text);
+  if (!written.ok()) std::swap(all, curves_);
+  return written;
+}
+
 Status Journal::sync() {
   PANAL_TRY(flush());
   const Status synced = file_->sync();

@@ -28,6 +28,9 @@ class Journal {
   /// Writes what was added. After an error, such as a full disk, it may be called again: nothing is
   /// lost and no line stands there twice.
   Status flush();
+  /// Forgets the lines of steps after `last_step` but for those of rollbacks ("event":
+  /// "rollback"). May be called again after an error.
+  Status rewind(std::int64_t last_step);
   /// Lines so far survive a power cut. May be called again after an error.
   Status sync();
   const LossCurves& curves() const { return curves_; }

@@ -72,9 +72,11 @@ Status write_plan(store::FileSystem& files, const std::filesystem::path& path, c
 Status claim_directory(store::FileSystem& files, const TrainConfig& config) {
   const auto path = config.run_directory / "config.json";
   const Json now = train_config_to_json(config);
+  bool is_same_text = false;
   if (std::filesystem::exists(path)) {
     PANAL_ASSIGN(const std::string text, store::read_file(path, kMostBytes));
     PANAL_ASSIGN(const Json began, parse_json(text, path.string()));
+    is_same_text = text == to_pretty(now);
     if (const Status same = compare(began, now, config.run_directory); !same.ok()) {
       if (std::filesystem::exists(config.run_directory / "plan.json")) return same;
       // No step was taken: what the other config prepared is thrown away.
@@ -83,7 +85,7 @@ Status claim_directory(store::FileSystem& files, const TrainConfig& config) {
       }
     }
   }
-  return store::write_file_atomically(files, path, to_pretty(now));
+  return is_same_text ? Status() : store::write_file_atomically(files, path, to_pretty(now));
 }
 
 Result<std::string> weights_checksum(const std::filesystem::path& model) {

@@ -42,7 +42,8 @@ Session::Session(const TrainConfig& config, RunEvents& events, std::stop_token s
           [this](std::string_view text) { events_.on_message(text); }),
       writer_(environment.files, at("checkpoints")),
       earlier_energy_{.joules = 0.0, .method = "", .detail = ""},
-      last_save_(started_) {}
+      last_save_(started_),
+      outliers_(config.stability.outlier_sigmas, config.stability.window) {}
 
 Result<TrainSummary> Session::run() {
   PANAL_TRY(claim_directory(environment_.files, config_));
@@ -154,7 +155,8 @@ Status Session::restore() {
   Status last_error;
   for (const auto& checkpoint : checkpoints) {
     auto loaded = load_checkpoint(checkpoint, trainer_->trainable(), trainer_->optimizer());
-    if (loaded.ok()) last_error = trainer_->stream().restore(loaded->stream);
+    if (loaded.ok()) last_error = outliers_.restore(loaded->outliers, checkpoint.string());
+    if (loaded.ok() && last_error.ok()) last_error = trainer_->stream().restore(loaded->stream);
     if (loaded.ok() && last_error.ok()) {
       counters_ = std::move(*loaded);
       earlier_seconds_ = counters_.seconds;

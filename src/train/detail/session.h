@@ -48,6 +48,11 @@ class Session {
   Status save();
   /// Takes note of a checkpoint that is written; with `waits`, of the one still in flight too.
   Status collect_checkpoint(bool waits);
+  /// What a step says about the run: counts, estimates, and why it diverged, if it did.
+  std::string judge_run(const StepResult& result, bool is_warm);
+  Status roll_back(const std::string& why);
+  std::int64_t newest_good_step() const;  // -1: none.
+  bool is_good(const Counters& checkpoint) const;
   Status note_line(const Json& line);  // In metrics.jsonl.
   Status write_model(const std::filesystem::path& folder) const;
   Result<std::string> write_sample();
@@ -87,7 +92,7 @@ class Session {
   std::int64_t saved_step_ = -1;  // -1: nothing saved yet.
   bool best_is_unsaved_ = false;  // The last evaluation was the best, and checkpoints keep it.
   Nanoseconds last_save_;
-  int bad_steps_in_a_row_ = 0;
+  OutlierEstimate outliers_;
   double step_seconds_ = 0;        // Recent mean.
   double evaluation_seconds_ = 0;  // Of the last one.
 };

@@ -35,6 +35,8 @@ TrainSummary Session::summary_of(RunStatus status) const {
   summary.steps = counters_.step;
   summary.planned_steps = plan_ ? plan_->steps : 0;
   summary.skipped_steps = counters_.skipped_steps;
+  summary.outlier_steps = counters_.outlier_steps;
+  summary.rollbacks = counters_.rollbacks;
   summary.resumed_from_step = resumed_from_step_;
   summary.tokens = counters_.tokens;
   summary.seconds = elapsed();

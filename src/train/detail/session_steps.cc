@@ -10,7 +10,6 @@
 namespace panal::train::detail {
 namespace {
 
-constexpr int kMostBadSteps = 5;
 constexpr double kEndingSeconds = 1.0;  // Writing checkpoint, model and sample.
 
 }  // namespace
@@ -55,7 +54,10 @@ Result<RunStatus> Session::train() {
     if (stop_.stop_requested()) return RunStatus::kStopped;
     // One step is always taken, so that the smallest limit still gives a model.
     if (counters_.step > 0 && time_is_over()) return RunStatus::kTimeLimit;
+    const std::int64_t step_before = counters_.step;
     PANAL_TRY(take_step());
+    // Gone back: what is due at that step has been done.
+    if (counters_.step <= step_before) continue;
     PANAL_TRY(collect_checkpoint(false));
     if (evaluation_is_due()) {
       const Status status = evaluate_now();
@@ -69,10 +71,12 @@ Result<RunStatus> Session::train() {
 
 Status Session::take_step() {
   const Nanoseconds begin = environment_.clock.steady_now();
-  const StepResult result = trainer_->step(schedule_of(config_, plan_->steps), counters_.step);
+  const optim::Schedule schedule = schedule_of(config_, plan_->steps);
+  const bool is_warm = counters_.step >= schedule.warmup_steps;
+  const StepResult result = trainer_->step(
+      schedule, counters_.step, is_warm && config_.stability.skip_outliers ? &outliers_ : nullptr);
   const double taken = seconds(environment_.clock.steady_now() - begin);
-  bad_steps_in_a_row_ = result.was_skipped ? bad_steps_in_a_row_ + 1 : 0;
-  if (result.was_skipped) ++counters_.skipped_steps;
+  const std::string diverged = judge_run(result, is_warm);
   ++counters_.step;
   counters_.tokens += result.tokens;
   counters_.training_seconds += taken;
@@ -80,12 +84,7 @@ Status Session::take_step() {
   PANAL_TRY(note_step(result, taken));
   PANAL_TRY(
       patience_.keep_trying([&] { return machines_->after_step(elapsed() - earlier_seconds_); }));
-  if (bad_steps_in_a_row_ < kMostBadSteps) return Status();
-  return Status(
-      Code::kInternal,
-      fmt::format("training stopped at step {}: {} steps in a row had no finite loss or "
-                  "gradient; a lower learning rate may help, and the last checkpoint is kept",
-                  counters_.step, kMostBadSteps));
+  return diverged.empty() ? Status() : roll_back(diverged);
 }
 
 Status Session::note_step(const StepResult& result, double step_seconds) {
@@ -103,9 +102,10 @@ Status Session::note_step(const StepResult& result, double step_seconds) {
   }
   if (result.was_skipped) {
     line["skipped"] = true;
-    events_.on_message(
-        fmt::format("step {} left the weights as they are: loss {}, gradient norm {}",
-                    counters_.step, result.loss, result.gradient_norm));
+    line["why"] = verdict_name(result.verdict);
+    events_.on_message(fmt::format(
+        "step {} left the weights as they are ({}): loss {}, gradient norm {}", counters_.step,
+        verdict_name(result.verdict), result.loss, result.gradient_norm));
   }
   double left = static_cast<double>(plan_->steps - counters_.step) * step_seconds_;
   if (config_.limits.max_seconds) left = std::min(left, *config_.limits.max_seconds - elapsed());
@@ -166,6 +166,7 @@ Status Session::save() {
   counters_.seconds = elapsed();
   counters_.energy = energy_so_far();
   counters_.stream = trainer_->stream().state();
+  counters_.outliers = outliers_.state();
   const auto& checkpoint = config_.checkpoint;
   const auto take = checkpoint.asynchronous ? copy_state : borrow_state;
   take(counters_, trainer_->trainable(), trainer_->optimizer(), snapshot_);
@@ -179,7 +180,8 @@ Status Session::save() {
 
 CheckpointPolicy Session::policy() const {
   const auto& checkpoint = config_.checkpoint;
-  CheckpointPolicy policy{.keep = checkpoint.keep,
+  CheckpointPolicy policy{.good_step = newest_good_step(),
+                          .keep = checkpoint.keep,
                           .keep_every_steps = checkpoint.keep_every_steps,
                           .verifies = checkpoint.verify};
   if (checkpoint.keep_best && counters_.best_evaluation) {

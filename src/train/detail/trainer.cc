@@ -79,7 +79,8 @@ double Trainer::accumulate_gradients(std::int64_t micro_batches) {
   return loss;
 }
 
-StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step) {
+StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step,
+                         const OutlierEstimate* outliers) {
   const double factor = optim::schedule_factor(schedule, step);
   StepResult result;
   result.learning_rate = factor * optim::main_learning_rate(config_.optimizer);
@@ -88,7 +89,13 @@ StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step) {
   result.tokens = config_.batch.sequences * config_.batch.context * micro_batches;
   result.loss = accumulate_gradients(micro_batches);
   result.gradient_norm = optim::gradient_norm(trainable_);
-  result.was_skipped = !std::isfinite(result.loss) || !std::isfinite(result.gradient_norm);
+  const bool is_finite = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
+  if (outliers != nullptr) {
+    result.verdict = outliers->judge(result.loss, result.gradient_norm);
+  } else if (!is_finite) {
+    result.verdict = StepVerdict::kNotFinite;
+  }
+  result.was_skipped = result.verdict != StepVerdict::kGood;
   if (result.was_skipped) return result;
   optimizer_->step(factor, optim::clip_scale(result.gradient_norm, config_.clip_norm));
   return result;

@@ -13,6 +13,7 @@
 #include "optim/schedule.h"
 #include "tensor/named_tensor.h"
 #include "train/config.h"
+#include "train/detail/outliers.h"
 
 namespace panal::train::detail {
 
@@ -21,7 +22,8 @@ struct StepResult {
   double gradient_norm = 0;  // Before clipping; may be NaN or infinite.
   double learning_rate = 0;  // Of the rule the config names.
   std::int64_t tokens = 0;   // That went in.
-  bool was_skipped = false;  // Loss or gradient was not finite: nothing was changed.
+  StepVerdict verdict = StepVerdict::kGood;
+  bool was_skipped = false;  // The verdict is not kGood: nothing was changed.
 };
 
 class Trainer {
@@ -43,8 +45,10 @@ class Trainer {
     Trainer& trainer_;
   };
 
-  /// Takes the next batches of the stream through update `step`, counted from 0.
-  StepResult step(const optim::Schedule& schedule, std::int64_t step);
+  /// Takes the next batches of the stream through update `step`, counted from 0. With `outliers`,
+  /// steps far from its estimate are skipped as those are that are not finite.
+  StepResult step(const optim::Schedule& schedule, std::int64_t step,
+                  const OutlierEstimate* outliers = nullptr);
   /// Seconds one step takes, with weights, optimizer and stream left as they were.
   double measured_step_seconds(const Clock& clock);
 
