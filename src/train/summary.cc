@@ -21,7 +21,7 @@ constexpr std::array<std::pair<RunStatus, std::string_view>, 3> kStatusNames{{
 constexpr std::int64_t kMost = std::int64_t{1} << 60;
 
 // The integer members, once for both directions.
-constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 12> kIntegers{{
+constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 14> kIntegers{{
     {"steps", &TrainSummary::steps},
     {"planned_steps", &TrainSummary::planned_steps},
     {"skipped_steps", &TrainSummary::skipped_steps},

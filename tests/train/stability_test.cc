@@ -86,7 +86,7 @@ TEST(Stability, SkipsAndRollsBackTheSameAfterAResume) {
     TestFolder folder(rolls_back ? "rollback" : "outliers");
     const std::string yaml = toy_yaml(
         "limits: {steps: 40, threads: 1}\n"
-        "stability: {outlier_sigmas: 1.5, window: 8, rollbacks: 1000, bad_steps: " +
+        "stability: {outlier_sigmas: 1, window: 4, rollbacks: 1000, bad_steps: " +
         std::string(rolls_back ? "1" : "1000") + "}\n");
     RecordingEvents events;
     const auto whole = toy_config(folder.path(), yaml, "whole");
