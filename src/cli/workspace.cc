@@ -40,13 +40,13 @@ void Workspace::show(const Json& event, const std::string& title) {
 }
 
 Result<Json> Workspace::run_job(const std::string& kind, const Json& spec, const std::string& title,
-                                std::filesystem::path folder) {
+                                std::filesystem::path folder, int processes) {
   PANAL_ASSIGN(registry::Catalogue * catalogue, this->catalogue());
   PANAL_ASSIGN(const registry::Job job, catalogue->add_job(kind, spec));
   PANAL_TRY(catalogue->start_job(job.id));
   if (folder.empty()) folder = catalogue->home().jobs / job.id;
   auto result = fleet::run_engine_job(
-      {kind, spec, folder}, [&](const Json& event) { show(event, title); }, stop_);
+      {kind, spec, folder, processes}, [&](const Json& event) { show(event, title); }, stop_);
   terminal_.end_progress();
   if (result.ok()) {
     PANAL_TRY(catalogue->succeed_job(job.id, *result));

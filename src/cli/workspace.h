@@ -30,9 +30,10 @@ class Workspace {
   Result<registry::Catalogue*> catalogue();
 
   /// Runs a job of panal-engine, shows its progress, and writes it down in the catalogue. `title`
-  /// stands beside the progress. `folder` is made; empty: a fresh one under home/jobs.
+  /// stands beside the progress. `folder` is made; empty: a fresh one under home/jobs. `processes`:
+  /// see fleet::EngineJob.
   Result<Json> run_job(const std::string& kind, const Json& spec, const std::string& title,
-                       std::filesystem::path folder = {});
+                       std::filesystem::path folder = {}, int processes = 1);
 
  private:
   void show(const Json& event, const std::string& title);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/hash.h"
 #include "fleet/child_process.h"
 #include "store/file_system.h"
 
@@ -19,22 +20,69 @@ Status failure_of(const std::optional<Status>& said, const ChildExit& exit,
                                                 exit.shown(), log.string()));
 }
 
+// The job of one process among several.
+Result<ChildProcess> start_rank(const EngineJob& job, const std::filesystem::path& program,
+                                const Json& group, int rank) {
+  const auto folder = rank == 0 ? job.folder : job.folder / fmt::format("rank_{}", rank);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    return Status(Code::kUnavailable,
+                  fmt::format("cannot make {}: {}", folder.string(), error.message()));
+  Json document = {{"kind", job.kind}, {"spec", job.spec}};
+  if (job.processes > 1) {
+    document["spec"]["group"] = group;
+    document["spec"]["group"]["rank"] = rank;
+  }
+  PANAL_TRY(store::write_file_atomically(store::posix_file_system(), folder / "job.json",
+                                         to_pretty(document)));
+  return ChildProcess::start({program, {"job", folder.string()}, folder / "log.txt"});
+}
+
+// The socket's path is short whatever the job's folder is, and nobody can guess it or the token.
+Json new_group(int processes) {
+  const auto socket =
+      std::filesystem::temp_directory_path() / fmt::format("panal-{}.sock", random_hex(12));
+  return {{"size", processes}, {"address", "unix:" + socket.string()}, {"token", random_hex(24)}};
+}
+
+// How the other ranks ended, where it says more than that the first one failed.
+std::string ends_of(std::vector<ChildProcess>& others, const std::optional<Status>& first) {
+  std::string ends;
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    std::string said;
+    while (true) {
+      const auto line = others[i].read_line(5s);
+      if (!line.ok() || !line->has_value()) break;
+      const auto event = parse_json(**line, "event of panal-engine");
+      if (event.ok() && event->is_object() && event->value("event", "") == "error") {
+        said = event->value("message", "");
+      }
+    }
+    const ChildExit exit = others[i].stop(5s);
+    if (exit.signal != 0) {
+      ends += fmt::format("; the process of rank {} {}", i + 1, exit.shown());
+    } else if (!said.empty() && (!first || said != first->message()) &&
+               said.find(" is lost: ") == std::string::npos) {
+      ends += fmt::format("; rank {} said: {}", i + 1, said);
+    }
+  }
+  return ends;
+}
+
 }  // namespace
 
 Result<Json> run_engine_job(const EngineJob& job, const EngineEvent& on_event,
                             std::stop_token stop) {
-  std::error_code error;
-  std::filesystem::create_directories(job.folder, error);
-  if (error)
-    return Status(Code::kUnavailable,
-                  fmt::format("cannot make {}: {}", job.folder.string(), error.message()));
-  const Json document = {{"kind", job.kind}, {"spec", job.spec}};
-  PANAL_TRY(store::write_file_atomically(store::posix_file_system(), job.folder / "job.json",
-                                         to_pretty(document)));
   const auto log = job.folder / "log.txt";
   PANAL_ASSIGN(const auto program, engine_program());
-  PANAL_ASSIGN(ChildProcess child,
-               ChildProcess::start({program, {"job", job.folder.string()}, log}));
+  const Json group = job.processes > 1 ? new_group(job.processes) : Json();
+  PANAL_ASSIGN(ChildProcess child, start_rank(job, program, group, 0));
+  std::vector<ChildProcess> others;
+  for (int rank = 1; rank < job.processes; ++rank) {
+    PANAL_ASSIGN(ChildProcess other, start_rank(job, program, group, rank));
+    others.push_back(std::move(other));
+  }
   const std::stop_callback interrupt(stop, [&] { child.interrupt(); });
 
   std::optional<Json> result;
@@ -60,8 +108,10 @@ Result<Json> run_engine_job(const EngineJob& job, const EngineEvent& on_event,
     }
   }
   const ChildExit exit = child.stop(30s);
+  const std::string ends = ends_of(others, said);
   if (result && exit.code == 0) return *std::move(result);
-  return failure_of(said, exit, log, stop.stop_requested());
+  const Status failure = failure_of(said, exit, log, stop.stop_requested());
+  return Status(failure.code(), failure.message() + ends);
 }
 
 }  // namespace panal::fleet

@@ -21,6 +21,10 @@ struct EngineJob {
   Json spec;
   /// Made when it is missing; holds job.json, result.json and log.txt afterwards.
   std::filesystem::path folder;
+  /// Over 1: as many children do the job together, told by a member "group" of the spec who they
+  /// are. The first one's events and result are the job's; the others' folders are rank_<n> in its
+  /// folder. When one is lost, the others end and the error says how it ended.
+  int processes = 1;
 };
 
 /// Receives every event line but the result, e.g. {"event":"progress","step":10,...}.

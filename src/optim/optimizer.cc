@@ -301,11 +301,21 @@ bool is_hidden_matrix(const NamedTensor& parameter) {
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
                                           std::span<const NamedTensor> parameters) {
+  return make_optimizer_of(config, parameters, std::vector<bool>(parameters.size(), true));
+}
+
+std::unique_ptr<Optimizer> make_optimizer_of(const OptimizerConfig& config,
+                                             std::span<const NamedTensor> parameters,
+                                             const std::vector<bool>& is_owned) {
   check_config(config);
   PANAL_REQUIRE(!parameters.empty(), "an optimizer wants at least one parameter, found none");
+  PANAL_REQUIRE(is_owned.size() == parameters.size(),
+                fmt::format("wanted one flag for each of {} parameters, found {}",
+                            parameters.size(), is_owned.size()));
   std::vector<bool> was_used(config.assignments.size());
   std::vector<Slot> slots;
-  for (const auto& parameter : parameters) {
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const NamedTensor& parameter = parameters[i];
     check_parameter(parameter);
     const auto line = std::ranges::find_if(config.assignments, [&](const Assignment& candidate) {
       return parameter.name.find(candidate.match) != std::string::npos;
@@ -317,6 +327,7 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
     } else if (!is_hidden_matrix(parameter)) {
       own.rule = Rule::kAdamW;
     }
+    if (!is_owned[i]) continue;
     detail::Target target{parameter.name, {parameter.value.detach()}};
     if (parameter.value.scalar_type() == at::kBFloat16) {
       target.exact.remainder = at::zeros(parameter.value.sizes(), at::kShort);

@@ -207,6 +207,11 @@ bool is_hidden_matrix(const tensor::NamedTensor& parameter);
 /// more; 2 more beside bfloat16 weights. Temporaries: some copies of the largest matrix.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
                                           std::span<const tensor::NamedTensor> parameters);
+/// The same for the parameters alone whose flag is set (one each): a process's share of a model.
+/// The table of rules is still that of all parameters.
+std::unique_ptr<Optimizer> make_optimizer_of(const OptimizerConfig& config,
+                                             std::span<const tensor::NamedTensor> parameters,
+                                             const std::vector<bool>& is_owned);
 
 /// The 2-norm of all gradients together (NaN or infinity when any element is). Parameters without
 /// one count as 0. One pass over memory.

@@ -136,6 +136,16 @@ void read_dimensions(ConfigReader section, const model::Preset* preset, const Tr
   }
 }
 
+void read_parallel(ConfigReader section, TrainConfig& config) {
+  auto& parallel = config.parallel;
+  parallel.processes = section.integer("processes", parallel.processes, 1, 64);
+  parallel.deadline_seconds =
+      section.number("deadline_seconds", parallel.deadline_seconds, 1.0, 86'400.0);
+  if (const Status status = check_processes(config); !status.ok()) {
+    section.reject("processes", status.message());
+  }
+}
+
 void read_lora(ConfigReader section, TrainConfig& config) {
   auto& lora = config.lora;
   lora.rank = section.integer("rank", lora.rank, 1, 1024);
@@ -326,6 +336,22 @@ std::string_view run_kind_name(RunKind kind) {
   return kind == RunKind::kLora ? "lora" : "pretrain";
 }
 
+Status check_processes(const TrainConfig& config) {
+  const std::int64_t processes = config.parallel.processes;
+  if (processes > config.batch.sequences) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("must be at most batch.sequences {}, found {}: each process needs a "
+                              "sequence of every batch",
+                              config.batch.sequences, processes));
+  }
+  if (processes > 1 && !config.limits.steps) {
+    return Status(Code::kInvalidArgument,
+                  "over 1 needs limits.steps: how many steps fit into max_seconds is measured with "
+                  "one process only");
+  }
+  return Status();
+}
+
 Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
                                        const std::filesystem::path& base_directory) {
   PANAL_ASSIGN(ConfigReader top, ConfigReader::parse(yaml, std::move(name)));
@@ -363,6 +389,7 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   read_schedule(top.section("schedule"), config);
   read_rhythm(top, config);
   read_limits(top.section("limits"), config);
+  read_parallel(top.section("parallel"), config);
   PANAL_TRY(top.finish());
   return config;
 }

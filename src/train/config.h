@@ -106,6 +106,13 @@ struct TrainConfig {
     std::int64_t ramp_steps = 0;
   } batch;
 
+  /// Section "parallel": processes of this machine that share each batch. The batch and the result
+  /// stay what they are with one; limits.steps must be given.
+  struct Parallel {
+    std::int64_t processes = 1;      // 1 to 64, at most batch.sequences.
+    double deadline_seconds = 60.0;  // A process silent for longer is lost. 1 to 86,400.
+  } parallel;
+
   /// Section "checkpoint".
   struct Checkpoint {
     std::int64_t every_steps = 0;       // 0: by time only.
@@ -143,7 +150,8 @@ struct TrainConfig {
     /// With `steps` it only ends the run early; alone it decides the number of steps, once, by
     /// measuring.
     std::optional<double> max_seconds;
-    std::int64_t threads = 0;  // Compute threads; 0: as the process has them.
+    std::int64_t threads = 0;  // Compute threads of each process; 0: as it has them.
+                               // With several processes: its share of the cores.
   } limits;
 
   std::filesystem::path run_directory;  // Not in YAML: the caller's.
@@ -153,6 +161,9 @@ struct TrainConfig {
 /// relative data, tokenizer and core paths are taken from `base_directory` when it is not empty.
 Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
                                        const std::filesystem::path& base_directory = {});
+
+/// That so many processes can share the run. Errors: kInvalidArgument.
+Status check_processes(const TrainConfig& config);
 
 /// The whole resolved config in the structure of the YAML: parse_train_config(to_line(json)) gives
 /// the config back (but for run_directory).

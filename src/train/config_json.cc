@@ -123,6 +123,8 @@ Json train_config_to_json(const TrainConfig& config) {
                    {"context", config.batch.context},
                    {"accumulate", config.batch.accumulate},
                    {"ramp_steps", config.batch.ramp_steps}};
+  json["parallel"] = {{"processes", config.parallel.processes},
+                      {"deadline_seconds", config.parallel.deadline_seconds}};
   json["checkpoint"] = {{"every_steps", config.checkpoint.every_steps},
                         {"every_seconds", config.checkpoint.every_seconds},
                         {"keep", config.checkpoint.keep},

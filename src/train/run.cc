@@ -15,6 +15,17 @@ Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop
   if (config.run_directory.empty()) {
     return Status(Code::kInvalidArgument, "a run needs a run directory, found none");
   }
+  const int size = environment.group == nullptr ? 1 : environment.group->size();
+  if (size != config.parallel.processes) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("the config wants {} processes, but the run was started with {}",
+                              config.parallel.processes, size));
+  }
+  if (environment.group != nullptr && environment.group->rank() > 0) {
+    return capture([&]() -> Result<TrainSummary> {
+      return detail::Session(config, events, std::move(stop), environment).follow();
+    });
+  }
   PANAL_TRY(store::make_directories(environment.files, config.run_directory));
   PANAL_ASSIGN(const store::ProcessLock lock,
                store::ProcessLock::take(config.run_directory / "lock",
@@ -24,11 +35,13 @@ Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop
   });
 }
 
-Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop) {
+Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
+                         swarm::Group* group) {
   SystemClock clock;
   const auto meter = energy::open_best_meter(clock);
-  return run(config, events, std::move(stop),
-             {.files = store::posix_file_system(), .clock = clock, .meter = *meter});
+  return run(
+      config, events, std::move(stop),
+      {.files = store::posix_file_system(), .clock = clock, .meter = *meter, .group = group});
 }
 
 }  // namespace panal::train

@@ -27,6 +27,7 @@
 #include "data/token_mixture.h"
 #include "energy/meter.h"
 #include "store/file_system.h"
+#include "swarm/group.h"
 #include "train/config.h"
 
 namespace panal::train {
@@ -103,12 +104,15 @@ struct TrainSummary {
 };
 Json summary_to_json(const TrainSummary& summary);
 
-/// What a run borrows; each must outlive it. Tests put a faulty file system or a synthetic meter
-/// here.
+/// What a run borrows; a run of several processes runs in each of them, with the same config and a
+/// group of config.parallel.processes ranks. Rank 0 alone writes and reports; on the others run()
+/// returns a summary of no use when rank 0 has all it needs of them. Each must outlive it. Tests
+/// put a faulty file system or a synthetic meter here.
 struct RunEnvironment {
   store::FileSystem& files;
   Clock& clock;
   energy::Meter& meter;
+  swarm::Group* group = nullptr;  // Null: one process.
 };
 
 /// Runs or resumes config.run_directory. Blocks for the whole run; `stop` is looked at between
@@ -127,6 +131,7 @@ struct RunEnvironment {
 Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
                          RunEnvironment environment);
 /// With the machine's files and clock and the best energy meter there is.
-Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop = {});
+Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop = {},
+                         swarm::Group* group = nullptr);
 
 }  // namespace panal::train

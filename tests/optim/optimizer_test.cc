@@ -217,6 +217,24 @@ TEST(Optimizer, GoesOnBitEqualFromItsState) {
   }
 }
 
+// A process's share of a model: its own parameters change, and the table is that of all.
+TEST(Optimizer, OfAShareStepsItsOwnAndKnowsEveryRule) {
+  std::vector<NamedTensor> parameters = {{"layers.0.q.weight", at::ones({4, 4}).requires_grad_()},
+                                         {"lm_head.weight", at::ones({4, 4}).requires_grad_()}};
+  for (auto& parameter : parameters) parameter.value.mutable_grad() = at::ones({4, 4});
+  OptimizerConfig config{.assignments = {{.match = "lm_head", .rule = Rule::kScion}}};
+  const auto optimizer = make_optimizer_of(config, parameters, {true, false});
+  optimizer->step(1.0);
+  EXPECT_FALSE(parameters[0].value.equal(at::ones({4, 4})));
+  EXPECT_TRUE(parameters[1].value.equal(at::ones({4, 4})));
+  for (const auto& entry : optimizer->state()) {
+    EXPECT_TRUE(entry.name.ends_with("/layers.0.q.weight")) << entry.name;
+  }
+  EXPECT_THROW(make_optimizer_of(config, parameters, {true}), Error);
+  config.assignments[0].match = "nobody";
+  EXPECT_THROW(make_optimizer_of(config, parameters, {true, false}), Error);
+}
+
 TEST(Optimizer, LeavesParametersWithoutGradientAlone) {
   auto parameters = model_like();
   give_gradients(parameters, 1);

@@ -83,7 +83,8 @@ struct TrainOptions {
   std::string config_file;  // Its name in messages.
   std::string config;       // YAML.
   std::string base_directory;
-  std::string model_name;  // Registered under this name; empty: not registered.
+  std::string model_name;          // Registered under this name; empty: not registered.
+  std::optional<int> processes{};  // Instead of the file's.
 };
 Result<Json> train_model(const TrainOptions& options, Workspace& workspace);
 

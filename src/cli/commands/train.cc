@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
+#include "base/config.h"
 #include "base/hash.h"
 #include "cli/commands/commands.h"
 #include "store/file_system.h"
@@ -55,15 +57,27 @@ registry::Lineage lineage_of(const Json& summary, const std::string& config,
   return lineage;
 }
 
+// How many processes a run file asks for. What is wrong in it the engine tells, all of it at once.
+int processes_of(const std::string& config) {
+  auto top = ConfigReader::parse(config, "run");
+  if (!top.ok()) return 1;
+  constexpr std::int64_t kMost = 64;
+  const auto processes = top->section("parallel").integer("processes", 1, 1, kMost);
+  return static_cast<int>(std::clamp<std::int64_t>(processes, 1, kMost));
+}
+
 // Runs a config in its folder; Conflict-free resumes come with the folder's name.
 Result<Json> run_training(const std::string& config, const std::string& config_name,
                           const std::string& base_directory, const std::filesystem::path& folder,
-                          const std::string& title, Workspace& workspace) {
-  const Json spec = {{"config", config},
-                     {"config_name", config_name},
-                     {"base_directory", base_directory},
-                     {"run_directory", (folder / "run").string()}};
-  PANAL_ASSIGN(Json summary, workspace.run_job("train", spec, title, folder));
+                          const std::string& title, Workspace& workspace,
+                          std::optional<int> processes = std::nullopt) {
+  Json spec = {{"config", config},
+               {"config_name", config_name},
+               {"base_directory", base_directory},
+               {"run_directory", (folder / "run").string()}};
+  const int count = processes.value_or(processes_of(config));
+  if (processes) spec["processes"] = count;
+  PANAL_ASSIGN(Json summary, workspace.run_job("train", spec, title, folder, count));
   if (summary.value("status", "") == "stopped") {
     return Status(
         Code::kCancelled,
@@ -150,8 +164,9 @@ Result<Json> train_model(const TrainOptions& options, Workspace& workspace) {
   const auto folder =
       run_folder(catalogue->home(), "train", options.base_directory + "\n" + options.config);
   workspace.terminal().note(fmt::format("run folder {}", folder.string()));
-  PANAL_ASSIGN(Json summary, run_training(options.config, options.config_file,
-                                          options.base_directory, folder, "training", workspace));
+  PANAL_ASSIGN(Json summary,
+               run_training(options.config, options.config_file, options.base_directory, folder,
+                            "training", workspace, options.processes));
   print_summary(summary, workspace.terminal());
   summary["run_folder"] = folder.string();
   if (options.model_name.empty()) return summary;
@@ -213,6 +228,11 @@ void add_train_command(CLI::App& app, Action& action) {
       app.add_subcommand("train", "Train as a YAML run file says; the same command again resumes");
   command->add_option("run", options->config_file, "Run file, see docs/guides")->required();
   command->add_option("--name", options->model_name, "Register the result under this name");
+  command
+      ->add_option("--processes", options->processes,
+                   "Share each batch among so many processes, instead of parallel.processes; a run "
+                   "may go on with another number")
+      ->check(CLI::Range(1, 64));
   command->callback([options, &action] {
     action = [options](Workspace& workspace) -> Result<Json> {
       PANAL_ASSIGN(options->config, store::read_file(options->config_file, kMaxConfigBytes));

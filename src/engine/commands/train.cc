@@ -1,3 +1,6 @@
+#include <optional>
+
+#include "swarm/group.h"
 #include "train/run.h"
 
 #include "engine/commands/commands.h"
@@ -36,6 +39,20 @@ class EventForwarder final : public train::RunEvents {
   EventWriter& events_;  // Outlives the run.
 };
 
+// {"rank", "size", "address", "token"}: this process's place among those that share the run.
+Result<swarm::Group> join_group(const Json& place, const train::TrainConfig& config) {
+  swarm::GroupOptions options;
+  PANAL_ASSIGN(const auto size, json_integer(place, "size", "job", 1, 64));
+  PANAL_ASSIGN(const auto rank, json_integer(place, "rank", "job", 0, size - 1));
+  PANAL_ASSIGN(options.address, json_string(place, "address", "job"));
+  PANAL_ASSIGN(options.token, json_string(place, "token", "job"));
+  options.size = static_cast<int>(size);
+  options.rank = static_cast<int>(rank);
+  options.deadline =
+      std::chrono::milliseconds(static_cast<std::int64_t>(config.parallel.deadline_seconds * 1e3));
+  return swarm::Group::join(options);
+}
+
 }  // namespace
 
 Result<Json> train(const JobContext& job) {
@@ -48,8 +65,17 @@ Result<Json> train(const JobContext& job) {
   }
   PANAL_ASSIGN(train::TrainConfig config, train::parse_train_config(yaml, name, base_directory));
   config.run_directory = run_directory;
+  if (json_has(job.spec, "processes")) {
+    PANAL_ASSIGN(config.parallel.processes, json_integer(job.spec, "processes", "job", 1, 64));
+    PANAL_TRY(train::check_processes(config).with_context("--processes"));
+  }
   EventForwarder forwarder(job.events);
-  PANAL_ASSIGN(const train::TrainSummary summary, train::run(config, forwarder, job.stop));
+  std::optional<swarm::Group> group;
+  if (json_has(job.spec, "group")) {
+    PANAL_ASSIGN(group, join_group(job.spec.at("group"), config));
+  }
+  PANAL_ASSIGN(const train::TrainSummary summary,
+               train::run(config, forwarder, job.stop, group ? &*group : nullptr));
   return train::summary_to_json(summary);
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
@@ -27,6 +28,12 @@ std::int64_t number_of_evaluations(const TrainConfig& config, bool has_validatio
              : 5;  // After the first; with every_steps given it is a guess.
 }
 
+// Threads that find no core of their own make all ranks wait for the slowest.
+std::int64_t threads_of_rank(std::int64_t wanted, int num_ranks) {
+  if (wanted > 0) return wanted;
+  return std::max<std::int64_t>(1, std::thread::hardware_concurrency() / num_ranks);
+}
+
 }  // namespace
 
 Session::Session(const TrainConfig& config, RunEvents& events, std::stop_token stop,
@@ -38,7 +45,11 @@ Session::Session(const TrainConfig& config, RunEvents& events, std::stop_token s
       started_(environment.clock.steady_now()),
       energy_(environment.meter),
       patience_(
-          environment.clock, [this] { return stop_.stop_requested() || time_is_over(); },
+          environment.clock,
+          [this] {
+            if (num_ranks() > 1) environment_.group->announce_life();
+            return stop_.stop_requested() || time_is_over();
+          },
           [this](std::string_view text) { events_.on_message(text); }),
       writer_(environment.files, at("checkpoints")),
       earlier_energy_{.joules = 0.0, .method = "", .detail = ""},
@@ -49,8 +60,9 @@ Result<TrainSummary> Session::run() {
   PANAL_TRY(claim_directory(environment_.files, config_));
   PANAL_ASSIGN(std::optional<TrainSummary> earlier, earlier_result());
   if (earlier) return std::move(*earlier);
-  for (const auto part : {&Session::open_data, &Session::open_trainer, &Session::restore,
-                          &Session::begin, &Session::make_plan}) {
+  for (const auto part :
+       {&Session::open_data, &Session::meet, &Session::open_trainer, &Session::restore,
+        &Session::begin, &Session::make_plan, &Session::agree}) {
     const Status status = (this->*part)();
     if (status.code() == Code::kCancelled) return stopped_summary();
     PANAL_TRY(status);
@@ -60,8 +72,10 @@ Result<TrainSummary> Session::run() {
   PANAL_TRY(collect_checkpoint(true));
   if (saved_step_ != counters_.step) PANAL_TRY(save());
   PANAL_TRY(collect_checkpoint(true));
-  if (status == RunStatus::kStopped) return stopped_summary();
-  return finish(status);
+  PANAL_ASSIGN(TrainSummary summary,
+               status == RunStatus::kStopped ? stopped_summary() : finish(status));
+  PANAL_TRY(order(Order::kEnd));
+  return summary;
 }
 
 // A finished run is not run again, unless it ended for lack of time and now has more.
@@ -81,6 +95,7 @@ Result<std::optional<TrainSummary>> Session::earlier_result() const {
 }
 
 Status Session::open_data() {
+  const SignOfLife busy(environment_.group);
   CorpusWork work{.files = environment_.files,
                   .run_directory = config_.run_directory,
                   .message = [this](std::string_view text) { events_.on_message(text); },
@@ -129,8 +144,10 @@ Result<model::Decoder> Session::make_decoder() const {
 
 Status Session::open_trainer() {
   PANAL_ASSIGN(plan_, read_plan(at("plan.json")));
-  if (config_.limits.threads > 0 || plan_) {
-    const auto threads = plan_ ? plan_->threads : config_.limits.threads;
+  if (config_.limits.threads > 0 || plan_ || num_ranks() > 1) {
+    const auto threads = num_ranks() > 1 ? threads_of_rank(config_.limits.threads, num_ranks())
+                         : plan_         ? plan_->threads
+                                         : config_.limits.threads;
     if (threads != tensor::num_threads()) tensor::set_num_threads(static_cast<int>(threads));
   }
   tensor::keep_freed_memory();
@@ -142,7 +159,8 @@ Status Session::open_trainer() {
                                                              .packing = config_.data.packing});
   if (!stream.ok()) return stream.status().with_context("training data");
   PANAL_ASSIGN(model::Decoder decoder, make_decoder());
-  trainer_ = std::make_unique<Trainer>(config_, std::move(decoder), std::move(*stream));
+  trainer_ = std::make_unique<Trainer>(config_, std::move(decoder), std::move(*stream),
+                                       environment_.group);
   events_.on_message(fmt::format("{:.2f}M parameters, {:.2f}M of them trained, on {} tokens",
                                  static_cast<double>(trainer_->num_parameters()) / 1e6,
                                  static_cast<double>(trainer_->num_trainable_parameters()) / 1e6,
@@ -154,7 +172,7 @@ Status Session::restore() {
   const auto checkpoints = list_checkpoints(at("checkpoints"));
   Status last_error;
   for (const auto& checkpoint : checkpoints) {
-    auto loaded = load_checkpoint(checkpoint, trainer_->trainable(), trainer_->optimizer());
+    auto loaded = load_checkpoint(checkpoint, trainer_->trainable(), trainer_->whole_optimizer());
     if (loaded.ok()) last_error = outliers_.restore(loaded->outliers, checkpoint.string());
     if (loaded.ok() && last_error.ok()) last_error = trainer_->stream().restore(loaded->stream);
     if (loaded.ok() && last_error.ok()) {
@@ -175,6 +193,7 @@ Status Session::restore() {
 }
 
 Status Session::begin() {
+  const SignOfLife busy(environment_.group);
   // What a killed call left, or a config that keeps fewer has no use for.
   remove_old_checkpoints(at("checkpoints"), policy());
   if (config_.kind == RunKind::kLora) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -28,6 +29,9 @@ class Session {
   Session(const TrainConfig& config, RunEvents& events, std::stop_token stop,
           RunEnvironment& environment);
   Result<TrainSummary> run();
+  /// What ranks over 0 do instead: they take part in steps and in gathering checkpoints until rank
+  /// 0 says that it is done.
+  Result<TrainSummary> follow();
 
  private:
   // In the order of a run. Each leaves what the next one needs.
@@ -37,9 +41,26 @@ class Session {
   Status restore();
   Status begin();
   Status make_plan();
+  // With several ranks: the data is there; all begin at the same point.
+  Status meet();
+  Status agree();
   Result<RunStatus> train();
   Result<TrainSummary> finish(RunStatus status);
   Result<TrainSummary> stopped_summary();
+
+  /// What rank 0 has the others do next.
+  enum class Order : std::uint8_t {
+    kStep = 1,
+    kGather,
+    kAgree,
+    kShowEvaluationPoint,
+    kShowTrainingPoint,
+    kEnd
+  };
+  Status order(Order order);
+  /// Does `work` while the decoder holds the weights the optimizer stands for. Not nested.
+  Status at_evaluation_point(const std::function<Status()>& work);
+  int num_ranks() const { return environment_.group == nullptr ? 1 : environment_.group->size(); }
 
   Result<model::Decoder> make_decoder() const;
   Status take_step();

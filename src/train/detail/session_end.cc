@@ -91,7 +91,6 @@ Result<TrainSummary> Session::stopped_summary() {
 }
 
 Status Session::write_model(const std::filesystem::path& folder) const {
-  const Trainer::EvaluationPoint shown(*trainer_);
   if (config_.kind == RunKind::kLora) return trainer_->decoder().save_adapter(folder);
   PANAL_TRY(trainer_->decoder().save_hugging_face(folder));
   return corpus_->tokenizer.save(folder);
@@ -99,7 +98,6 @@ Status Session::write_model(const std::filesystem::path& folder) const {
 
 Result<std::string> Session::write_sample() {
   if (config_.evaluation.sample_tokens == 0) return std::string();
-  const Trainer::EvaluationPoint shown(*trainer_);
   const std::string& prompt = config_.evaluation.sample_prompt;
   std::string text =
       sample_text(trainer_->decoder(), corpus_->tokenizer, prompt, config_.evaluation.sample_tokens,
@@ -117,11 +115,16 @@ Result<TrainSummary> Session::finish(RunStatus status) {
     PANAL_TRY(evaluated);
   }
   const auto folder = at("model");
-  PANAL_TRY(patience_.keep_trying([&] {
-    return replace_folder(environment_.files, folder,
-                          [this](const std::filesystem::path& path) { return write_model(path); });
+  std::string sample;
+  PANAL_TRY(at_evaluation_point([&]() -> Status {
+    PANAL_TRY(patience_.keep_trying([&] {
+      return replace_folder(environment_.files, folder, [this](const std::filesystem::path& path) {
+        return write_model(path);
+      });
+    }));
+    PANAL_ASSIGN(sample, write_sample());
+    return Status();
   }));
-  PANAL_ASSIGN(std::string sample, write_sample());
   TrainSummary summary = summary_of(status);
   summary.sample = std::move(sample);
   summary.model_folder = folder;

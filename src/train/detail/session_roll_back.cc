@@ -77,7 +77,7 @@ Status Session::roll_back(const std::string& why) {
   });
   if (target == checkpoints.end()) return ended("there is no good checkpoint to go back to");
   PANAL_ASSIGN(Counters good,
-               load_checkpoint(*target, trainer_->trainable(), trainer_->optimizer()));
+               load_checkpoint(*target, trainer_->trainable(), trainer_->whole_optimizer()));
   PANAL_TRY(outliers_.restore(good.outliers, target->string()));
   // Newer ones first of all: a resume must not begin from one of them.
   std::for_each(checkpoints.begin(), target, remove_checkpoint);
@@ -89,6 +89,8 @@ Status Session::roll_back(const std::string& why) {
   counters_.rollbacks = before.rollbacks + 1;
   counters_.training_seconds = before.training_seconds;
   counters_.checkpoint_seconds = before.checkpoint_seconds;
+  PANAL_TRY(order(Order::kAgree));
+  PANAL_TRY(agree());
   saved_step_ = counters_.step;
   best_is_unsaved_ = false;
   events_.on_message(fmt::format(

@@ -70,6 +70,8 @@ Result<RunStatus> Session::train() {
 }
 
 Status Session::take_step() {
+  PANAL_TRY(order(Order::kStep));
+  trainer_->release_whole();
   const Nanoseconds begin = environment_.clock.steady_now();
   const optim::Schedule schedule = schedule_of(config_, plan_->steps);
   const bool is_warm = counters_.step >= schedule.warmup_steps;
@@ -129,12 +131,13 @@ Status Session::evaluate_now() {
   const Nanoseconds begin = environment_.clock.steady_now();
   const std::int64_t context =
       std::min(config_.batch.context, trainer_->decoder().config().context_length);
-  const auto scored = [&] {
-    const Trainer::EvaluationPoint shown(*trainer_);
-    return evaluate(trainer_->decoder(), validation_tokens_,
-                    {.context = context, .batch = config_.batch.sequences, .stop = stop_});
-  };
-  PANAL_ASSIGN(const Evaluation found, scored());
+  Evaluation found;
+  PANAL_TRY(at_evaluation_point([&]() -> Status {
+    PANAL_ASSIGN(found,
+                 evaluate(trainer_->decoder(), validation_tokens_,
+                          {.context = context, .batch = config_.batch.sequences, .stop = stop_}));
+    return Status();
+  }));
   evaluation_seconds_ = seconds(environment_.clock.steady_now() - begin);
   const EvaluationPoint point{.step = counters_.step,
                               .tokens = found.tokens,
@@ -162,6 +165,9 @@ Status Session::evaluate_now() {
 Status Session::save() {
   const Nanoseconds begin = environment_.clock.steady_now();
   PANAL_TRY(collect_checkpoint(true));
+  PANAL_TRY(order(Order::kGather));
+  trainer_->gather_state();
+  const SignOfLife busy(environment_.group);
   PANAL_TRY(patience_.keep_trying([this] { return journal_->sync(); }));
   counters_.seconds = elapsed();
   counters_.energy = energy_so_far();
@@ -169,7 +175,7 @@ Status Session::save() {
   counters_.outliers = outliers_.state();
   const auto& checkpoint = config_.checkpoint;
   const auto take = checkpoint.asynchronous ? copy_state : borrow_state;
-  take(counters_, trainer_->trainable(), trainer_->optimizer(), snapshot_);
+  take(counters_, trainer_->trainable(), trainer_->whole_optimizer(), snapshot_);
   writer_.start(snapshot_, policy());
   last_save_ = environment_.clock.steady_now();
   best_is_unsaved_ = false;
@@ -191,6 +197,7 @@ CheckpointPolicy Session::policy() const {
 }
 
 Status Session::collect_checkpoint(bool waits) {
+  const SignOfLife busy(waits ? environment_.group : nullptr);
   auto outcome = waits ? writer_.wait() : writer_.poll();
   if (!outcome) return Status();
   // The snapshot is still what it was, so a write that found no room can be repeated from it.

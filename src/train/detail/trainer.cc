@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <utility>
 
 #include "base/error.h"
 
@@ -20,8 +22,7 @@ std::int64_t elements_of(const std::vector<tensor::NamedTensor>& tensors) {
 }
 
 // [rows, columns] int64.
-at::Tensor integers(const std::vector<std::int32_t>& values, std::int64_t rows,
-                    std::int64_t columns) {
+at::Tensor integers(std::span<const std::int32_t> values, std::int64_t rows, std::int64_t columns) {
   const at::Tensor made = at::empty({rows, columns}, at::kLong);
   std::copy(values.begin(), values.end(), made.data_ptr<std::int64_t>());
   return made;
@@ -29,12 +30,18 @@ at::Tensor integers(const std::vector<std::int32_t>& values, std::int64_t rows,
 
 }  // namespace
 
-Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream)
+Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream,
+                 swarm::Group* group)
     : config_(config),
       decoder_(std::move(decoder)),
       stream_(std::move(stream)),
       trainable_(decoder_.trainable_parameters()),
-      optimizer_(optim::make_optimizer(config.optimizer, trainable_)) {
+      parallel_(group == nullptr || group->size() == 1
+                    ? nullptr
+                    : std::make_unique<DataParallel>(*group, trainable_, config.optimizer.rule)),
+      optimizer_(parallel_
+                     ? optim::make_optimizer_of(config.optimizer, trainable_, parallel_->is_owned())
+                     : optim::make_optimizer(config.optimizer, trainable_)) {
   decoder_.set_training_precision(config.precision);
 }
 
@@ -59,24 +66,75 @@ void Trainer::show_evaluation_point(bool shown) {
   } else {
     optimizer_->show_training_point();
   }
+  if (parallel_) {
+    evaluation_point_differs_ = parallel_->sum(evaluation_point_differs_ ? 1 : 0) > 0;
+    if (evaluation_point_differs_) parallel_->share_weights();
+  }
   if (evaluation_point_differs_) decoder_.weights_changed();
+}
+
+// Every rank draws the whole batch, so that all streams stand where one process's would, and takes
+// its rows of it. What they count for is their part of the scored targets, as in one mean over all.
+double Trainer::accumulate_micro_batch(double share) {
+  const std::int64_t B = config_.batch.sequences, T = config_.batch.context;
+  const auto [first, last] = parallel_ ? parallel_->rows(B) : std::pair(std::int64_t{0}, B);
+  const auto own = [&, first = first, last = last](const std::vector<std::int32_t>& values) {
+    return integers(std::span(values).subspan(static_cast<std::size_t>(first * T),
+                                              static_cast<std::size_t>((last - first) * T)),
+                    last - first, T);
+  };
+  if (parallel_) {
+    const auto scored = [](std::span<const std::int32_t> targets) {
+      return static_cast<double>(std::ranges::count_if(
+          targets, [](std::int32_t target) { return target != data::kNoTarget; }));
+    };
+    const std::span<const std::int32_t> targets = batch_.targets;
+    const double own_scored = scored(targets.subspan(static_cast<std::size_t>(first * T),
+                                                     static_cast<std::size_t>((last - first) * T)));
+    if (own_scored == 0) return 0;
+    share *= own_scored / scored(targets);
+  }
+  const at::Tensor mean =
+      decoder_.loss(own(batch_.tokens), own(batch_.targets),
+                    batch_.first_keys.empty() ? at::Tensor() : own(batch_.first_keys).to(at::kInt));
+  (share == 1.0 ? mean : mean * share).backward();
+  return mean.item<double>() * share;
 }
 
 double Trainer::accumulate_gradients(std::int64_t micro_batches) {
   clear_gradients();
   decoder_.weights_changed();
-  const std::int64_t B = config_.batch.sequences, T = config_.batch.context;
   double loss = 0;
   for (std::int64_t i = 0; i < micro_batches; ++i) {
     ok_or_throw(stream_.next(batch_));
-    const at::Tensor mean = decoder_.loss(
-        integers(batch_.tokens, B, T), integers(batch_.targets, B, T),
-        batch_.first_keys.empty() ? at::Tensor() : integers(batch_.first_keys, B, T).to(at::kInt));
-    const auto share = 1.0 / static_cast<double>(micro_batches);
-    (micro_batches == 1 ? mean : mean * share).backward();
-    loss += mean.item<double>() * share;
+    if (parallel_ && i + 1 == micro_batches) parallel_->begin_exchange();
+    loss += accumulate_micro_batch(1.0 / static_cast<double>(micro_batches));
   }
-  return loss;
+  if (!parallel_) return loss;
+  parallel_->finish_exchange();
+  return parallel_->sum(loss);
+}
+
+double Trainer::gradient_norm() const {
+  return parallel_ ? parallel_->gradient_norm() : optim::gradient_norm(trainable_);
+}
+
+optim::Optimizer& Trainer::whole_optimizer() {
+  if (!parallel_) return *optimizer_;
+  if (!whole_) whole_ = optim::make_optimizer(config_.optimizer, trainable_);
+  return *whole_;
+}
+
+void Trainer::gather_state() {
+  if (!parallel_) return;
+  parallel_->gather_state(*optimizer_, parallel_->is_first() ? &whole_optimizer() : nullptr);
+}
+
+void Trainer::adopt_from_first_rank() {
+  if (!parallel_) return;
+  parallel_->broadcast_weights();
+  parallel_->scatter_state(parallel_->is_first() ? &whole_optimizer() : nullptr, *optimizer_);
+  release_whole();
 }
 
 StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step,
@@ -88,16 +146,18 @@ StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step,
       optim::ramped_micro_batches(config_.batch.accumulate, config_.batch.ramp_steps, step);
   result.tokens = config_.batch.sequences * config_.batch.context * micro_batches;
   result.loss = accumulate_gradients(micro_batches);
-  result.gradient_norm = optim::gradient_norm(trainable_);
+  result.gradient_norm = gradient_norm();
   const bool is_finite = std::isfinite(result.loss) && std::isfinite(result.gradient_norm);
   if (outliers != nullptr) {
     result.verdict = outliers->judge(result.loss, result.gradient_norm);
   } else if (!is_finite) {
     result.verdict = StepVerdict::kNotFinite;
   }
+  if (parallel_) result.verdict = parallel_->of_first_rank(result.verdict);
   result.was_skipped = result.verdict != StepVerdict::kGood;
   if (result.was_skipped) return result;
   optimizer_->step(factor, optim::clip_scale(result.gradient_norm, config_.clip_norm));
+  if (parallel_) parallel_->share_weights();
   return result;
 }
 

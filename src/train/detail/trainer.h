@@ -13,6 +13,7 @@
 #include "optim/schedule.h"
 #include "tensor/named_tensor.h"
 #include "train/config.h"
+#include "train/detail/data_parallel.h"
 #include "train/detail/outliers.h"
 
 namespace panal::train::detail {
@@ -28,25 +29,17 @@ struct StepResult {
 
 class Trainer {
  public:
-  Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream);
+  /// With a group of several ranks the methods that say so are called on all of them.
+  Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream,
+          swarm::Group* group = nullptr);
 
-  /// While it lives, the decoder holds the weights the optimizer stands for, where that differs
-  /// from where it takes gradients (Optimizer::show_evaluation_point). Not nested.
-  class EvaluationPoint {
-   public:
-    explicit EvaluationPoint(Trainer& trainer) : trainer_(trainer) {
-      trainer_.show_evaluation_point(true);
-    }
-    ~EvaluationPoint() { trainer_.show_evaluation_point(false); }
-    EvaluationPoint(const EvaluationPoint&) = delete;
-    EvaluationPoint& operator=(const EvaluationPoint&) = delete;
-
-   private:
-    Trainer& trainer_;
-  };
+  /// Puts the weights the optimizer stands for into the decoder, where they differ from where it
+  /// takes gradients (Optimizer::show_evaluation_point), or takes them out again. On all ranks.
+  void show_evaluation_point(bool shown);
 
   /// Takes the next batches of the stream through update `step`, counted from 0. With `outliers`,
-  /// steps far from its estimate are skipped as those are that are not finite.
+  /// steps far from its estimate are skipped as those are that are not finite; rank 0's count. On
+  /// all ranks.
   StepResult step(const optim::Schedule& schedule, std::int64_t step,
                   const OutlierEstimate* outliers = nullptr);
   /// Seconds one step takes, with weights, optimizer and stream left as they were.
@@ -58,19 +51,30 @@ class Trainer {
   std::int64_t num_trainable_parameters() const;
   const model::Decoder& decoder() const { return decoder_; }
   data::TokenMixture& stream() { return stream_; }
-  optim::Optimizer& optimizer() { return *optimizer_; }
+  /// The optimizer of all parameters, to save or load: with several ranks another one than that
+  /// which steps, until release_whole(). Not collective.
+  optim::Optimizer& whole_optimizer();
+  void release_whole() { whole_.reset(); }
+  /// Fills rank 0's whole_optimizer() from all ranks. On all ranks; with one there is nothing to
+  /// do.
+  void gather_state();
+  /// Rank 0's weights and whole optimizer become everybody's. On all ranks.
+  void adopt_from_first_rank();
   const std::vector<tensor::NamedTensor>& trainable() const { return trainable_; }
 
  private:
-  void show_evaluation_point(bool shown);
   double accumulate_gradients(std::int64_t micro_batches);
+  double accumulate_micro_batch(double share);
+  double gradient_norm() const;
   void clear_gradients();
 
   const TrainConfig config_;
   model::Decoder decoder_;
   data::TokenMixture stream_;
   std::vector<tensor::NamedTensor> trainable_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::unique_ptr<DataParallel> parallel_;       // Null for one rank. Before what it serves.
+  std::unique_ptr<optim::Optimizer> optimizer_;  // Of this rank's parameters.
+  std::unique_ptr<optim::Optimizer> whole_;
   bool evaluation_point_differs_ = false;  // From the training point, the last time it was shown.
   data::TokenBatch batch_;                 // Reused by every step.
 };

@@ -1,0 +1,405 @@
+#include "train/detail/data_parallel.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <numeric>
+#include <string>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace panal::train::detail {
+namespace {
+
+using tensor::NamedTensor;
+
+// Large enough that a call's overhead does not count, small enough that the first leaves early.
+constexpr std::int64_t kBucketElements = 1 << 20;
+
+// FLOPs of an update, roughly: 5 Newton-Schulz iterations on [n, m], n <= m, or a pass over memory.
+double update_cost(const NamedTensor& parameter, optim::Rule rule) {
+  constexpr double kPassFlopsPerElement = 20;
+  const auto elements = static_cast<double>(parameter.value.numel());
+  double cost = 1 + kPassFlopsPerElement * elements;
+  if (rule != optim::Rule::kAdamW && optim::is_hidden_matrix(parameter)) {
+    const auto rows = static_cast<double>(parameter.value.size(0));
+    const double n = std::min(rows, elements / rows), m = std::max(rows, elements / rows);
+    cost += 5 * (4 * n * n * m + 2 * n * n * n);
+  }
+  return cost;
+}
+
+std::span<std::byte> bytes_of(const at::Tensor& tensor) {
+  PANAL_REQUIRE(tensor.is_contiguous() && tensor.device().is_cpu(),
+                "ranks exchange contiguous tensors on the CPU, found another kind");
+  return {static_cast<std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.nbytes())};
+}
+
+std::map<std::string, at::Tensor> by_name(const std::vector<NamedTensor>& tensors) {
+  std::map<std::string, at::Tensor> found;
+  for (const auto& entry : tensors) found[entry.name] = entry.value;
+  return found;
+}
+
+}  // namespace
+
+std::vector<int> balanced_owners(std::span<const NamedTensor> parameters, optim::Rule rule,
+                                 int num_ranks) {
+  std::vector<double> costs;
+  for (const auto& parameter : parameters) costs.push_back(update_cost(parameter, rule));
+  std::vector<std::size_t> order(parameters.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return costs[a] > costs[b]; });
+  std::vector<double> work(static_cast<std::size_t>(num_ranks), 0.0);
+  std::vector<int> owners(parameters.size());
+  for (const std::size_t index : order) {
+    const auto least = std::ranges::min_element(work);
+    owners[index] = static_cast<int>(least - work.begin());
+    *least += costs[index];
+  }
+  return owners;
+}
+
+// Some parameters' gradients (later weights) end to end, those of rank 0 first.
+struct DataParallel::Bucket {
+  std::vector<std::size_t> members;
+  std::vector<std::size_t> begins;  // By member.
+  std::vector<std::size_t> ends;    // By rank.
+  std::vector<float> values;
+  std::size_t missing = 0;  // Members whose gradient is not there yet.
+
+  std::span<float> values_of(std::size_t member, const at::Tensor& tensor) {
+    return std::span(values).subspan(begins[member], static_cast<std::size_t>(tensor.numel()));
+  }
+};
+
+class DataParallel::ReadyHook final : public torch::autograd::PostAccumulateGradHook {
+ public:
+  ReadyHook(DataParallel& owner, std::size_t parameter) : owner_(owner), parameter_(parameter) {}
+  void operator()(const at::Tensor& /*parameter*/) override { owner_.is_ready(parameter_); }
+
+ private:
+  DataParallel& owner_;
+  const std::size_t parameter_;
+};
+
+DataParallel::DataParallel(swarm::Group& group, std::vector<NamedTensor> parameters,
+                           optim::Rule rule)
+    : group_(group),
+      parameters_(std::move(parameters)),
+      owners_(balanced_owners(parameters_, rule, group.size())) {
+  PANAL_REQUIRE(parameters_.size() >= static_cast<std::size_t>(group.size()),
+                fmt::format("each process must own a tensor of the model: expected at most {} "
+                            "processes, found {}",
+                            parameters_.size(), group.size()));
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (owners_[i] == group.rank()) owned_.push_back(parameters_[i]);
+  }
+  make_buckets();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    torch::autograd::impl::set_post_acc_grad_hooks(parameters_[i].value,
+                                                   std::make_unique<ReadyHook>(*this, i));
+  }
+  thread_ = std::thread([this] { communicate(); });
+}
+
+DataParallel::~DataParallel() {
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+  for (const auto& parameter : parameters_) {
+    torch::autograd::impl::set_post_acc_grad_hooks(parameter.value, nullptr);
+  }
+}
+
+void DataParallel::make_buckets() {
+  bucket_of_.resize(parameters_.size());
+  std::int64_t elements = kBucketElements;
+  for (std::size_t i = parameters_.size(); i-- > 0;) {
+    const std::int64_t count = parameters_[i].value.numel();
+    if (elements + count > kBucketElements) {
+      buckets_.emplace_back();
+      elements = 0;
+    }
+    elements += count;
+    buckets_.back().members.push_back(i);
+    bucket_of_[i] = buckets_.size() - 1;
+  }
+  for (Bucket& bucket : buckets_) {
+    std::ranges::stable_sort(bucket.members,
+                             [&](std::size_t a, std::size_t b) { return owners_[a] < owners_[b]; });
+    bucket.ends.assign(static_cast<std::size_t>(group_.size()), 0);
+    std::size_t place = 0;
+    for (const std::size_t member : bucket.members) {
+      bucket.begins.push_back(place);
+      place += static_cast<std::size_t>(parameters_[member].value.numel());
+      bucket.ends[static_cast<std::size_t>(owners_[member])] = place;
+    }
+    for (std::size_t rank = 1; rank < bucket.ends.size(); ++rank) {
+      bucket.ends[rank] = std::max(bucket.ends[rank], bucket.ends[rank - 1]);
+    }
+    bucket.values.resize(place);
+  }
+}
+
+std::pair<std::int64_t, std::int64_t> DataParallel::rows(std::int64_t sequences) const {
+  return {sequences * group_.rank() / group_.size(),
+          sequences * (group_.rank() + 1) / group_.size()};
+}
+
+void DataParallel::begin_exchange() {
+  for (Bucket& bucket : buckets_) bucket.missing = bucket.members.size();
+  exchanging_ = true;
+  const std::lock_guard lock(mutex_);
+  ready_ = exchanged_ = 0;
+}
+
+// Buckets leave in their order on all ranks, whatever the order of the backward pass.
+void DataParallel::is_ready(std::size_t parameter) {
+  if (!exchanging_) return;
+  Bucket& own = buckets_[bucket_of_[parameter]];
+  if (own.missing > 0) --own.missing;
+  {
+    const std::lock_guard lock(mutex_);
+    while (ready_ < buckets_.size() && buckets_[ready_].missing == 0) ++ready_;
+  }
+  changed_.notify_all();
+}
+
+void DataParallel::finish_exchange() {
+  exchanging_ = false;
+  std::unique_lock lock(mutex_);
+  ready_ = buckets_.size();  // A parameter without a gradient counts as 0.
+  changed_.notify_all();
+  // Its deadline is the group's.
+  changed_.wait(lock, [&] { return exchanged_ == buckets_.size() || !status_.ok(); });
+  ok_or_throw(status_);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (owners_[i] != group_.rank()) {
+      at::Tensor value = parameters_[i].value;
+      value.mutable_grad() = at::Tensor();
+    }
+  }
+}
+
+void DataParallel::communicate() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return ends_ || (exchanged_ < ready_ && status_.ok()); });
+    if (ends_) return;
+    Bucket& bucket = buckets_[exchanged_];
+    lock.unlock();
+    Status status = capture([&] { return exchange(bucket); });
+    lock.lock();
+    if (status.ok()) {
+      ++exchanged_;
+    } else {
+      status_ = std::move(status);
+    }
+    changed_.notify_all();
+  }
+}
+
+// Plain copies: torch's would wake a second pool of compute threads beside the backward pass.
+Status DataParallel::exchange(Bucket& bucket) {
+  const at::NoGradGuard no_gradients;
+  for (std::size_t i = 0; i < bucket.members.size(); ++i) {
+    const at::Tensor& value = parameters_[bucket.members[i]].value;
+    const at::Tensor& gradient = value.grad();
+    const std::span<float> place = bucket.values_of(i, value);
+    if (!gradient.defined()) {
+      std::ranges::fill(place, 0.0f);
+      continue;
+    }
+    const at::Tensor plain = gradient.to(at::kFloat).contiguous();
+    std::memcpy(place.data(), plain.data_ptr<float>(), place.size_bytes());
+  }
+  PANAL_TRY(group_.reduce_scatter(bucket.values, bucket.ends));
+  for (std::size_t i = 0; i < bucket.members.size(); ++i) {
+    if (owners_[bucket.members[i]] != group_.rank()) continue;
+    at::Tensor value = parameters_[bucket.members[i]].value;
+    if (!value.grad().defined()) value.mutable_grad() = at::empty_like(value);
+    at::Tensor& gradient = value.mutable_grad();
+    const std::span<float> place = bucket.values_of(i, value);
+    if (gradient.scalar_type() == at::kFloat && gradient.is_contiguous()) {
+      std::memcpy(gradient.data_ptr<float>(), place.data(), place.size_bytes());
+    } else {
+      gradient.copy_(at::from_blob(place.data(), value.sizes(), at::kFloat));
+    }
+  }
+  return Status();
+}
+
+double DataParallel::gradient_norm() {
+  const double own = optim::gradient_norm(owned_);
+  return std::sqrt(sum(own * own));
+}
+
+double DataParallel::sum(double value) { return value_or_throw(group_.sum(value)); }
+
+StepVerdict DataParallel::of_first_rank(StepVerdict verdict) {
+  ok_or_throw(group_.broadcast_bytes(std::as_writable_bytes(std::span(&verdict, 1)), 0));
+  return verdict;
+}
+
+std::vector<bool> DataParallel::is_owned() const {
+  std::vector<bool> is_owned;
+  for (const int owner : owners_) is_owned.push_back(owner == group_.rank());
+  return is_owned;
+}
+
+void DataParallel::share_weights() {
+  const at::NoGradGuard no_gradients;
+  for (Bucket& bucket : buckets_) {
+    const auto copy = [&](bool is_own) {
+      for (std::size_t i = 0; i < bucket.members.size(); ++i) {
+        if ((owners_[bucket.members[i]] == group_.rank()) != is_own) continue;
+        at::Tensor value = parameters_[bucket.members[i]].value;
+        const std::span<float> place = bucket.values_of(i, value);
+        // bfloat16 weights travel as float32 and come back as they were.
+        at::Tensor there = at::from_blob(place.data(), value.sizes(), at::kFloat);
+        if (is_own) {
+          there.copy_(value);
+        } else {
+          value.copy_(there);
+        }
+      }
+    };
+    copy(true);
+    ok_or_throw(group_.all_gather(bucket.values, bucket.ends));
+    copy(false);
+  }
+}
+
+// State tensors are named "<rule>.<what>/<parameter>".
+int DataParallel::owner_of_state(std::string_view name) const {
+  const std::string_view parameter = name.substr(std::min(name.size(), name.find('/') + 1));
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (parameters_[i].name == parameter) return owners_[i];
+  }
+  return 0;
+}
+
+// Rank 0 alone knows the whole state; the others learn what there is, in its order.
+std::vector<DataParallel::StateTensor> DataParallel::agreed_state(const optim::Optimizer* whole) {
+  Json list = Json::array();
+  if (whole != nullptr) {
+    for (const auto& entry : whole->state()) list.push_back({entry.name, entry.value.nbytes()});
+  }
+  constexpr std::string_view kWhere = "state of rank 0";
+  const std::string text = value_or_throw(broadcast_text(group_, to_line(list)));
+  const Json told = value_or_throw(parse_json(text, kWhere));
+  std::vector<StateTensor> agreed;
+  for (const Json& entry : told) {
+    PANAL_REQUIRE(entry.is_array() && entry.size() == 2 && entry[0].is_string() &&
+                      entry[1].is_number_unsigned(),
+                  "rank 0's state must be named tensors with their bytes, found another thing");
+    agreed.push_back({entry[0].get<std::string>(), entry[1].get<std::size_t>()});
+  }
+  return agreed;
+}
+
+void DataParallel::gather_state(const optim::Optimizer& own, optim::Optimizer* whole) {
+  const at::NoGradGuard no_gradients;
+  const auto owned = by_name(own.state());
+  const auto all = by_name(whole == nullptr ? std::vector<NamedTensor>() : whole->state());
+  std::vector<std::byte> passing;
+  for (const auto& [name, bytes] : agreed_state(whole)) {
+    const auto mine = owned.find(name);
+    std::span<std::byte> values;
+    if (whole != nullptr) {
+      at::Tensor value = all.at(name);
+      if (mine != owned.end()) value.copy_(mine->second);
+      values = bytes_of(value);
+    } else if (mine != owned.end()) {
+      values = bytes_of(mine->second);
+    } else {
+      passing.resize(bytes);
+      values = passing;
+    }
+    ok_or_throw(group_.broadcast_bytes(values, owner_of_state(name)));
+  }
+  if (whole != nullptr) whole->set_num_steps(own.num_steps());
+}
+
+void DataParallel::scatter_state(const optim::Optimizer* whole, optim::Optimizer& own) {
+  const at::NoGradGuard no_gradients;
+  const auto owned = by_name(own.state());
+  const auto all = by_name(whole == nullptr ? std::vector<NamedTensor>() : whole->state());
+  std::vector<std::byte> passing;
+  for (const auto& [name, bytes] : agreed_state(whole)) {
+    const auto mine = owned.find(name);
+    std::span<std::byte> values;
+    if (whole != nullptr) {
+      values = bytes_of(all.at(name));
+    } else if (mine != owned.end()) {
+      values = bytes_of(mine->second);
+    } else {
+      passing.resize(bytes);
+      values = passing;
+    }
+    ok_or_throw(group_.broadcast_bytes(values, 0));
+    if (whole != nullptr && mine != owned.end()) {
+      at::Tensor value = mine->second;
+      value.copy_(all.at(name));
+    }
+  }
+  std::int64_t steps = whole == nullptr ? 0 : whole->num_steps();
+  ok_or_throw(group_.broadcast_bytes(std::as_writable_bytes(std::span(&steps, 1)), 0));
+  own.set_num_steps(steps);
+}
+
+void DataParallel::broadcast_weights() {
+  const at::NoGradGuard no_gradients;
+  for (const auto& parameter : parameters_) {
+    ok_or_throw(group_.broadcast_bytes(bytes_of(parameter.value), 0));
+  }
+}
+
+Result<std::string> broadcast_text(swarm::Group& group, std::string text) {
+  std::uint64_t length = text.size();
+  PANAL_TRY(group.broadcast_bytes(std::as_writable_bytes(std::span(&length, 1)), 0));
+  constexpr std::uint64_t kMostBytes = 16 << 20;
+  if (length > kMostBytes) {
+    return Status(Code::kCorrupt,
+                  fmt::format("what rank 0 tells the others must have at most {} bytes, found {}",
+                              kMostBytes, length));
+  }
+  text.resize(length);
+  PANAL_TRY(group.broadcast_bytes(std::as_writable_bytes(std::span(text)), 0));
+  return text;
+}
+
+SignOfLife::SignOfLife(swarm::Group* group) {
+  if (group == nullptr || group->size() == 1) return;
+  thread_ = std::thread([this, group] {
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, group->deadline() / 4, [this] { return ends_; })) {
+      group->announce_life();
+    }
+  });
+}
+
+SignOfLife::~SignOfLife() {
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace panal::train::detail

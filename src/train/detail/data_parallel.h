@@ -1,0 +1,121 @@
+// One rank's share of the work of a step: its rows of the batch, the exchange of gradients while
+// the backward pass still runs, and its part of the optimizer.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "optim/optimizer.h"
+#include "swarm/group.h"
+#include "tensor/named_tensor.h"
+#include "train/detail/outliers.h"
+
+namespace panal::train::detail {
+
+/// Which rank updates each parameter: whole tensors, so that Muon sees whole matrices. The most
+/// expensive first, each to the rank with the least work so far; every rank gets one.
+/// parameters.size() >= num_ranks.
+std::vector<int> balanced_owners(std::span<const tensor::NamedTensor> parameters, optim::Rule rule,
+                                 int num_ranks);
+
+/// Data parallel training with sharded optimizer states: each rank holds all weights and
+/// gradients, and the optimizer state of the parameters it owns.
+///
+/// Source   Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion parameter
+///          models", 2020, stage 1. We differ: whole tensors, not slices, for orthogonalisation.
+/// Errors   Error(kUnavailable) naming the lost rank. Not thread-safe.
+class DataParallel {
+ public:
+  /// Throws Error when there are fewer parameters than ranks. `group` outlives it.
+  DataParallel(swarm::Group& group, std::vector<tensor::NamedTensor> parameters, optim::Rule rule);
+  ~DataParallel();
+  DataParallel(const DataParallel&) = delete;
+  DataParallel& operator=(const DataParallel&) = delete;
+
+  /// This rank's rows [first, second) of a batch.
+  std::pair<std::int64_t, std::int64_t> rows(std::int64_t sequences) const;
+  bool is_first() const { return group_.rank() == 0; }
+  std::vector<bool> is_owned() const;  // By parameter.
+
+  /// Gradients of the next backward pass leave as soon as a bucket of them is complete, while the
+  /// pass goes on.
+  void begin_exchange();
+  /// Waits until all have come: gradients of owned parameters are the sums over all ranks, others
+  /// are gone.
+  void finish_exchange();
+  /// Of all ranks' owned gradients together; equal bits on all ranks.
+  double gradient_norm();
+  double sum(double value);
+  /// What rank 0 says, for decisions that must not differ.
+  StepVerdict of_first_rank(StepVerdict verdict);
+  /// After the update of owned parameters: every rank gets all weights.
+  void share_weights();
+
+  /// Copies every rank's state into rank 0's optimizer over all parameters; the others pass null.
+  /// Memory on those: the largest state tensor.
+  void gather_state(const optim::Optimizer& own, optim::Optimizer* whole);
+  /// The inverse: every rank takes what it owns of rank 0's.
+  void scatter_state(const optim::Optimizer* whole, optim::Optimizer& own);
+  /// Rank 0's weights become everybody's.
+  void broadcast_weights();
+
+ private:
+  struct Bucket;
+  class ReadyHook;
+  void make_buckets();
+  void is_ready(std::size_t parameter);
+  void communicate();
+  Status exchange(Bucket& bucket);
+  struct StateTensor {
+    std::string name;
+    std::size_t bytes = 0;
+  };
+  std::vector<StateTensor> agreed_state(const optim::Optimizer* whole);
+  int owner_of_state(std::string_view name) const;
+
+  swarm::Group& group_;
+  const std::vector<tensor::NamedTensor> parameters_;
+  const std::vector<int> owners_;  // By parameter.
+  std::vector<tensor::NamedTensor> owned_;
+  std::vector<Bucket> buckets_;         // In the order of the backward pass.
+  std::vector<std::size_t> bucket_of_;  // By parameter.
+  bool exchanging_ = false;             // Of the thread that runs the backward pass.
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t ready_ = 0;      // Buckets from the front that may leave. Guarded by mutex_.
+  std::size_t exchanged_ = 0;  // Guarded by mutex_.
+  bool ends_ = false;          // Guarded by mutex_.
+  Status status_;              // Of the exchange. Guarded by mutex_.
+  std::thread thread_;         // Runs communicate(); last, so that it sees everything above.
+};
+
+/// Every rank gets what rank 0 has. Errors: the group's, kCorrupt for more than 16 MiB.
+Result<std::string> broadcast_text(swarm::Group& group, std::string text);
+
+/// Tells the others that this rank is busy with work of its own, until it is destroyed. No
+/// collective may run meanwhile.
+class SignOfLife {
+ public:
+  /// No group: does nothing.
+  explicit SignOfLife(swarm::Group* group);
+  ~SignOfLife();
+  SignOfLife(const SignOfLife&) = delete;
+  SignOfLife& operator=(const SignOfLife&) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ends_ = false;  // Guarded by mutex_.
+  std::thread thread_;
+};
+
+}  // namespace panal::train::detail

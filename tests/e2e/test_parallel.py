@@ -1,0 +1,134 @@
+"""Several processes train one model: the same losses as one, no run differs from its repeat, and a killed process ends
+the run with its name, not its work."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import PANAL, Case
+
+WHO = ["the bee", "a queen", "my drone", "the keeper", "one worker"]
+DOES = ["carries", "finds", "builds", "guards", "remembers"]
+WHAT = ["honey", "the hive", "pollen", "a flower", "wax", "water"]
+
+
+def text():
+    return "\n\n".join(
+        " ".join(f"{WHO[(i * 7 + j) % 5]} {DOES[(i + j * 3) % 5]} {WHAT[(i * j + i) % 6]}." for j in range(8))
+        for i in range(120))
+
+
+MUON = "{rule: muon, learning_rate: 0.003, muon_learning_rate: 0.02}"
+# Evaluated away from where its gradients are taken, with a rule of its own for a tensor that one process owns.
+ACCELERATED = ("{rule: transported_scion, learning_rate: 0.003, transported_scion: {learning_rate: 0.01, extrapolation: 2, "
+               "extrapolation_warmup_steps: 4}, rules: [{match: lm_head, rule: scion, norm: sign, learning_rate: 0.0005}]}")
+
+
+def config(processes, steps=20, sequences=4, every_steps=10, optimizer=MUON, packing="across_documents"):
+    return f"""kind: pretrain
+precision: fp32
+model: {{width: 32, layers: 2, heads: 2, feed_forward_width: 64, context_length: 32, tied_embeddings: false}}
+tokenizer: {{vocabulary_size: 320}}
+data: {{path: text.txt, validation_fraction: 0.1, passage_bytes: 256, packing: {packing}}}
+optimizer: {optimizer}
+batch: {{sequences: {sequences}, context: 32}}
+checkpoint: {{every_steps: {every_steps}, every_seconds: 0}}
+evaluation: {{every_steps: 5, sample_tokens: 0, max_tokens: 256}}
+limits: {{steps: {steps}, threads: 1}}
+parallel: {{processes: {processes}, deadline_seconds: 20}}
+"""
+
+
+class Parallel(Case):
+    def folder_for(self, name):
+        folder = self.home.parent / name
+        folder.mkdir()
+        (folder / "text.txt").write_text(text())
+        return folder
+
+    def train(self, folder, yaml):
+        (folder / "run.yaml").write_text(yaml)
+        summary = self.panal("train", folder / "run.yaml", home=folder / "home")
+        return pathlib.Path(summary["run_folder"]) / "run"
+
+    def losses(self, run, of="loss"):
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        return [line[of] for line in lines if of in line]
+
+    def weights(self, run):
+        return (run / "model" / "model.safetensors").read_bytes()
+
+    def test_two_and_four_processes_learn_what_one_learns_and_repeat_themselves(self):
+        runs = {name: self.train(self.folder_for(name), config(processes))
+                for name, processes in (("one", 1), ("two", 2), ("again", 2), ("four", 4))}
+        losses = {name: self.losses(run) for name, run in runs.items()}
+        self.assertEqual(len(losses["one"]), 20)
+        self.assertLess(losses["one"][-1], losses["one"][0])
+        for name in ("two", "four"):
+            for step, (one, several) in enumerate(zip(losses["one"], losses[name], strict=True)):
+                self.assertAlmostEqual(one, several, delta=1e-5, msg=f"{name}, step {step + 1}")
+        self.assertEqual(losses["two"], losses["again"])
+        self.assertEqual(self.weights(runs["two"]), self.weights(runs["again"]))
+
+    def test_an_accelerated_rule_is_evaluated_where_one_process_evaluates_it(self):
+        runs = {processes: self.train(self.folder_for(f"accelerated_{processes}"),
+                                      config(processes, optimizer=ACCELERATED, packing="within_documents"))
+                for processes in (1, 3)}
+        for of, count in (("loss", 20), ("validation_loss", 5)):
+            one, three = (self.losses(run, of) for run in runs.values())
+            self.assertEqual(len(one), count)
+            for one_loss, loss in zip(one, three, strict=True):
+                self.assertAlmostEqual(one_loss, loss, delta=1e-5, msg=of)
+
+    def start(self, folder, processes):
+        return subprocess.Popen([PANAL, "train", folder / "run.yaml", "--processes", str(processes)],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "PANAL_HOME": str(folder / "home")})
+
+    def checkpoints(self, folder):
+        return {path.name for path in (folder / "home").rglob("checkpoints/step_*")}
+
+    def interrupt_after_a_checkpoint(self, folder, processes, end):
+        before = self.checkpoints(folder)
+        process = self.start(folder, processes)
+        self.wait_until(lambda: self.checkpoints(folder) - before or process.poll() is not None, deadline_s=120)
+        end(process)
+        _, errors = process.communicate(timeout=120)
+        self.assertNotEqual(process.returncode, 0, "it ended before it was interrupted")
+        return errors
+
+    def test_a_killed_process_is_named_and_fewer_go_on_from_the_checkpoint(self):
+        yaml = config(1, steps=400, every_steps=20)
+        whole = self.losses(self.train(self.folder_for("whole"), yaml))
+        folder = self.folder_for("fewer")
+        (folder / "run.yaml").write_text(yaml)
+
+        def kill_rank_2(process):
+            children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True,
+                                      text=True).stdout.splitlines()
+            os.kill(next(int(line.split()[0]) for line in children if "/rank_2" in line), signal.SIGKILL)
+
+        errors = self.interrupt_after_a_checkpoint(folder, 4, kill_rank_2)
+        self.assertIn("rank 2 of 4 is lost", errors)
+        self.assertIn("the process of rank 2 was killed by signal 9", errors)
+        self.interrupt_after_a_checkpoint(folder, 2, lambda process: process.send_signal(signal.SIGINT))
+        summary = self.panal("train", folder / "run.yaml", home=folder / "home")
+        self.assertGreater(summary["resumed_from_step"], 0)
+        several = self.losses(pathlib.Path(summary["run_folder"]) / "run")
+        self.assertEqual(len(several), 400)
+        # Sums in another order are other roundings, which grow with the steps.
+        for step in range(400):
+            self.assertAlmostEqual(whole[step], several[step], delta=1e-5 if step < 20 else 0.05, msg=f"step {step + 1}")
+
+    def test_more_processes_than_sequences_are_refused_with_the_line(self):
+        folder = self.folder_for("many")
+        (folder / "run.yaml").write_text(config(5))
+        self.refused("train", folder / "run.yaml", code=2, words=["run.yaml:11", "batch.sequences 4", "5"])
+
+
+if __name__ == "__main__":
+    unittest.main()
