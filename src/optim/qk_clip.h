@@ -15,15 +15,15 @@ namespace panal::optim {
 /// One projection: its weight and, where there is one, its bias [outputs] float32. A fused c_attn
 /// holds several: `first_output` is where this one begins.
 struct ClippedProjection {
-  tensor::ExactParameter weight;  // [outputs, inputs], or GPT-2's [inputs, outputs].
-  bool has_outputs_last = false;  // GPT-2's form.
+  tensor::ExactParameter weight{};  // [outputs, inputs], or GPT-2's [inputs, outputs].
+  bool has_outputs_last = false;    // GPT-2's form.
   std::int64_t first_output = 0;
   at::Tensor bias{};
 };
 
 struct ClippedAttention {
-  ClippedProjection queries;
-  ClippedProjection keys;
+  ClippedProjection queries{};
+  ClippedProjection keys{};
   std::int64_t heads = 1;
   std::int64_t key_value_heads = 1;  // Divides heads.
   std::int64_t head_width = 1;

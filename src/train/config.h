@@ -15,6 +15,7 @@
 #include "data/token_stream.h"
 #include "model/config.h"
 #include "optim/optimizer.h"
+#include "optim/qk_clip.h"
 #include "optim/schedule.h"
 #include "tensor/precision.h"
 
@@ -86,6 +87,8 @@ struct TrainConfig {
   optim::OptimizerConfig
       optimizer;           // Section "optimizer": rule, learning_rate, rules, ... (docs/guides)
   double clip_norm = 1.0;  // Also there; 0: no clipping.
+  /// Also there; with Muon this is MuonClip. kPretrain without QK-norm.
+  std::optional<optim::QkClipConfig> qk_clip;
 
   /// Section "schedule".
   struct Schedule {

@@ -25,7 +25,8 @@ def text():
 MUON = "{rule: muon, learning_rate: 0.003, muon_learning_rate: 0.02}"
 # Evaluated away from where its gradients are taken, with a rule of its own for a tensor that one process owns.
 ACCELERATED = ("{rule: transported_scion, learning_rate: 0.003, transported_scion: {learning_rate: 0.01, extrapolation: 2, "
-               "extrapolation_warmup_steps: 4}, rules: [{match: lm_head, rule: scion, norm: sign, learning_rate: 0.0005}]}")
+               "extrapolation_warmup_steps: 4}, qk_clip: {threshold: 3.4}, "
+               "rules: [{match: lm_head, rule: scion, norm: sign, learning_rate: 0.0005}]}")
 
 
 def config(processes, steps=20, sequences=4, every_steps=10, optimizer=MUON, packing="across_documents"):
@@ -76,13 +77,16 @@ class Parallel(Case):
 
     def test_an_accelerated_rule_is_evaluated_where_one_process_evaluates_it(self):
         runs = {processes: self.train(self.folder_for(f"accelerated_{processes}"),
-                                      config(processes, optimizer=ACCELERATED, packing="within_documents"))
+                                      config(processes, steps=10, optimizer=ACCELERATED, packing="within_documents"))
                 for processes in (1, 3)}
-        for of, count in (("loss", 20), ("validation_loss", 5)):
+        for of, count in (("loss", 10), ("validation_loss", 3)):
             one, three = (self.losses(run, of) for run in runs.values())
             self.assertEqual(len(one), count)
             for one_loss, loss in zip(one, three, strict=True):
                 self.assertAlmostEqual(one_loss, loss, delta=1e-5, msg=of)
+        one, three = (self.losses(run, "qk_clipped") for run in runs.values())
+        self.assertTrue(one)
+        self.assertEqual(one, three)
 
     def start(self, folder, processes):
         return subprocess.Popen([PANAL, "train", folder / "run.yaml", "--processes", str(processes)],

@@ -250,6 +250,17 @@ double DataParallel::gradient_norm() {
 
 double DataParallel::sum(double value) { return value_or_throw(group_.sum(value)); }
 
+void DataParallel::largest(std::span<float> values) {
+  const auto size = static_cast<std::size_t>(group_.size());
+  std::vector<float> all(values.size() * size);
+  std::ranges::copy(values, all.begin() + group_.rank() * std::ssize(values));
+  ok_or_throw(group_.all_gather(all, swarm::equal_parts(all.size(), group_.size())));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    float& value = values[i % values.size()];
+    value = std::max(value, all[i]);
+  }
+}
+
 StepVerdict DataParallel::of_first_rank(StepVerdict verdict) {
   ok_or_throw(group_.broadcast_bytes(std::as_writable_bytes(std::span(&verdict, 1)), 0));
   return verdict;

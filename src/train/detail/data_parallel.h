@@ -54,6 +54,8 @@ class DataParallel {
   /// Of all ranks' owned gradients together; equal bits on all ranks.
   double gradient_norm();
   double sum(double value);
+  /// Replaces each value by the largest of all ranks'.
+  void largest(std::span<float> values);
   /// What rank 0 says, for decisions that must not differ.
   StepVerdict of_first_rank(StepVerdict verdict);
   /// After the update of owned parameters: every rank gets all weights.

@@ -116,6 +116,20 @@ void read_ema_nesterov(ConfigReader& top, TrainConfig& config) {
   }
 }
 
+void read_qk_clip(ConfigReader& top, TrainConfig& config) {
+  ConfigReader section = top.section("qk_clip");
+  optim::QkClipConfig clip;
+  clip.threshold = section.number("threshold", clip.threshold, 1.0, 1e6);
+  clip.alpha = section.number("alpha", clip.alpha, 0.0, 1.0);
+  if (!top.has("qk_clip")) return;
+  if (config.kind == RunKind::kLora) {
+    top.reject("qk_clip", "scales weights of the core, which an adapter leaves as they are");
+  } else if (config.model.dimensions.qk_norm) {
+    top.reject("qk_clip", "has no use in a model with model.qk_norm, which bounds the logits");
+  }
+  config.qk_clip = clip;
+}
+
 std::string_view orthogonalization_name(Orthogonalization kind) {
   if (kind == Orthogonalization::kExact) return "exact";
   return kind == Orthogonalization::kPolarExpress ? "polar_express" : "original";
@@ -199,6 +213,7 @@ void read_optimizer(ConfigReader section, TrainConfig& config) {
     read_transported(section.section("transported_scion"), optimizer.transported_scion);
   }
   read_ema_nesterov(section, config);
+  read_qk_clip(section, config);
 }
 
 Json optimizer_json(const TrainConfig& config) {
@@ -221,6 +236,9 @@ Json optimizer_json(const TrainConfig& config) {
     json["ema_nesterov"] = {{"extrapolation", optimizer.ema_nesterov.extrapolation},
                             {"keep", optimizer.ema_nesterov.keep},
                             {"begin_step", optimizer.ema_nesterov.begin_step}};
+  }
+  if (config.qk_clip) {
+    json["qk_clip"] = {{"threshold", config.qk_clip->threshold}, {"alpha", config.qk_clip->alpha}};
   }
   for (const auto& line : optimizer.assignments) json["rules"].push_back(assignment_json(line));
   return json;

@@ -102,6 +102,7 @@ Status Session::note_step(const StepResult& result, double step_seconds) {
     counters_.recent_losses.push_back(result.loss);
     if (counters_.recent_losses.size() > kRecentLosses) counters_.recent_losses.pop_front();
   }
+  if (result.clipped_heads > 0) line["qk_clipped"] = result.clipped_heads;
   if (result.was_skipped) {
     line["skipped"] = true;
     line["why"] = verdict_name(result.verdict);

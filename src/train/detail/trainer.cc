@@ -43,6 +43,9 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
                      ? optim::make_optimizer_of(config.optimizer, trainable_, parallel_->is_owned())
                      : optim::make_optimizer(config.optimizer, trainable_)) {
   decoder_.set_training_precision(config.precision);
+  if (config.qk_clip) {
+    qk_clipping_.emplace(*config.qk_clip, decoder_.config(), trainable_, *optimizer_);
+  }
 }
 
 std::int64_t Trainer::tokens_per_step() const {
@@ -97,6 +100,7 @@ double Trainer::accumulate_micro_batch(double share) {
   const at::Tensor mean =
       decoder_.loss(own(batch_.tokens), own(batch_.targets),
                     batch_.first_keys.empty() ? at::Tensor() : own(batch_.first_keys).to(at::kInt));
+  if (qk_clipping_) qk_clipping_->note(decoder_.attention_maxima());
   (share == 1.0 ? mean : mean * share).backward();
   return mean.item<double>() * share;
 }
@@ -157,6 +161,11 @@ StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step,
   result.was_skipped = result.verdict != StepVerdict::kGood;
   if (result.was_skipped) return result;
   optimizer_->step(factor, optim::clip_scale(result.gradient_norm, config_.clip_norm));
+  if (qk_clipping_) {
+    // Every rank clips all it holds by the same bounds; what counts is what the owners have.
+    if (parallel_) parallel_->largest(qk_clipping_->largest_logits());
+    result.clipped_heads = qk_clipping_->clip();
+  }
   if (parallel_) parallel_->share_weights();
   return result;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
@@ -15,14 +16,16 @@
 #include "train/config.h"
 #include "train/detail/data_parallel.h"
 #include "train/detail/outliers.h"
+#include "train/detail/qk_clipping.h"
 
 namespace panal::train::detail {
 
 struct StepResult {
-  double loss = 0;           // Mean over the step's micro-batches; may be NaN.
-  double gradient_norm = 0;  // Before clipping; may be NaN or infinite.
-  double learning_rate = 0;  // Of the rule the config names.
-  std::int64_t tokens = 0;   // That went in.
+  double loss = 0;                 // Mean over the step's micro-batches; may be NaN.
+  double gradient_norm = 0;        // Before clipping; may be NaN or infinite.
+  double learning_rate = 0;        // Of the rule the config names.
+  std::int64_t tokens = 0;         // That went in.
+  std::int64_t clipped_heads = 0;  // Groups of heads that QK-clip scaled.
   StepVerdict verdict = StepVerdict::kGood;
   bool was_skipped = false;  // The verdict is not kGood: nothing was changed.
 };
@@ -75,6 +78,7 @@ class Trainer {
   std::unique_ptr<DataParallel> parallel_;       // Null for one rank. Before what it serves.
   std::unique_ptr<optim::Optimizer> optimizer_;  // Of this rank's parameters.
   std::unique_ptr<optim::Optimizer> whole_;
+  std::optional<QkClipping> qk_clipping_;  // Of the live weights.
   bool evaluation_point_differs_ = false;  // From the training point, the last time it was shown.
   data::TokenBatch batch_;                 // Reused by every step.
 };
