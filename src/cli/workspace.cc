@@ -21,9 +21,14 @@ void Workspace::show(const Json& event, const std::string& title) {
   if (name == "message") terminal_.note(event.value("text", ""));
   if (name == "sample") terminal_.note(fmt::format("sample: {}", event.value("text", "")));
   if (name == "evaluation") {
-    terminal_.note(fmt::format("step {}: held-out loss {:.3f}, perplexity {:.2f}",
-                               event.value("step", 0), event.value("loss", 0.0),
-                               event.value("perplexity", 0.0)));
+    std::string line =
+        fmt::format("step {}: held-out loss {:.3f}, perplexity {:.2f}", event.value("step", 0),
+                    event.value("loss", 0.0), event.value("perplexity", 0.0));
+    const Json tasks = event.value("tasks", Json::object());
+    for (const auto& [task, scores] : tasks.items()) {
+      line += fmt::format(", {} acc {:.3f}", task, scores.value("acc", 0.0));
+    }
+    terminal_.note(line);
   }
   if (name != "progress") return;
   if (event.contains("fraction")) {

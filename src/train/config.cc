@@ -19,6 +19,7 @@ namespace {
 constexpr std::int64_t kMany = 1'000'000'000;
 constexpr double kLong = 1e9;
 constexpr std::size_t kMostSources = 256;
+constexpr std::size_t kMostTasks = 64;
 
 std::filesystem::path resolved(const std::string& text, const std::filesystem::path& base) {
   const std::filesystem::path path(text);
@@ -171,6 +172,20 @@ bool names_a_file(std::string_view name) {
          name.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
+// A name that no earlier entry has and that a file can have.
+template <typename Named>
+std::string read_unlike_name(ConfigReader& item, const std::vector<Named>& earlier) {
+  std::string name = item.required_text("name");
+  if (!name.empty() && !names_a_file(name)) {
+    item.reject("name",
+                fmt::format("must be 1 to 64 letters, digits, '-' and '_', found \"{}\"", name));
+  }
+  if (std::ranges::any_of(earlier, [&](const Named& other) { return other.name == name; })) {
+    item.reject("name", fmt::format("must be unlike the others, found \"{}\" twice", name));
+  }
+  return name;
+}
+
 std::vector<TrainConfig::Data::Source> read_sources(ConfigReader& section,
                                                     const std::filesystem::path& base) {
   std::vector<TrainConfig::Data::Source> sources;
@@ -182,17 +197,7 @@ std::vector<TrainConfig::Data::Source> read_sources(ConfigReader& section,
   }
   for (ConfigReader& item : items) {
     TrainConfig::Data::Source source;
-    source.name = item.required_text("name");
-    if (!source.name.empty() && !names_a_file(source.name)) {
-      item.reject("name", fmt::format("must be 1 to 64 letters, digits, '-' and '_', found \"{}\"",
-                                      source.name));
-    }
-    for (const auto& other : sources) {
-      if (other.name == source.name) {
-        item.reject("name",
-                    fmt::format("must be unlike the others, found \"{}\" twice", source.name));
-      }
-    }
+    source.name = read_unlike_name(item, sources);
     source.weight = item.number("weight", 1.0, 1e-9, 1e9);
     const std::string path = item.text("path", "");
     const std::vector<std::string> paths = item.texts("paths", {});
@@ -255,7 +260,32 @@ void read_schedule(ConfigReader section, TrainConfig& config) {
   schedule.decay_fraction = section.number("decay_fraction", schedule.decay_fraction, 0.0, 1.0);
 }
 
-void read_rhythm(ConfigReader& top, TrainConfig& config) {
+std::vector<TrainConfig::Evaluation::Task> read_tasks(ConfigReader& section,
+                                                      const std::filesystem::path& base) {
+  std::vector<TrainConfig::Evaluation::Task> tasks;
+  std::vector<ConfigReader> items = section.sections("tasks");
+  if (items.size() > kMostTasks) {
+    section.reject("tasks", fmt::format("must be a list of at most {} tasks, each with name, path "
+                                        "and format, found {}",
+                                        kMostTasks, items.size()));
+  }
+  for (ConfigReader& item : items) {
+    TrainConfig::Evaluation::Task task;
+    task.name = read_unlike_name(item, tasks);
+    task.path = resolved(item.required_text("path"), base);
+    const std::string format =
+        item.choice("format", "choices", {"hellaswag", "arc", "mmlu", "choices"});
+    task.format = data::choice_format(format).value_or(data::ChoiceFormat::kChoices);
+    task.options.shots = item.integer("shots", 0, 0, 1000);
+    const std::string shots_path = item.text("shots_path", "");
+    if (!shots_path.empty()) task.options.shots_path = resolved(shots_path, base);
+    task.options.limit = item.integer("limit", 0, 0, kMany);
+    tasks.push_back(std::move(task));
+  }
+  return tasks;
+}
+
+void read_rhythm(ConfigReader& top, const std::filesystem::path& base, TrainConfig& config) {
   auto checkpoint = top.section("checkpoint");
   auto& saves = config.checkpoint;
   saves.every_steps = checkpoint.integer("every_steps", saves.every_steps, 0, kMany);
@@ -289,6 +319,7 @@ void read_rhythm(ConfigReader& top, TrainConfig& config) {
     scores.sample_prompt = evaluation.text("sample_prompt", scores.sample_prompt);
     scores.sample_tokens = evaluation.integer("sample_tokens", scores.sample_tokens, 0, 100'000);
   }
+  scores.tasks = read_tasks(evaluation, base);
 }
 
 void read_limits(ConfigReader section, TrainConfig& config) {
@@ -387,7 +418,7 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   read_data(top.section("data"), base_directory, config);
   detail::read_optimizer(top.section("optimizer"), config);
   read_schedule(top.section("schedule"), config);
-  read_rhythm(top, config);
+  read_rhythm(top, base_directory, config);
   read_limits(top.section("limits"), config);
   read_parallel(top.section("parallel"), config);
   PANAL_TRY(top.finish());

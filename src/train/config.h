@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "data/choice_task.h"
 #include "data/deduplicate.h"
 #include "data/token_stream.h"
 #include "model/config.h"
@@ -68,7 +69,7 @@ struct TrainConfig {
         paths;  // Text files, folders or JSONL datasets: "path" or "paths". Empty with sources.
     /// "sources": instead of paths, texts that windows are drawn from in proportion to weights.
     struct Source {
-      std::string name;  // Letters, digits, '-' and '_', up to 64; it names the source's shard.
+      std::string name{};  // Letters, digits, '-' and '_', up to 64; it names the source's shard.
       std::vector<std::filesystem::path> paths;
       double weight = 1.0;  // 1e-9 to 1e9; shares are weights over their sum.
     };
@@ -144,6 +145,14 @@ struct TrainConfig {
     std::int64_t max_tokens = 8192;  // Of validation text; 2 or more; 2048 for kLora.
     std::string sample_prompt;       // kPretrain: text the sample goes on from.
     std::int64_t sample_tokens = 64;  // 0: no sample.
+    /// Multiple choice, asked whenever validation text is scored; data/choice_task.h says how.
+    struct Task {
+      std::string name{};  // Letters, digits, '-' and '_'; each once.
+      std::filesystem::path path{};
+      data::ChoiceFormat format = data::ChoiceFormat::kChoices;
+      data::ChoiceTaskOptions options{};
+    };
+    std::vector<Task> tasks;  // At most 64.
   } evaluation;
 
   /// Section "limits": at least one of steps and max_seconds.

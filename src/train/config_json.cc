@@ -86,6 +86,15 @@ Json evaluation_json(const TrainConfig& config) {
     json["sample_prompt"] = evaluation.sample_prompt;
     json["sample_tokens"] = evaluation.sample_tokens;
   }
+  for (const auto& task : evaluation.tasks) {
+    Json entry = {{"name", task.name},
+                  {"path", task.path.string()},
+                  {"format", data::choice_format_name(task.format)},
+                  {"shots", task.options.shots},
+                  {"limit", task.options.limit}};
+    if (!task.options.shots_path.empty()) entry["shots_path"] = task.options.shots_path.string();
+    json["tasks"].push_back(std::move(entry));
+  }
   return json;
 }
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 #include "base/error.h"
@@ -89,17 +90,24 @@ Result<Evaluation> evaluate_windows(const model::Decoder& decoder,
   const at::NoGradGuard no_gradients;
   Evaluation found;
   double sum = 0;
+  std::size_t bytes = 0;
   const auto batch = static_cast<std::size_t>(options.batch);
   for (std::size_t begin = 0; begin < windows.size(); begin += batch) {
     if (options.stop.stop_requested()) return cancelled();
     const auto part = windows.subspan(begin, std::min(batch, windows.size() - begin));
     sum += losses_of(decoder, part).sum(at::kDouble).item<double>();
-    for (const auto& window : part) found.tokens += static_cast<std::int64_t>(window.size()) - 1;
+    for (const auto& window : part) {
+      found.tokens += static_cast<std::int64_t>(window.size()) - 1;
+      if (options.tokenizer == nullptr) continue;
+      for (const auto token : window.subspan(1))
+        bytes += options.tokenizer->token_bytes(token).size();
+    }
     found.windows += static_cast<std::int64_t>(part.size());
     report(options.on_progress, begin + part.size(), windows.size());
   }
   found.loss = sum / static_cast<double>(found.tokens);
   found.perplexity = std::exp(found.loss);
+  if (bytes > 0) found.bits_per_byte = sum / std::numbers::ln2 / static_cast<double>(bytes);
   return found;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -27,8 +28,9 @@ struct EvaluateOptions {
   std::int64_t max_tokens =
       0;                   // Only the first this many tokens of the text are looked at; 0: all.
   std::int64_t batch = 8;  // Windows computed at once; does not change the result but for rounding.
-  std::stop_token stop{};  // Ends it with kCancelled between batches.
-  std::function<void(double)> on_progress{};  // Fraction done, 0 to 1; may be empty.
+  const data::Tokenizer* tokenizer = nullptr;  // Whose tokens they are: gives bits per byte.
+  std::stop_token stop{};                      // Ends it with kCancelled between batches.
+  std::function<void(double)> on_progress{};   // Fraction done, 0 to 1; may be empty.
 };
 
 struct Evaluation {
@@ -36,6 +38,9 @@ struct Evaluation {
   std::int64_t windows = 0;
   double loss = 0;        // Mean over all scored tokens, nats per token.
   double perplexity = 0;  // exp(loss).
+  /// The loss of all scored tokens over the bytes they stand for: comparable between tokenizers.
+  /// Unknown without one, or where no scored token stands for text.
+  std::optional<double> bits_per_byte;
 };
 
 /// Scores a text's tokens. A last window shorter than `context` counts when it has at least two

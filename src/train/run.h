@@ -42,12 +42,25 @@ struct Progress {
   double seconds_left = 0;
 };
 
+/// Of one of evaluation.tasks, by the rules of train/choices.h.
+struct TaskScore {
+  std::string name;
+  std::int64_t items = 0;
+  double acc = 0;
+  double acc_norm = 0;
+  std::optional<double> acc_standard_error{};  // Unknown for a single item.
+  std::optional<double> acc_norm_standard_error{};
+};
+
 struct EvaluationPoint {
   std::int64_t step = 0;
   std::int64_t tokens = 0;  // Scored.
   double loss = 0;          // Nats per token.
   double perplexity = 0;
+  std::optional<double> bits_per_byte{};
+  std::vector<TaskScore> tasks{};  // One of each.
 };
+Json evaluation_to_json(const EvaluationPoint& point);
 
 /// What a run tells while it runs, from the thread that called run(). Must not throw.
 class RunEvents {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "train/detail/checkpoint.h"
+#include "train/detail/evaluation_json.h"
 #include "train/detail/summary_file.h"
 #include "train/run.h"
 
@@ -88,13 +89,13 @@ Json summary_to_json(const TrainSummary& summary) {
   for (const auto& [key, member] : kIntegers) json[key] = summary.*member;
   for (const auto& [key, member] : kNumbers) json[key] = summary.*member;
   if (summary.first_evaluation) {
-    json["first_evaluation"] = detail::evaluation_to_json(*summary.first_evaluation);
+    json["first_evaluation"] = evaluation_to_json(*summary.first_evaluation);
   }
   if (summary.last_evaluation) {
-    json["last_evaluation"] = detail::evaluation_to_json(*summary.last_evaluation);
+    json["last_evaluation"] = evaluation_to_json(*summary.last_evaluation);
   }
   if (summary.best_evaluation) {
-    json["best_evaluation"] = detail::evaluation_to_json(*summary.best_evaluation);
+    json["best_evaluation"] = evaluation_to_json(*summary.best_evaluation);
   }
   json["dataset_sha256"] = summary.dataset_sha256;
   json["sources"] = Json::array();

@@ -103,6 +103,28 @@ TEST(Evaluate, RefusesWhatCannotBeScored) {
             Code::kCancelled);
 }
 
+// Windows of 3 over 7 tokens score 4 of them, and the last one, alone, none.
+TEST(Evaluate, GivesBitsPerByteOfTheScoredTokens) {
+  const std::string text = toy_text(30);
+  const std::vector<std::string_view> views = {text};
+  data::TokenizerTrainerOptions options;
+  options.vocabulary_size = 300;
+  const data::Tokenizer tokenizer = data::train_tokenizer(views, options).value();
+  const model::Decoder decoder = small_decoder(300);
+  std::vector<std::int32_t> tokens = tokenizer.encode("the keeper remembers a flower. wax");
+  ASSERT_GE(tokens.size(), 7u);
+  tokens.resize(7);
+  const auto plain = evaluate(decoder, tokens, {.context = 3}).value();
+  EXPECT_FALSE(plain.bits_per_byte);
+  const auto found = evaluate(decoder, tokens, {.context = 3, .tokenizer = &tokenizer}).value();
+  ASSERT_EQ(found.tokens, 4);
+  std::size_t bytes = 0;
+  for (const std::size_t i : {1, 2, 4, 5}) bytes += tokenizer.token_bytes(tokens[i]).size();
+  ASSERT_TRUE(found.bits_per_byte);
+  EXPECT_NEAR(*found.bits_per_byte, found.loss * 4 / std::log(2.0) / static_cast<double>(bytes),
+              1e-12);
+}
+
 TEST(DocumentLosses, EqualEvaluatingEachHeadAlone) {
   const std::string text = toy_text(30);
   const std::vector<std::string_view> views = {text};

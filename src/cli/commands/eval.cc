@@ -104,13 +104,18 @@ Result<Json> run_eval(const EvalOptions& options, Workspace& workspace) {
   // The core comes first, the adapter (when there is one) last.
   const Json& evaluation = result.at("evaluations").back();
   workspace.terminal().print(
-      fmt::format("{}: perplexity {:.4f} (loss {:.5f} nats/token over {} tokens, windows of {})",
+      fmt::format("{}: perplexity {:.4f} (loss {:.5f} nats/token, {} bits/byte, over {} tokens, "
+                  "windows of {})",
                   source.label, evaluation.value("perplexity", 0.0), evaluation.value("loss", 0.0),
+                  evaluation.at("bits_per_byte").is_number()
+                      ? fmt::format("{:.5f}", evaluation.value("bits_per_byte", 0.0))
+                      : "unknown",
                   evaluation.value("tokens", 0), options.context));
   return Json{{"model", source.label},
               {"tokens", evaluation.at("tokens")},
               {"loss", evaluation.at("loss")},
               {"perplexity", evaluation.at("perplexity")},
+              {"bits_per_byte", evaluation.at("bits_per_byte")},
               {"context", options.context}};
 }
 

@@ -52,6 +52,7 @@ Result<Json> evaluate(const JobContext& job) {
       job.spec.at("texts").empty()) {
     return Status(Code::kInvalidArgument, "job: \"texts\" must be a list of {name, path}");
   }
+  options.tokenizer = &tokenizer;
   std::vector<EvaluationText> texts;
   for (const Json& entry : job.spec.at("texts")) {
     PANAL_ASSIGN(EvaluationText text, read_text(entry, tokenizer));
@@ -69,11 +70,14 @@ Result<Json> evaluate(const JobContext& job) {
       };
       PANAL_ASSIGN(const train::Evaluation evaluation,
                    train::evaluate(decoder, text.tokens, options));
-      evaluations.push_back({{"adapter", adapter},
-                             {"text", text.name},
-                             {"tokens", evaluation.tokens},
-                             {"loss", evaluation.loss},
-                             {"perplexity", evaluation.perplexity}});
+      evaluations.push_back(
+          {{"adapter", adapter},
+           {"text", text.name},
+           {"tokens", evaluation.tokens},
+           {"loss", evaluation.loss},
+           {"perplexity", evaluation.perplexity},
+           {"bits_per_byte",
+            evaluation.bits_per_byte ? Json(*evaluation.bits_per_byte) : Json(nullptr)}});
     }
     return Status();
   };

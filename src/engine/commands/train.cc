@@ -26,10 +26,7 @@ class EventForwarder final : public train::RunEvents {
                                    {"seconds_left", progress.seconds_left}});
   }
   void on_evaluation(const train::EvaluationPoint& point) override {
-    events_.write("evaluation", Json{{"step", point.step},
-                                     {"tokens", point.tokens},
-                                     {"loss", point.loss},
-                                     {"perplexity", point.perplexity}});
+    events_.write("evaluation", train::evaluation_to_json(point));
   }
   void on_checkpoint(std::int64_t step, const std::filesystem::path& folder) override {
     events_.write("checkpoint", Json{{"step", step}, {"folder", folder.string()}});

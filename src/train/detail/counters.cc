@@ -5,6 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "train/detail/evaluation_json.h"
+
 namespace panal::train::detail {
 namespace {
 
@@ -86,22 +88,6 @@ Result<Counters> counters_from_json(const Json& json, std::string_view where) {
     PANAL_ASSIGN(counters.*member, evaluation_from_json(json[key], where));
   }
   return counters;
-}
-
-Json evaluation_to_json(const EvaluationPoint& point) {
-  return {{"step", point.step},
-          {"tokens", point.tokens},
-          {"loss", point.loss},
-          {"perplexity", point.perplexity}};
-}
-
-Result<EvaluationPoint> evaluation_from_json(const Json& json, std::string_view where) {
-  EvaluationPoint point;
-  PANAL_ASSIGN(point.step, json_integer(json, "step", where, 0, kMost));
-  PANAL_ASSIGN(point.tokens, json_integer(json, "tokens", where, 1, kMost));
-  PANAL_ASSIGN(point.loss, json_number(json, "loss", where, 0, 1e300));
-  PANAL_ASSIGN(point.perplexity, json_number(json, "perplexity", where, 0, 1e308));
-  return point;
 }
 
 Json energy_to_json(const energy::EnergyReading& reading) {

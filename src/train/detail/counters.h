@@ -42,8 +42,6 @@ Json counters_to_json(const Counters& counters);
 /// field.
 Result<Counters> counters_from_json(const Json& json, std::string_view where);
 
-Json evaluation_to_json(const EvaluationPoint& point);
-Result<EvaluationPoint> evaluation_from_json(const Json& json, std::string_view where);
 Json energy_to_json(const energy::EnergyReading& reading);
 Result<energy::EnergyReading> energy_from_json(const Json& json, std::string_view where);
 

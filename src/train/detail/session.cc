@@ -102,6 +102,7 @@ Status Session::open_data() {
                   .threads = static_cast<int>(std::min<std::int64_t>(config_.limits.threads, 256)),
                   .stop = stop_};
   PANAL_ASSIGN(corpus_, open_corpus(config_, work));
+  PANAL_TRY(open_tasks());
   if (!corpus_->validation) return Status();
   const auto most = std::min(corpus_->validation->num_tokens(), config_.evaluation.max_tokens);
   if (most < 2) {
@@ -110,6 +111,21 @@ Status Session::open_data() {
   }
   validation_tokens_.resize(static_cast<std::size_t>(most));
   return corpus_->validation->read(0, validation_tokens_);
+}
+
+Status Session::open_tasks() {
+  const auto& tasks = config_.evaluation.tasks;
+  if (!tasks.empty() && !corpus_->validation) {
+    return Status(Code::kInvalidArgument,
+                  "evaluation.tasks are asked when validation text is scored, and there is none: "
+                  "data.validation_fraction must be over 0");
+  }
+  for (const auto& task : tasks) {
+    auto items = data::read_choice_task(task.path, task.format, task.options);
+    if (!items.ok()) return items.status().with_context("evaluation.tasks " + task.name);
+    tasks_.push_back(std::move(*items));
+  }
+  return Status();
 }
 
 Result<model::Decoder> Session::make_decoder() const {

@@ -37,6 +37,7 @@ class Session {
   // In the order of a run. Each leaves what the next one needs.
   Result<std::optional<TrainSummary>> earlier_result() const;
   Status open_data();
+  Status open_tasks();
   Status open_trainer();
   Status restore();
   Status begin();
@@ -66,6 +67,8 @@ class Session {
   Status take_step();
   Status note_step(const StepResult& result, double step_seconds);
   Status evaluate_now();
+  /// Loss and tasks with the weights the decoder holds now.
+  Result<EvaluationPoint> scored_point() const;
   Status save();
   /// Takes note of a checkpoint that is written; with `waits`, of the one still in flight too.
   Status collect_checkpoint(bool waits);
@@ -99,6 +102,7 @@ class Session {
 
   std::optional<Corpus> corpus_;
   std::vector<std::int32_t> validation_tokens_;
+  std::vector<std::vector<data::ChoiceItem>> tasks_;  // Of config_.evaluation.tasks.
   std::unique_ptr<Trainer> trainer_;
   std::optional<Plan> plan_;
   std::optional<Journal> journal_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/choices.h"
 #include "train/detail/session.h"
 #include "train/evaluate.h"
 
@@ -127,23 +128,48 @@ Status Session::note_line(const Json& line) {
   return patience_.keep_trying([this] { return journal_->flush(); });
 }
 
+Result<EvaluationPoint> Session::scored_point() const {
+  const model::Decoder& decoder = trainer_->decoder();
+  PANAL_ASSIGN(
+      const Evaluation found,
+      evaluate(decoder, validation_tokens_,
+               {.context = std::min(config_.batch.context, decoder.config().context_length),
+                .batch = config_.batch.sequences,
+                .tokenizer = &corpus_->tokenizer,
+                .stop = stop_}));
+  EvaluationPoint point{.step = counters_.step,
+                        .tokens = found.tokens,
+                        .loss = found.loss,
+                        .perplexity = found.perplexity,
+                        .bits_per_byte = found.bits_per_byte,
+                        .tasks = {}};
+  for (std::size_t i = 0; i < tasks_.size(); ++i) {
+    const auto& task = config_.evaluation.tasks[i];
+    PANAL_ASSIGN(const auto scores, score_choices(decoder, corpus_->tokenizer, tasks_[i],
+                                                  {.where = task.path.string(), .stop = stop_}));
+    const ChoiceSummary summary = summarise_choices(tasks_[i], scores);
+    const auto known = [](double error) {
+      return std::isfinite(error) ? std::optional(error) : std::nullopt;
+    };
+    point.tasks.push_back({.name = task.name,
+                           .items = summary.items,
+                           .acc = summary.acc.mean,
+                           .acc_norm = summary.acc_norm.mean,
+                           .acc_standard_error = known(summary.acc.standard_error),
+                           .acc_norm_standard_error = known(summary.acc_norm.standard_error)});
+  }
+  return point;
+}
+
 Status Session::evaluate_now() {
   if (validation_tokens_.empty()) return Status();
   const Nanoseconds begin = environment_.clock.steady_now();
-  const std::int64_t context =
-      std::min(config_.batch.context, trainer_->decoder().config().context_length);
-  Evaluation found;
+  EvaluationPoint point;
   PANAL_TRY(at_evaluation_point([&]() -> Status {
-    PANAL_ASSIGN(found,
-                 evaluate(trainer_->decoder(), validation_tokens_,
-                          {.context = context, .batch = config_.batch.sequences, .stop = stop_}));
+    PANAL_ASSIGN(point, scored_point());
     return Status();
   }));
   evaluation_seconds_ = seconds(environment_.clock.steady_now() - begin);
-  const EvaluationPoint point{.step = counters_.step,
-                              .tokens = found.tokens,
-                              .loss = found.loss,
-                              .perplexity = found.perplexity};
   if (!std::isfinite(point.loss)) {
     events_.on_message(fmt::format("the validation loss at step {} is not finite", point.step));
     return Status();
@@ -155,10 +181,15 @@ Status Session::evaluate_now() {
     best_is_unsaved_ = config_.checkpoint.keep_best && point.step > 0;
   }
   events_.on_evaluation(point);
-  return note_line({{"step", point.step},
-                    {"validation_loss", point.loss},
-                    {"perplexity", point.perplexity},
-                    {"validation_tokens", point.tokens}});
+  Json line = {{"step", point.step},
+               {"validation_loss", point.loss},
+               {"perplexity", point.perplexity},
+               {"validation_tokens", point.tokens}};
+  const Json all = evaluation_to_json(point);
+  for (const char* key : {"bits_per_byte", "tasks"}) {
+    if (json_has(all, key)) line[key] = all.at(key);
+  }
+  return note_line(line);
 }
 
 // Training stands still for the copy only; where memory is short (`asynchronous: false`) nothing is
