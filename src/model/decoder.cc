@@ -21,13 +21,14 @@ using detail::LinearLayer;
 using detail::ParameterSpec;
 using tensor::Precision;
 
-at::Tensor initial_value(const ModelConfig& config, const ParameterSpec& spec,
+at::Tensor initial_value(const ModelConfig& config, const ParameterSpec& spec, Precision weights,
                          at::Generator& generator) {
   if (spec.kind == ParameterSpec::Kind::kNorm) return at::ones(spec.shape);
   if (spec.kind == ParameterSpec::Kind::kBias) return at::zeros(spec.shape);
   const double spread =
       spec.into_residual ? 0.02 / std::sqrt(2.0 * static_cast<double>(config.layers)) : 0.02;
-  return at::empty(spec.shape).normal_(0.0, spread, generator);
+  const at::Tensor exact = at::empty(spec.shape).normal_(0.0, spread, generator);
+  return weights == Precision::kBFloat16 ? exact.to(at::kBFloat16) : exact;
 }
 
 }  // namespace
@@ -37,12 +38,12 @@ Decoder::Decoder(Decoder&&) noexcept = default;
 Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 Decoder::~Decoder() = default;
 
-Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed) {
+Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed, Precision weights) {
   ok_or_throw(validate(config));
   at::Generator generator = at::detail::createCPUGenerator(seed);
   std::map<std::string, at::Tensor> tensors;
   for (const ParameterSpec& spec : detail::parameter_table(config)) {
-    tensors.emplace(spec.name, initial_value(config, spec, generator));
+    tensors.emplace(spec.name, initial_value(config, spec, weights, generator));
   }
   Decoder decoder(std::make_unique<State>(config, std::move(tensors)));
   decoder.set_core_trainable(true);
@@ -75,8 +76,9 @@ at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& tar
   PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
   const at::NoGradGuard no_gradient;
   const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32, {});
-  return tensor::head_losses(hidden.view({-1, hidden.size(-1)}), state_->head,
-                             targets.reshape({-1}), state_->config.logit_soft_cap)
+  return tensor::head_losses(hidden.view({-1, hidden.size(-1)}),
+                             state_->head_weight(Precision::kFloat32).value, targets.reshape({-1}),
+                             state_->config.logit_soft_cap)
       .view(targets.sizes());
 }
 
@@ -96,11 +98,13 @@ at::Tensor Decoder::losses_at(const at::Tensor& tokens, std::span<const std::int
     return at::tensor(at::IntArrayRef(values.data(), values.size()), at::kLong);
   };
   return tensor::head_losses(
-      hidden.view({-1, hidden.size(-1)}).index_select(0, as_tensor(positions)), state_->head,
-      as_tensor(targets));
+      hidden.view({-1, hidden.size(-1)}).index_select(0, as_tensor(positions)),
+      state_->head_weight(Precision::kFloat32).value, as_tensor(targets));
 }
 
 void Decoder::set_training_precision(Precision precision) {
+  PANAL_REQUIRE(precision == Precision::kBFloat16 || state_->head.scalar_type() == at::kFloat,
+                "bfloat16 matrices are trained with bfloat16 products, found fp32");
   state_->training_precision = precision;
   state_->round_weights();
 }

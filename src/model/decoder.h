@@ -47,7 +47,13 @@ class Decoder {
   /// divided by sqrt(2 layers) (Radford et al., "Language Models are Unsupervised Multitask
   /// Learners", 2019), norms 1, biases 0. Equal seeds give equal weights. Throws Error when
   /// `config` is not valid.
-  static Decoder random(const ModelConfig& config, std::uint64_t seed);
+  ///
+  /// weights  The type of the matrices, embeddings and head among them. kBFloat16: rounded one by
+  ///          one as they are made; products of training read them as they are, their gradients are
+  ///          bfloat16, rounded once per pass, and evaluation widens one matrix at a time. Vectors
+  ///          are float32.
+  static Decoder random(const ModelConfig& config, std::uint64_t seed,
+                        tensor::Precision weights = tensor::Precision::kFloat32);
 
   Decoder(Decoder&&) noexcept;
   Decoder& operator=(Decoder&&) noexcept;
@@ -81,9 +87,9 @@ class Decoder {
                        std::span<const std::int64_t> targets) const;
 
   /// What the products of loss() and its gradients are computed in; evaluation stays float32.
-  /// kBFloat16 keeps a rounded copy of every matrix (2 bytes a weight); the weights, their
-  /// gradients and everything between the products stay float32. Right after construction:
-  /// kFloat32.
+  /// kBFloat16 keeps a rounded copy of every float32 matrix (2 bytes a weight); the weights, their
+  /// gradients and the residual stream keep their types. Right after construction: kFloat32. Throws
+  /// Error for kFloat32 over bfloat16 matrices.
   void set_training_precision(tensor::Precision precision);
   /// To be called when the core's weights have changed since the last loss(): brings the rounded
   /// copies of trainable ones up to date.
@@ -115,11 +121,13 @@ class Decoder {
   /// Writes the adapter as a PEFT folder. Throws Error when there is none.
   Status save_adapter(const std::filesystem::path& folder) const;
 
-  enum class SaveType { kFloat32, kBFloat16 };
+  enum class SaveType { kAsKept, kFloat32, kBFloat16 };
   /// Writes config.json, generation_config.json and model.safetensors, which transformers loads.
-  /// The tokenizer is the caller's (data::Tokenizer::save). The adapter is not merged.
+  /// The tokenizer is the caller's (data::Tokenizer::save). The adapter is not merged. kAsKept
+  /// writes every tensor in its own type, without a copy; the config then says bfloat16 when the
+  /// matrices are.
   Status save_hugging_face(const std::filesystem::path& folder,
-                           SaveType type = SaveType::kFloat32) const;
+                           SaveType type = SaveType::kAsKept) const;
 
   struct State;
 

@@ -28,9 +28,12 @@ Status Decoder::save_hugging_face(const std::filesystem::path& folder, SaveType 
     store::FileSystem& files = store::posix_file_system();
     PANAL_TRY(store::make_directories(files, folder));
     std::vector<tensor::NamedTensor> tensors = parameters();
-    if (type == SaveType::kBFloat16) {
+    const bool is_rounded =
+        type == SaveType::kBFloat16 ||
+        (type == SaveType::kAsKept && state_->head.scalar_type() == at::kBFloat16);
+    if (type != SaveType::kAsKept) {
       for (tensor::NamedTensor& tensor : tensors)
-        tensor.value = tensor.value.detach().to(at::kBFloat16);
+        tensor.value = tensor.value.detach().to(is_rounded ? at::kBFloat16 : at::kFloat);
     }
     std::ranges::sort(tensors, {}, &tensor::NamedTensor::name);
     PANAL_TRY(
@@ -40,8 +43,7 @@ Status Decoder::save_hugging_face(const std::filesystem::path& folder, SaveType 
     };
     PANAL_TRY(write("generation_config.json", generation_config(state_->config)));
     return write("config.json",
-                 config_to_hugging_face(state_->config,
-                                        type == SaveType::kFloat32 ? "float32" : "bfloat16"));
+                 config_to_hugging_face(state_->config, is_rounded ? "bfloat16" : "float32"));
   });
 }
 

@@ -18,6 +18,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr std::int64_t kLogitsPerChunk = std::int64_t{1} << 24;
+constexpr std::int64_t kElementsWidened = std::int64_t{1} << 18;
 
 class RmsNorm : public torch::autograd::Function<RmsNorm> {
  public:
@@ -226,16 +227,31 @@ struct HeadResult {
   at::Tensor weight_gradient;  // [V, C], where asked for
 };
 
-// `read` is what products read: the weight, or its rounded copy.
-HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, const at::Tensor& targets,
-                    float gradient_scale, float soft_cap, bool wants_hidden, bool wants_weight) {
+// sum [rows, columns] float32 plus bfloat16 of its shape, some rows at a time: torch widens all of
+// what it adds first.
+void add_widened(const at::Tensor& sum, const at::Tensor& rounded) {
+  const std::int64_t rows = sum.size(0);
+  const std::int64_t piece = std::max<std::int64_t>(1, kElementsWidened / sum.size(1));
+  for (std::int64_t begin = 0; begin < rows; begin += piece) {
+    const std::int64_t length = std::min(piece, rows - begin);
+    sum.narrow(0, begin, length).add_(rounded.narrow(0, begin, length));
+  }
+}
+
+// `read` is what products read: the weight, or its rounded copy. The gradient of the weight gets
+// the type `weight_type`.
+HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, at::ScalarType weight_type,
+                    const at::Tensor& targets, float gradient_scale, float soft_cap,
+                    bool wants_hidden, bool wants_weight) {
   const std::int64_t N = hidden.size(0), V = read.size(0);
   const std::int64_t chunk = std::clamp<std::int64_t>(kLogitsPerChunk / V, 1, N);
   const at::Tensor inputs = hidden.to(read.scalar_type());
   HeadResult result{
       .losses = at::empty({N}, at::kFloat), .hidden_gradient = {}, .weight_gradient = {}};
   if (wants_hidden) result.hidden_gradient = at::empty_like(hidden);
-  if (wants_weight) result.weight_gradient = at::zeros(read.sizes(), at::kFloat);
+  // A single product is rounded by itself; several add up in float32 first.
+  const bool is_sum = chunk < N || weight_type == at::kFloat;
+  if (wants_weight && is_sum) result.weight_gradient = at::zeros(read.sizes(), at::kFloat);
   for (std::int64_t begin = 0; begin < N; begin += chunk) {
     const std::int64_t length = std::min(chunk, N - begin);
     const at::Tensor rows = inputs.narrow(0, begin, length);
@@ -245,12 +261,15 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, const at::
     if (wants_hidden)
       result.hidden_gradient.narrow(0, begin, length).copy_(product_nt(logits, read.t()));
     if (!wants_weight) continue;
-    if (read.scalar_type() == at::kFloat) {
+    if (!is_sum) {
+      result.weight_gradient = at::mm(logits.t(), rows);
+    } else if (read.scalar_type() == at::kFloat) {
       result.weight_gradient.addmm_(logits.t(), rows);
     } else {
-      result.weight_gradient.add_(at::mm(logits.t(), rows));
+      add_widened(result.weight_gradient, at::mm(logits.t(), rows));
     }
   }
+  if (wants_weight) result.weight_gradient = result.weight_gradient.to(weight_type);
   return result;
 }
 
@@ -263,8 +282,8 @@ class HeadLoss : public torch::autograd::Function<HeadLoss> {
     const std::int64_t scored = count_scored(targets, weight.size(0));
     PANAL_REQUIRE(scored > 0, "loss: wanted at least one target that is not -100, found none");
     const float scale = wants_hidden || wants_weight ? 1.0f / static_cast<float>(scored) : 0.0f;
-    const HeadResult result = run_head(hidden, read, targets, scale, static_cast<float>(soft_cap),
-                                       wants_hidden, wants_weight);
+    const HeadResult result = run_head(hidden, read, weight.scalar_type(), targets, scale,
+                                       static_cast<float>(soft_cap), wants_hidden, wants_weight);
     context->saved_data["hidden"] = result.hidden_gradient;
     context->saved_data["weight"] = result.weight_gradient;
     return result.losses.sum(at::kDouble).div(scored).to(at::kFloat);
@@ -274,8 +293,10 @@ class HeadLoss : public torch::autograd::Function<HeadLoss> {
     const char* names[] = {"hidden", "weight"};
     const float factor = gradients[0].item<float>();
     for (std::size_t i = 0; i < 2; ++i) {
-      const at::Tensor saved = context->saved_data[names[i]].toTensor();
-      if (saved.defined()) result[i] = factor == 1.0f ? saved : saved * factor;
+      // Taken out of the graph: who accumulates them may then keep them, instead of a copy.
+      at::Tensor saved = context->saved_data[names[i]].toTensor();
+      context->saved_data.erase(names[i]);
+      if (saved.defined()) result[i] = factor == 1.0f ? saved : saved.mul_(factor);
     }
     return result;
   }
@@ -329,7 +350,7 @@ at::Tensor head_losses(const at::Tensor& hidden, const at::Tensor& weight,
   check_head(hidden, weight, targets);
   const at::NoGradGuard no_gradient;
   count_scored(targets, weight.size(0));
-  return run_head(hidden.contiguous(), weight, targets.contiguous(), 0.0f,
+  return run_head(hidden.contiguous(), weight, weight.scalar_type(), targets.contiguous(), 0.0f,
                   static_cast<float>(soft_cap), false, false)
       .losses;
 }

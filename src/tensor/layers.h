@@ -33,8 +33,9 @@ at::Tensor relu_squared(const at::Tensor& x);
 /// 16 M logits exist at a time, and nothing is computed twice. Source: Hsu et al., "Liger Kernel:
 /// Efficient Triton Kernels for LLM Training", 2024, its fused linear cross entropy. Throws Error
 /// when no target is scored or one is out of range. With a rounded copy of the weight the logits
-/// and their gradient are bfloat16, the loss and its sums float32. soft_cap over 0: softmax sees
-/// soft_cap * tanh(logits / soft_cap), within the same pass.
+/// and their gradient are bfloat16, the loss and its sums float32; so with a bfloat16 weight, whose
+/// gradient is rounded once. One backward pass: the gradients are handed over. soft_cap over 0:
+/// softmax sees soft_cap * tanh(logits / soft_cap), within the same pass.
 at::Tensor head_loss(const at::Tensor& hidden, const Weight& weight, const at::Tensor& targets,
                      double soft_cap = 0);
 

@@ -107,6 +107,77 @@ TEST(Decoder, Bfloat16FollowsFloat32WithinItsRounding) {
   }
 }
 
+std::vector<ModelConfig> one_of_each() {
+  ModelConfig untied = small_llama(), gpt2 = small_llama();
+  untied.tied_embeddings = false;
+  untied.qk_norm = true;
+  gpt2.architecture = Architecture::kGpt2;
+  gpt2.key_value_heads = gpt2.heads;
+  gpt2.attention_bias = true;
+  return {small_llama(), untied, gpt2};
+}
+
+// A float32 decoder whose matrices are what bfloat16 can hold.
+Decoder with_rounded_values(const ModelConfig& config, std::uint64_t seed) {
+  Decoder decoder = Decoder::random(config, seed);
+  const at::NoGradGuard no_gradient;
+  for (const auto& [name, value] : decoder.parameters()) {
+    if (value.dim() == 2) value.copy_(value.to(at::kBFloat16));
+  }
+  return decoder;
+}
+
+// bfloat16 matrices are what rounded copies of float32 ones were: the same losses to the bit, the
+// same gradients up to their rounding, and two passes add up.
+TEST(Decoder, Bfloat16MatricesTrainAsRoundedCopiesDo) {
+  for (const ModelConfig& config : one_of_each()) {
+    Decoder wanted = with_rounded_values(config, 5);
+    Decoder found = Decoder::random(config, 5, tensor::Precision::kBFloat16);
+    for (Decoder* decoder : {&wanted, &found})
+      decoder->set_training_precision(tensor::Precision::kBFloat16);
+    const at::Tensor tokens = some_tokens(2, 24), targets = some_tokens(2, 24) + 1;
+    EXPECT_TRUE(
+        at::equal(found.token_losses(tokens, targets), wanted.token_losses(tokens, targets)));
+    {
+      const at::NoGradGuard no_gradient;
+      EXPECT_TRUE(at::equal(found.forward(tokens), wanted.forward(tokens)));
+    }
+    for (int pass = 1; pass <= 2; ++pass) {
+      const at::Tensor loss = found.loss(tokens, targets), other = wanted.loss(tokens, targets);
+      EXPECT_EQ(loss.item<float>(), other.item<float>());
+      loss.backward();
+      other.backward();
+      for (std::size_t i = 0; i < found.parameters().size(); ++i) {
+        const auto [name, value] = found.parameters()[i];
+        const auto type = value.dim() == 2 ? at::kBFloat16 : at::kFloat;
+        ASSERT_EQ(value.scalar_type(), type) << name;
+        ASSERT_EQ(value.grad().scalar_type(), type) << name;
+        const at::Tensor gradient = wanted.parameters()[i].value.grad();
+        // 2^-9 is half a unit in bfloat16's last place; sums of tables and passes round again.
+        EXPECT_LT((value.grad().to(at::kFloat) - gradient).norm().item<double>(),
+                  3.0 / 512 * gradient.norm().item<double>())
+            << name << " pass " << pass;
+      }
+    }
+  }
+}
+
+TEST(Decoder, Bfloat16MatricesAreSavedAsTheyAreAndRefuseFloat32Products) {
+  Decoder first = Decoder::random(small_llama(), 5, tensor::Precision::kBFloat16);
+  EXPECT_THROW(first.set_training_precision(tensor::Precision::kFloat32), Error);
+  const TemporaryFolder folder;
+  const at::NoGradGuard no_gradient;
+  const at::Tensor logits = first.forward(some_tokens(1, 6));
+  for (const auto type : {Decoder::SaveType::kAsKept, Decoder::SaveType::kFloat32}) {
+    ok_or_throw(first.save_hugging_face(folder.path(), type));
+    const Decoder second = value_or_throw(load_decoder(folder.path()));
+    EXPECT_TRUE(at::equal(second.forward(some_tokens(1, 6)), logits));
+    const std::string config =
+        value_or_throw(store::read_file(folder.path() / "config.json", 1 << 20));
+    EXPECT_THAT(config, HasSubstr(type == Decoder::SaveType::kAsKept ? "bfloat16" : "float32"));
+  }
+}
+
 TEST(Decoder, AnImpossibleConfigOrInputIsRefused) {
   ModelConfig config = small_llama();
   config.key_value_heads = 3;

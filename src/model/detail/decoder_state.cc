@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "tensor/attention.h"
+#include "tensor/embedding.h"
 #include "tensor/layers.h"
 #include "tensor/linear.h"
 #include "tensor/residual.h"
@@ -50,9 +51,22 @@ RotaryTable rotary_table(const ModelConfig& config) {
   return {.cosine = angles.cos().contiguous(), .sine = angles.sin().contiguous()};
 }
 
+namespace {
+
+// What products in `precision` see of a weight and its rounded copy, if there is one. A bfloat16
+// weight is widened for float32, and given back after the product.
+tensor::Weight weight_for(Precision precision, const at::Tensor& weight, const at::Tensor& rounded,
+                          bool is_in_out) {
+  const auto oriented = [&](const at::Tensor& matrix) { return is_in_out ? matrix.t() : matrix; };
+  if (precision == Precision::kFloat32) return {.value = oriented(weight.to(at::kFloat))};
+  if (!rounded.defined()) return {.value = oriented(weight)};
+  return {.value = oriented(weight), .rounded = oriented(rounded)};
+}
+
+}  // namespace
+
 at::Tensor LinearLayer::operator()(const at::Tensor& x, Precision precision) const {
-  tensor::Weight read{.value = is_in_out ? weight.t() : weight};
-  if (precision == Precision::kBFloat16) read.rounded = is_in_out ? rounded.t() : rounded;
+  const tensor::Weight read = weight_for(precision, weight, rounded, is_in_out);
   if (!adapter_down.defined()) return tensor::linear(x, read, bias);
   const at::Tensor y = tensor::linear_with_adapter(
       x, read, {.down = adapter_down, .up = adapter_up, .scale = adapter_scale});
@@ -188,17 +202,16 @@ Decoder::State::State(ModelConfig model_config, std::map<std::string, at::Tensor
 }
 
 tensor::Weight Decoder::State::head_weight(Precision precision) const {
-  return {.value = head,
-          .rounded = precision == Precision::kBFloat16 ? rounded_head : at::Tensor()};
+  return detail::weight_for(precision, head, rounded_head, false);
 }
 
 at::Tensor Decoder::State::embedded(const at::Tensor& tokens, const at::Tensor& first_keys) const {
-  const at::Tensor x = at::embedding(token_embedding, tokens);  // [B, T, C]; checks the ids' range
+  const at::Tensor x = tensor::embedding(token_embedding, tokens);  // [B, T, C]
   if (config.architecture == Architecture::kLlama) return x;
   const std::int64_t T = tokens.size(1);
   if (!first_keys.defined()) return x + position_embedding.narrow(0, 0, T);
   // Learnt positions count from the start of each document.
-  return x + at::embedding(position_embedding, at::arange(T, at::kLong) - first_keys);
+  return x + tensor::embedding(position_embedding, at::arange(T, at::kLong) - first_keys);
 }
 
 at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision,
@@ -232,6 +245,7 @@ at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision,
 void Decoder::State::round_weights() {
   if (training_precision != Precision::kBFloat16) return;
   const auto round = [&](const at::Tensor& weight, at::Tensor& rounded) {
+    if (weight.scalar_type() == at::kBFloat16) return;
     if (!rounded.defined()) {
       rounded = weight.detach().to(at::kBFloat16);
     } else if (weight.requires_grad()) {

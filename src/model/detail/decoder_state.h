@@ -21,8 +21,8 @@ namespace panal::model::detail {
 /// One linear layer, with its adapter when it has one.
 struct LinearLayer {
   std::string module;    // "model.layers.0.self_attn.q_proj"
-  at::Tensor weight{};   // [out, in], or [in, out] when is_in_out.
-  at::Tensor rounded{};  // bfloat16 copy of the weight for training, or undefined.
+  at::Tensor weight{};   // [out, in], or [in, out] when is_in_out; float32 or bfloat16.
+  at::Tensor rounded{};  // bfloat16 copy of a float32 weight for training, or undefined.
   at::Tensor bias{};     // [out], or undefined.
   bool is_in_out = false;
   at::Tensor adapter_down{};  // A [rank, in], or undefined.
