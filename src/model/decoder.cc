@@ -109,6 +109,8 @@ void Decoder::set_training_precision(Precision precision) {
   state_->round_weights();
 }
 
+void Decoder::set_recompute(Recompute recompute) { state_->recompute = recompute; }
+
 std::vector<std::vector<float>> Decoder::attention_maxima() const {
   std::vector<std::vector<float>> maxima;
   for (const at::Tensor& layer : state_->log_sum_exp) {

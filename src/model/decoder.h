@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "model/config.h"
+#include "model/recompute.h"
 #include "tensor/precision.h"
 
 namespace at {
@@ -91,6 +92,8 @@ class Decoder {
   /// gradients and the residual stream keep their types. Right after construction: kFloat32. Throws
   /// Error for kFloat32 over bfloat16 matrices.
   void set_training_precision(tensor::Precision precision);
+  /// What loss() keeps for the backward pass. The weights may not change in between.
+  void set_recompute(Recompute recompute);
   /// To be called when the core's weights have changed since the last loss(): brings the rounded
   /// copies of trainable ones up to date.
   void weights_changed();

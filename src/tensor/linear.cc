@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/ivalue.h>
 #include <fmt/core.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -50,15 +51,26 @@ at::Tensor column_sums(const at::Tensor& x) {
   return parts.sum(0);
 }
 
+// A remake on its way through the graph.
+struct KeptRemake : torch::CustomClassHolder {
+  explicit KeptRemake(Remake given) : remake(std::move(given)) {}
+  Remake remake;
+};
+
 class Linear : public torch::autograd::Function<Linear> {
  public:
   // The weights are [out, in], maybe transposed views; `read` is what products read: the weight
   // itself, or its rounded copy.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& read, const std::optional<at::Tensor>& bias) {
+                            const at::Tensor& read, const std::optional<at::Tensor>& bias,
+                            const Remake& remake) {
     // The rounded x is all that the weight's gradient reads.
     const at::Tensor rounded = x.to(read.scalar_type());
-    context->save_for_backward({weight.requires_grad() ? rounded : at::Tensor(), read});
+    const bool keeps = weight.requires_grad() && !remake;
+    context->save_for_backward({keeps ? rounded : at::Tensor(), read});
+    if (remake)
+      context->saved_data["remake"] =
+          at::IValue::make_capsule(c10::make_intrusive<KeptRemake>(remake));
     context->saved_data["weight_type"] = weight.scalar_type();
     if (bias) context->saved_data["has_bias"] = true;
     const at::Tensor shift = bias ? bias->to(read.scalar_type()) : at::Tensor();
@@ -66,17 +78,30 @@ class Linear : public torch::autograd::Function<Linear> {
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &read = saved[1];
+    const at::Tensor& read = saved[1];
     const at::Tensor gradient = gradients[0].to(read.scalar_type()).contiguous();  // [m, out]
-    variable_list result(4);
+    variable_list result(5);
     if (context->needs_input_grad(0))
       result[0] = product_nt(gradient, read.t()).to(gradients[0].scalar_type());
     if (context->needs_input_grad(1)) {
+      const at::Tensor x = saved[0].defined() ? saved[0] : remade(context, read);
       result[1] = at::mm(gradient.t(), x).to(context->saved_data["weight_type"].toScalarType());
     }
     if (context->saved_data.count("has_bias") > 0 && context->needs_input_grad(3))
       result[3] = column_sums(gradient);
     return result;
+  }
+
+ private:
+  // x [m, in] of the type that products read. What the remake holds goes with this pass, not with
+  // the graph.
+  static at::Tensor remade(AutogradContext* context, const at::Tensor& read) {
+    const auto capsule = context->saved_data["remake"].toCapsule();
+    context->saved_data.erase("remake");
+    return static_cast<KeptRemake&>(*capsule)
+        .remake()
+        .reshape({-1, read.size(1)})
+        .to(read.scalar_type());
   }
 };
 
@@ -167,13 +192,18 @@ at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b, const at::Tensor
 }
 
 at::Tensor linear(const at::Tensor& x, const Weight& weight, const at::Tensor& bias) {
+  return linear(x, weight, bias, {});
+}
+
+at::Tensor linear(const at::Tensor& x, const Weight& weight, const at::Tensor& bias,
+                  const Remake& remake) {
   PANAL_REQUIRE(x.scalar_type() == at::kFloat || x.scalar_type() == weight.read().scalar_type(),
                 "linear: inputs must be float32, or of the type that products read");
   PANAL_REQUIRE(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.value.size(0)),
                 "linear: a bias must have one number for each output");
   return in_shape_of(
       x, Linear::apply(rows_for(x, weight.value), weight.value, weight.read(),
-                       bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt));
+                       bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, remake));
 }
 
 at::Tensor linear_with_adapter(const at::Tensor& x, const Weight& weight, const Adapter& adapter) {

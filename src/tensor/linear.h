@@ -6,21 +6,28 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "tensor/recompute.h"
+
 namespace panal::tensor {
 
 /// A weight as products see it.
 struct Weight {
-  at::Tensor value;      // [out, in] float32, maybe a transposed view; what gets a gradient.
-  at::Tensor rounded{};  // Its bfloat16 copy, which products read instead; undefined: float32.
+  at::Tensor value;  // [out, in] float32 or bfloat16, maybe a transposed view; gets the gradient.
+  at::Tensor
+      rounded{};  // Of float32: its bfloat16 copy, which products read instead, or undefined.
 
   const at::Tensor& read() const { return rounded.defined() ? rounded : value; }
 };
 
 /// x [..., in] times the weight transposed, plus bias [out] where there is one: [..., out] of x's
-/// type, differentiable in all three. A weight that needs no gradient costs none. With a rounded
-/// copy x, the result and the gradients are rounded to bfloat16 once each; x may then be bfloat16
-/// already, and so is the result.
+/// type, differentiable in all three. A weight that needs no gradient costs none. Where products
+/// read bfloat16, x, the result and the gradients are rounded to it once each; x may then be
+/// bfloat16 already, and so is the result.
 at::Tensor linear(const at::Tensor& x, const Weight& weight, const at::Tensor& bias = {});
+/// The same, with x made again for the gradient of the weight instead of kept, where `remake` is
+/// not empty.
+at::Tensor linear(const at::Tensor& x, const Weight& weight, const at::Tensor& bias,
+                  const Remake& remake);
 
 /// A low-rank addition to a frozen weight: scale * up down, as LoRA has it.
 struct Adapter {

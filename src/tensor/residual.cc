@@ -82,7 +82,8 @@ void run_backward(const Saved& saved, const cpu::NormPlan& plan, const Gradients
 
 class AddNorm : public torch::autograd::Function<AddNorm> {
  public:
-  // x, delta [rows, width]. Gives {sum, y}, or {y} alone when there is no delta.
+  // x, delta [rows, width]. Gives {sum, y}; without delta the sum is x. It is an output all the
+  // same, so that both its gradients meet in one pass.
   static variable_list forward(AutogradContext* context, const at::Tensor& x,
                                const std::optional<at::Tensor>& delta, const at::Tensor& weight,
                                const std::optional<at::Tensor>& bias, double epsilon,
@@ -99,26 +100,26 @@ class AddNorm : public torch::autograd::Function<AddNorm> {
     context->saved_data["epsilon"] = epsilon;
     context->saved_data["adds"] = added.defined();
     context->set_materialize_grads(false);
-    return added.defined() ? variable_list{sum, y} : variable_list{y};
+    return {added.defined() ? sum : x, y};
   }
   static variable_list backward(AutogradContext* context, variable_list upstream) {
     const variable_list tensors = context->get_saved_variables();
     const Saved saved{tensors[0], tensors[1], tensors[2], tensors[3], tensors[4]};
     const bool adds = context->saved_data["adds"].toBool();
     variable_list result(6);
-    const at::Tensor y_gradient = upstream.back();
+    const at::Tensor y_gradient = upstream[1];
     if (!y_gradient.defined()) {  // Only the stream itself was used.
-      if (adds) result[0] = result[1] = upstream[0];
+      result[0] = upstream[0];
+      if (adds) result[1] = upstream[0];
       return result;
     }
     const bool is_rounded = y_gradient.scalar_type() == at::kBFloat16;
-    Gradients gradients{
-        .sum = adds && upstream[0].defined() ? upstream[0].contiguous() : at::Tensor(),
-        .y = y_gradient.contiguous(),
-        .x = at::empty_like(saved.sum),
-        .delta = {},
-        .weight_parts = {},
-        .bias_parts = {}};
+    Gradients gradients{.sum = upstream[0].defined() ? upstream[0].contiguous() : at::Tensor(),
+                        .y = y_gradient.contiguous(),
+                        .x = at::empty_like(saved.sum),
+                        .delta = {},
+                        .weight_parts = {},
+                        .bias_parts = {}};
     if (adds && is_rounded) gradients.delta = at::empty_like(gradients.y);
     // Each thread sums into a row of its own; their order of addition is fixed, so runs repeat bit
     // for bit.
@@ -163,8 +164,7 @@ Normed add_norm(const at::Tensor& x, const at::Tensor& delta, const NormWeights&
   const variable_list made =
       AddNorm::apply(rows(x), delta.defined() ? optional(rows(delta)) : std::nullopt,
                      norm.weight.contiguous(), optional(norm.bias), norm.epsilon, is_rounded);
-  return {.sum = delta.defined() ? made[0].view(x.sizes()) : x,
-          .values = made.back().view(x.sizes())};
+  return {.sum = made[0].view(x.sizes()), .values = made[1].view(x.sizes())};
 }
 
 }  // namespace panal::tensor

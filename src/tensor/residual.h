@@ -20,7 +20,7 @@ struct Normed {
 };
 
 /// x [..., width] float32; delta undefined, or of x's shape in the type of the result `values`:
-/// float32, or bfloat16 for kBFloat16. Without delta, `sum` is x itself.
+/// float32, or bfloat16 for kBFloat16. Without delta, `sum` is x.
 Normed add_norm(const at::Tensor& x, const at::Tensor& delta, const NormWeights& norm,
                 Precision precision);
 

@@ -178,6 +178,69 @@ TEST(Decoder, Bfloat16MatricesAreSavedAsTheyAreAndRefuseFloat32Products) {
   }
 }
 
+struct LossAndGradients {
+  at::Tensor loss;
+  std::vector<tensor::NamedTensor> gradients;
+  std::vector<std::vector<float>> attention_maxima;
+};
+LossAndGradients two_passes(Decoder& decoder, const at::Tensor& first_keys) {
+  const at::Tensor tokens = some_tokens(2, 24), targets = some_tokens(2, 24) + 1;
+  LossAndGradients found;
+  for (const auto& [name, value] : decoder.trainable_parameters())
+    value.mutable_grad() = at::Tensor();
+  for (int pass = 0; pass < 2; ++pass) {
+    found.loss = decoder.loss(tokens, targets, first_keys);
+    (found.loss * 0.5).backward();
+  }
+  for (const auto& [name, value] : decoder.trainable_parameters())
+    found.gradients.push_back({name, value.grad()});
+  found.attention_maxima = decoder.attention_maxima();
+  return found;
+}
+
+void expect_equal_bits(const LossAndGradients& found, const LossAndGradients& wanted) {
+  EXPECT_TRUE(at::equal(found.loss, wanted.loss));
+  EXPECT_EQ(found.attention_maxima, wanted.attention_maxima);
+  ASSERT_EQ(found.gradients.size(), wanted.gradients.size());
+  for (std::size_t i = 0; i < found.gradients.size(); ++i) {
+    ASSERT_TRUE(found.gradients[i].value.defined()) << found.gradients[i].name;
+    EXPECT_TRUE(at::equal(found.gradients[i].value, wanted.gradients[i].value))
+        << found.gradients[i].name;
+  }
+}
+
+// Whatever is computed again gives the bits it gave: with packed documents, over several passes, in
+// every type of weights and products, and under an adapter.
+TEST(Decoder, RecomputingChangesNoBit) {
+  using tensor::Precision;
+  struct Types {
+    Precision weights, products;
+    bool has_adapter;
+  };
+  const at::Tensor apart = (at::arange(24, at::kInt) / 7 * 7).to(at::kInt).repeat({2, 1});
+  for (ModelConfig config : one_of_each()) {
+    config.layers = 2;
+    for (const Types types : {Types{Precision::kFloat32, Precision::kFloat32, false},
+                              Types{Precision::kFloat32, Precision::kBFloat16, true},
+                              Types{Precision::kFloat32, Precision::kBFloat16, false},
+                              Types{Precision::kBFloat16, Precision::kBFloat16, false}}) {
+      Decoder decoder = Decoder::random(config, 5, types.weights);
+      decoder.set_training_precision(types.products);
+      if (types.has_adapter)
+        decoder.add_lora({.rank = 4, .alpha = 8, .targets = {}, .base_model_name = ""}, 9);
+      for (const at::Tensor& first_keys : {at::Tensor(), apart}) {
+        decoder.set_recompute(Recompute::kNone);
+        const LossAndGradients wanted = two_passes(decoder, first_keys);
+        for (const Recompute recompute : {Recompute::kSelective, Recompute::kFull}) {
+          decoder.set_recompute(recompute);
+          SCOPED_TRACE(recompute_name(recompute));
+          expect_equal_bits(two_passes(decoder, first_keys), wanted);
+        }
+      }
+    }
+  }
+}
+
 TEST(Decoder, AnImpossibleConfigOrInputIsRefused) {
   ModelConfig config = small_llama();
   config.key_value_heads = 3;

@@ -65,9 +65,10 @@ tensor::Weight weight_for(Precision precision, const at::Tensor& weight, const a
 
 }  // namespace
 
-at::Tensor LinearLayer::operator()(const at::Tensor& x, Precision precision) const {
+at::Tensor LinearLayer::operator()(const at::Tensor& x, Precision precision,
+                                   const tensor::Remake& remake) const {
   const tensor::Weight read = weight_for(precision, weight, rounded, is_in_out);
-  if (!adapter_down.defined()) return tensor::linear(x, read, bias);
+  if (!adapter_down.defined()) return tensor::linear(x, read, bias, remake);
   const at::Tensor y = tensor::linear_with_adapter(
       x, read, {.down = adapter_down, .up = adapter_up, .scale = adapter_scale});
   return bias.defined() ? y + bias : y;
@@ -122,42 +123,112 @@ void fill_gpt2_layer(const std::map<std::string, at::Tensor>& tensors, std::int6
   layer.down = linear("mlp.c_proj");
 }
 
-at::Tensor activated(const ModelConfig& config, const at::Tensor& x) {
-  return config.actual_activation() == Activation::kReluSquared ? tensor::relu_squared(x)
-                                                                : tensor::gelu(x);
+// What every layer of a pass shares.
+struct Pass {
+  const Decoder::State& state;
+  at::Tensor first_keys;  // Undefined, or as Decoder::loss() has them.
+  Precision precision;    // Of products.
+  Precision between;      // Of what flows between them.
+  Recompute recompute;    // kSelective or kNone: within a layer.
+
+  bool is_selective() const { return recompute == Recompute::kSelective; }
+  tensor::Normed norm(const at::Tensor& x, const at::Tensor& delta, const Norm& weights) const {
+    return tensor::add_norm(
+        x, delta,
+        {.weight = weights.weight, .bias = weights.bias, .epsilon = state.config.norm_epsilon},
+        between);
+  }
+  // The normed values once more, from the sum that the norm keeps for itself.
+  tensor::Remake remake_of(const tensor::Normed& normed, const Norm& weights) const {
+    if (!is_selective()) return {};
+    return [this_norm = *this, sum = normed.sum.detach(), &weights] {
+      return this_norm.norm(sum, {}, weights).values;
+    };
+  }
+};
+
+at::Tensor activated(const ModelConfig& config, const at::Tensor& gate, const at::Tensor& up) {
+  if (config.is_gated()) return tensor::swiglu(gate, up);
+  return config.actual_activation() == Activation::kReluSquared ? tensor::relu_squared(up)
+                                                                : tensor::gelu(up);
 }
 
-at::Tensor feed_forward(const ModelConfig& config, const Layer& layer, const at::Tensor& x,
-                        Precision precision) {
-  const at::Tensor up = layer.up(x, precision);
-  return layer.down(
-      config.is_gated() ? tensor::swiglu(layer.gate(x, precision), up) : activated(config, up),
-      precision);
+at::Tensor feed_forward(const Pass& pass, const Layer& layer, const at::Tensor& x,
+                        const tensor::Remake& remake) {
+  const ModelConfig& config = pass.state.config;
+  const at::Tensor gate = config.is_gated() ? layer.gate(x, pass.precision, remake) : at::Tensor();
+  const at::Tensor up = layer.up(x, pass.precision, remake);
+  tensor::Remake inner;
+  if (pass.is_selective()) {
+    inner = [&config, gate = gate.defined() ? gate.detach() : gate, up = up.detach()] {
+      return activated(config, gate, up);
+    };
+  }
+  return layer.down(activated(config, gate, up), pass.precision, inner);
 }
 
 // [B, T, heads * width] -> [B, T, heads, width]: normed over each head where the model does so, and
 // turned by the positions.
-at::Tensor rotated_heads(const Decoder::State& state, const at::Tensor& y, std::int64_t heads,
+at::Tensor rotated_heads(const Pass& pass, const at::Tensor& y, std::int64_t heads,
                          const Norm& norm) {
-  const ModelConfig& config = state.config;
-  at::Tensor split = y.view({y.size(0), y.size(1), heads, config.head_width});
-  if (norm.weight.defined()) {
-    split = tensor::rms_norm(split.to(at::kFloat), norm.weight, config.norm_epsilon)
-                .to(y.scalar_type());
-  }
-  return tensor::rotate(split, state.rotary.cosine, state.rotary.sine);
+  const Decoder::State& state = pass.state;
+  const auto turned = [&state, heads, &norm](const at::Tensor& x) {
+    at::Tensor split = x.view({x.size(0), x.size(1), heads, state.config.head_width});
+    if (norm.weight.defined()) {
+      split = tensor::rms_norm(split.to(at::kFloat), norm.weight, state.config.norm_epsilon)
+                  .to(x.scalar_type());
+    }
+    return tensor::rotate(split, state.rotary.cosine, state.rotary.sine);
+  };
+  // The norm keeps its float32 input; what the product gave is all that is needed.
+  if (!norm.weight.defined() || !pass.is_selective()) return turned(y);
+  return tensor::recomputed(
+             [turned](const at::Tensor& x) { return tensor::PartResult{.values = {turned(x)}}; }, y)
+      .values[0];
 }
 
-tensor::Attended attend(const Decoder::State& state, const Layer& layer, const at::Tensor& x,
-                        const at::Tensor& first_keys, Precision precision) {
-  const ModelConfig& config = state.config;
+tensor::Attended attend(const Pass& pass, const Layer& layer, const at::Tensor& x,
+                        const tensor::Remake& remake) {
+  const ModelConfig& config = pass.state.config;
+  const auto product = [&](const LinearLayer& linear) { return linear(x, pass.precision, remake); };
   if (config.architecture == Architecture::kGpt2)
-    return tensor::causal_attention(layer.qkv(x, precision), config.heads, first_keys);
-  const at::Tensor v = layer.v(x, precision);
+    return tensor::causal_attention(product(layer.qkv), config.heads, pass.first_keys);
+  const at::Tensor v = product(layer.v);
   return tensor::causal_attention(
-      rotated_heads(state, layer.q(x, precision), config.heads, layer.q_norm),
-      rotated_heads(state, layer.k(x, precision), config.key_value_heads, layer.k_norm),
-      v.view({v.size(0), v.size(1), config.key_value_heads, config.head_width}), first_keys);
+      rotated_heads(pass, product(layer.q), config.heads, layer.q_norm),
+      rotated_heads(pass, product(layer.k), config.key_value_heads, layer.k_norm),
+      v.view({v.size(0), v.size(1), config.key_value_heads, config.head_width}), pass.first_keys);
+}
+
+// The residual stream between layers: what it is, is stream + delta, which the next norm adds.
+struct Stream {
+  at::Tensor stream;   // [B, T, width] float32
+  at::Tensor delta{};  // Undefined, or what the last half gave.
+  at::Tensor log_sum_exp{};
+};
+
+Stream through_layer(const Pass& pass, const Layer& layer, const Stream& in) {
+  const tensor::Normed before = pass.norm(in.stream, in.delta, layer.attention_norm);
+  const tensor::Attended attended =
+      attend(pass, layer, before.values, pass.remake_of(before, layer.attention_norm));
+  const tensor::Normed middle =
+      pass.norm(before.sum, layer.o(attended.values, pass.precision, {}), layer.feed_forward_norm);
+  return {.stream = middle.sum,
+          .delta = feed_forward(pass, layer, middle.values,
+                                pass.remake_of(middle, layer.feed_forward_norm)),
+          .log_sum_exp = attended.log_sum_exp};
+}
+
+// The same, keeping nothing but the sum that goes in.
+Stream through_layer_again(const Pass& pass, const Layer& layer, Stream in) {
+  if (in.delta.defined()) in = {.stream = in.stream + in.delta};
+  const tensor::PartResult made = tensor::recomputed(
+      [pass, &layer](const at::Tensor& stream) {
+        const Stream out = through_layer(pass, layer, {.stream = stream});
+        return tensor::PartResult{.values = {out.stream, out.delta}, .beside = out.log_sum_exp};
+      },
+      in.stream);
+  return {.stream = made.values[0], .delta = made.values[1], .log_sum_exp = made.beside};
 }
 
 template <typename Visit>
@@ -221,25 +292,22 @@ at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision,
   PANAL_REQUIRE(tokens.size(1) <= config.context_length,
                 fmt::format("tokens: wanted at most {} (the context length), found {}",
                             config.context_length, tokens.size(1)));
+  const bool is_full = recompute == Recompute::kFull && at::GradMode::is_enabled();
   // What flows between products is rounded as they are, but under adapters, which are float32.
-  const Precision between = lora ? Precision::kFloat32 : precision;
-  const auto norm = [&](const at::Tensor& x, const at::Tensor& delta, const Norm& weights) {
-    return tensor::add_norm(
-        x, delta, {.weight = weights.weight, .bias = weights.bias, .epsilon = config.norm_epsilon},
-        between);
-  };
-  at::Tensor stream = embedded(tokens, first_keys), delta;
+  const Pass pass{
+      .state = *this,
+      .first_keys = first_keys,
+      .precision = precision,
+      .between = lora ? Precision::kFloat32 : precision,
+      .recompute = at::GradMode::is_enabled() && !is_full ? recompute : Recompute::kNone};
+  Stream stream{.stream = embedded(tokens, first_keys)};
   log_sum_exp.clear();
   for (const Layer& layer : layers) {
-    const tensor::Normed before = norm(stream, delta, layer.attention_norm);
-    const tensor::Attended attended = attend(*this, layer, before.values, first_keys, precision);
-    log_sum_exp.push_back(attended.log_sum_exp);
-    const tensor::Normed middle =
-        norm(before.sum, layer.o(attended.values, precision), layer.feed_forward_norm);
-    stream = middle.sum;
-    delta = feed_forward(config, layer, middle.values, precision);
+    stream = is_full ? through_layer_again(pass, layer, std::move(stream))
+                     : through_layer(pass, layer, stream);
+    log_sum_exp.push_back(std::move(stream.log_sum_exp));
   }
-  return norm(stream, delta, final_norm).values;
+  return pass.norm(stream.stream, stream.delta, final_norm).values;
 }
 
 void Decoder::State::round_weights() {

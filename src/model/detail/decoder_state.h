@@ -12,9 +12,11 @@
 #include "model/config.h"
 #include "model/decoder.h"
 #include "model/detail/parameter_table.h"
+#include "model/recompute.h"
 #include "tensor/linear.h"
 #include "tensor/named_tensor.h"
 #include "tensor/precision.h"
+#include "tensor/recompute.h"
 
 namespace panal::model::detail {
 
@@ -31,7 +33,9 @@ struct LinearLayer {
 
   std::int64_t in_width() const { return weight.size(is_in_out ? 0 : 1); }
   std::int64_t out_width() const { return weight.size(is_in_out ? 1 : 0); }
-  at::Tensor operator()(const at::Tensor& x, tensor::Precision precision) const;
+  /// remake: of x; or empty. Under an adapter x is kept in any case.
+  at::Tensor operator()(const at::Tensor& x, tensor::Precision precision,
+                        const tensor::Remake& remake) const;
 };
 
 struct Norm {
@@ -66,6 +70,7 @@ struct Decoder::State {
   at::Tensor token_embedding, position_embedding, head;
   at::Tensor rounded_head;  // As LinearLayer::rounded.
   tensor::Precision training_precision = tensor::Precision::kFloat32;
+  Recompute recompute = Recompute::kNone;
   detail::RotaryTable rotary;
   std::optional<LoraConfig> lora;
   mutable std::vector<at::Tensor> log_sum_exp;  // Of each layer's attention, [B, heads, T], of the
