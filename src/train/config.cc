@@ -346,6 +346,22 @@ tensor::Precision read_precision(ConfigReader& top) {
                                                              : tensor::Precision::kFloat32;
 }
 
+void read_memory(ConfigReader section, TrainConfig& config) {
+  const bool is_rounded = section.choice("weights", "fp32", {"fp32", "bf16"}) == "bf16";
+  if (is_rounded && config.kind == RunKind::kLora) {
+    section.reject("weights", "must be fp32 for kind lora: a frozen core has its rounded copies");
+  } else if (is_rounded && config.precision != tensor::Precision::kBFloat16) {
+    section.reject("weights",
+                   "must be fp32 beside precision fp32: bf16 weights need bf16 products");
+  }
+  if (is_rounded) config.memory.weights = tensor::Precision::kBFloat16;
+  const std::string recompute = section.choice(
+      "recompute", "none", {model::kRecomputeNames.begin(), model::kRecomputeNames.end()});
+  config.memory.recompute = recompute == "full"        ? model::Recompute::kFull
+                            : recompute == "selective" ? model::Recompute::kSelective
+                                                       : model::Recompute::kNone;
+}
+
 void check_device(ConfigReader& top) {
   const std::string device = top.choice("device", "auto", {"auto", "cpu", "cuda"});
   const std::string reason = tensor::why_not_trained_on(device);
@@ -396,6 +412,7 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
       top.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
   config.precision = read_precision(top);
   check_device(top);
+  read_memory(top.section("memory"), config);
 
   auto batch = top.section("batch");
   config.batch.sequences = batch.integer("sequences", config.batch.sequences, 1, 1 << 16);

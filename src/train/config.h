@@ -15,6 +15,7 @@
 #include "data/deduplicate.h"
 #include "data/token_stream.h"
 #include "model/config.h"
+#include "model/recompute.h"
 #include "optim/optimizer.h"
 #include "optim/qk_clip.h"
 #include "optim/schedule.h"
@@ -116,6 +117,14 @@ struct TrainConfig {
     std::int64_t processes = 1;      // 1 to 64, at most batch.sequences.
     double deadline_seconds = 60.0;  // A process silent for longer is lost. 1 to 86,400.
   } parallel;
+
+  /// Section "memory": what a step holds (docs/guides/pretraining.md). The optimizer's states are
+  /// optimizer.state_precision.
+  struct Memory {
+    /// Of the matrices; kBFloat16 needs kPretrain and bf16 products.
+    tensor::Precision weights = tensor::Precision::kFloat32;
+    model::Recompute recompute = model::Recompute::kNone;
+  } memory;
 
   /// Section "checkpoint".
   struct Checkpoint {

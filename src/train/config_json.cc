@@ -134,6 +134,8 @@ Json train_config_to_json(const TrainConfig& config) {
                    {"ramp_steps", config.batch.ramp_steps}};
   json["parallel"] = {{"processes", config.parallel.processes},
                       {"deadline_seconds", config.parallel.deadline_seconds}};
+  json["memory"] = {{"weights", tensor::precision_name(config.memory.weights)},
+                    {"recompute", model::recompute_name(config.memory.recompute)}};
   json["checkpoint"] = {{"every_steps", config.checkpoint.every_steps},
                         {"every_seconds", config.checkpoint.every_seconds},
                         {"keep", config.checkpoint.keep},

@@ -63,6 +63,22 @@ TEST(TrainConfig, PrecisionIsWhatTheCpuHasUnlessSaid) {
   }
 }
 
+TEST(TrainConfig, MemoryIsKeptAsItIsUnlessSaid) {
+  const TrainConfig usual = parse_train_config(kPretrain, "run.yaml").value();
+  EXPECT_EQ(usual.memory.weights, tensor::Precision::kFloat32);
+  EXPECT_EQ(usual.memory.recompute, model::Recompute::kNone);
+  if (!tensor::cpu_multiplies_bfloat16()) return;  // The rest wants such a run.
+  const TrainConfig small =
+      parse_train_config(
+          std::string(kPretrain) + "precision: bf16\nmemory: {weights: bf16, recompute: full}\n",
+          "run.yaml")
+          .value();
+  EXPECT_EQ(small.memory.weights, tensor::Precision::kBFloat16);
+  EXPECT_EQ(small.memory.recompute, model::Recompute::kFull);
+  const Json json = train_config_to_json(small);
+  EXPECT_EQ(train_config_to_json(parse_train_config(to_line(json), "config.json").value()), json);
+}
+
 TEST(TrainConfig, ReadsSourcesWithTheirWeights) {
   const TrainConfig config =
       parse_train_config(
@@ -99,7 +115,7 @@ TEST(TrainConfig, ComesBackFromItsJson) {
       "optimizer: {rule: muon, muon_scale: match_adamw, momentum: 0.9}\n"
       "schedule: {shape: wsd, warmup_steps: 3, decay_fraction: 0.4}\n"
       "checkpoint: {every_steps: 7, keep_every_steps: 14, keep_best: true, verify: true, "
-      "asynchronous: false}\nseed: 42\n";
+      "asynchronous: false}\nmemory: {recompute: selective}\nseed: 42\n";
   const std::string mixture =
       "kind: pretrain\nlimits: {steps: 3}\n"
       "data:\n  packing: within_documents\n  deduplicate: near\n  near_threshold: 0.7\n  sources:\n"
@@ -211,6 +227,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{PRETRAIN "schedule: {shape: sawtooth}\n", "constant, linear, cosine, wsd"},
         Mistake{PRETRAIN "schedule: {warmup_steps: 2, warmup_fraction: 0.1}\n", "the same thing"},
         Mistake{PRETRAIN "batch: {sequences: 0}\n", "batch.sequences"},
+        Mistake{PRETRAIN "memory: {weights: bf16}\nprecision: fp32\n",
+                "run.yaml:4: \"memory.weights\" must be fp32 beside precision fp32"},
+        Mistake{LORA "memory: {weights: bf16}\n", "\"memory.weights\" must be fp32"},
+        Mistake{PRETRAIN "memory: {weights: fp16}\n", "one of fp32, bf16"},
+        Mistake{PRETRAIN "memory: {recompute: some}\n", "one of none, selective, full"},
         Mistake{PRETRAIN "checkpoint: {keep: 0}\n", "checkpoint.keep"},
         Mistake{PRETRAIN "checkpoint: {every_steps: 100, keep_every_steps: 250}\n",
                 "must be a multiple of checkpoint.every_steps 100, found 250"},

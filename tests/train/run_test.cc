@@ -112,6 +112,44 @@ TEST(Run, StoppedAndResumedEqualsNeverStopped) {
   }
 }
 
+// bfloat16 weights: their low bits are optimizer state, so a resume ends with the same bits; also
+// one that keeps less of the forward pass than the run began with. Other weights are refused.
+TEST(Run, ResumesBfloat16WeightsToTheBitAndMayRecompute) {
+  if (!tensor::cpu_multiplies_bfloat16()) GTEST_SKIP() << "no bfloat16 products here";
+  TestFolder folder("rounded");
+  const std::string muon = "rule: muon, learning_rate: 0.003, muon_learning_rate: 0.02";
+  const auto yaml = [&](const std::string& memory, const std::string& more) {
+    std::string text = toy_yaml() + "precision: bf16\nmemory: {" + memory + "}\n";
+    return text.replace(text.find(muon), muon.size(), muon + ", state_precision: bf16" + more);
+  };
+  for (const std::string more : {"", ", ema_nesterov: {extrapolation: 0.6}"}) {
+    const std::string name = more.empty() ? "plain" : "ahead";
+    RecordingEvents events;
+    const auto whole = toy_config(folder.path(), yaml("weights: bf16", more), name);
+    const auto summary = run_toy(whole, events);
+    ASSERT_TRUE(summary.ok()) << summary.status().message();
+    EXPECT_LT(summary->last_evaluation->loss, summary->first_evaluation->loss);
+    const std::string parts = name + "_parts";
+    RecordingEvents stopped, refused;
+    stopped.stop_after_step = 7;
+    ASSERT_TRUE(
+        run_toy(toy_config(folder.path(), yaml("weights: bf16", more), parts), stopped).ok());
+    const auto other =
+        run_toy(toy_config(folder.path(), yaml("weights: fp32", more), parts), refused);
+    EXPECT_EQ(other.code(), Code::kConflict);
+    EXPECT_THAT(other.status().message(), HasSubstr("memory.weights"));
+    const auto config =
+        toy_config(folder.path(), yaml("weights: bf16, recompute: full", more), parts);
+    const auto resumed = run_toy(config, events);
+    ASSERT_TRUE(resumed.ok()) << resumed.status().message();
+    EXPECT_EQ(resumed->resumed_from_step, 7);
+    EXPECT_EQ(weights_of(config), weights_of(whole));
+    EXPECT_EQ(resumed->last_evaluation->loss, summary->last_evaluation->loss);
+    const auto exported = model::load_decoder(config.run_directory / "model");
+    ASSERT_TRUE(exported.ok()) << exported.status().message();
+  }
+}
+
 // metrics.jsonl of a resumed run reads like that of one run: each step once.
 TEST(Run, JournalHasEachStepOnceAfterAResume) {
   TestFolder folder("journal");

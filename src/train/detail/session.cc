@@ -135,7 +135,7 @@ Result<model::Decoder> Session::make_decoder() const {
     dimensions.bos_id = corpus_->tokenizer.bos_id();
     dimensions.eos_id = corpus_->tokenizer.eos_id();
     PANAL_TRY(model::validate(dimensions));
-    return model::Decoder::random(dimensions, config_.seed);
+    return model::Decoder::random(dimensions, config_.seed, config_.memory.weights);
   }
   PANAL_ASSIGN(model::Decoder decoder, model::load_decoder(config_.model.core));
   if (corpus_->facts.vocabulary_size > decoder.config().vocabulary_size) {

@@ -43,6 +43,7 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
                      ? optim::make_optimizer_of(config.optimizer, trainable_, parallel_->is_owned())
                      : optim::make_optimizer(config.optimizer, trainable_)) {
   decoder_.set_training_precision(config.precision);
+  decoder_.set_recompute(config.memory.recompute);
   if (config.qk_clip) {
     qk_clipping_.emplace(*config.qk_clip, decoder_.config(), trainable_, *optimizer_);
   }
