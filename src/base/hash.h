@@ -28,6 +28,21 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
+/// XXH3 over bytes that arrive in pieces: equal to xxh3_64 of all of them.
+class Xxh3 {
+ public:
+  Xxh3();
+  ~Xxh3();
+  Xxh3(Xxh3&&) noexcept;
+  Xxh3& operator=(Xxh3&&) noexcept;
+  void update(std::span<const std::byte> bytes);
+  std::uint64_t digest() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 std::string sha256_hex(std::string_view text);
 /// True for exactly 64 lower-case hexadecimal digits.
 bool is_sha256_hex(std::string_view text);

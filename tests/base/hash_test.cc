@@ -42,6 +42,18 @@ TEST(Xxh3, EqualsThePublishedValueAndDependsOnEveryByte) {
   }
 }
 
+TEST(Xxh3, PiecesOfAnySizeEqualTheWhole) {
+  std::string text(5000, 'x');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7 % 251);
+  for (const std::size_t piece : {1, 63, 1024, 5000}) {
+    Xxh3 hash;
+    for (std::size_t begin = 0; begin < text.size(); begin += piece)
+      hash.update(std::as_bytes(std::span(text).subspan(begin, std::min(piece, 5000 - begin))));
+    EXPECT_EQ(hash.digest(), xxh3_64(text)) << piece;
+  }
+  EXPECT_EQ(Xxh3().digest(), xxh3_64(""));
+}
+
 TEST(RandomHex, IsAsLongAsAskedAndNeverTheSame) {
   EXPECT_EQ(random_hex(16).size(), 32u);
   EXPECT_EQ(random_hex(0), "");

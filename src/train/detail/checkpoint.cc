@@ -7,9 +7,9 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <fstream>
 
 #include "base/hash.h"
-#include "store/mapped_file.h"
 #include "tensor/named_tensor.h"
 #include "tensor/runtime.h"
 #include "tensor/tensor_file.h"
@@ -35,9 +35,18 @@ std::optional<std::int64_t> step_of(const std::filesystem::path& path) {
   return step;
 }
 
+// Read piece by piece: as a mapping a checkpoint would stand in memory beside the state it was made
+// of.
 Result<std::string> checksum_of(const std::filesystem::path& path) {
-  PANAL_ASSIGN(const store::MappedFile file, store::MappedFile::open(path));
-  return fmt::format("{:016x}", xxh3_64(file.bytes()));
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Status(Code::kNotFound, path.string() + ": cannot be opened");
+  std::vector<char> piece(std::size_t{1} << 20);
+  Xxh3 hash;
+  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())).gcount() > 0) {
+    hash.update(std::as_bytes(std::span(piece.data(), static_cast<std::size_t>(file.gcount()))));
+  }
+  if (file.bad()) return Status(Code::kUnavailable, path.string() + ": cannot be read");
+  return fmt::format("{:016x}", hash.digest());
 }
 
 // state.json holds the counters as text with that text's checksum, beside the checksums of the

@@ -142,6 +142,16 @@ void Trainer::adopt_from_first_rank() {
   release_whole();
 }
 
+void Trainer::update(double factor, double gradient_scale, StepResult& result) {
+  optimizer_->step(factor, gradient_scale);
+  if (qk_clipping_) {
+    // Every rank clips all it holds by the same bounds; what counts is what the owners have.
+    if (parallel_) parallel_->largest(qk_clipping_->largest_logits());
+    result.clipped_heads = qk_clipping_->clip();
+  }
+  if (parallel_) parallel_->share_weights();
+}
+
 StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step,
                          const OutlierEstimate* outliers) {
   const double factor = optim::schedule_factor(schedule, step);
@@ -160,14 +170,10 @@ StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step,
   }
   if (parallel_) result.verdict = parallel_->of_first_rank(result.verdict);
   result.was_skipped = result.verdict != StepVerdict::kGood;
-  if (result.was_skipped) return result;
-  optimizer_->step(factor, optim::clip_scale(result.gradient_norm, config_.clip_norm));
-  if (qk_clipping_) {
-    // Every rank clips all it holds by the same bounds; what counts is what the owners have.
-    if (parallel_) parallel_->largest(qk_clipping_->largest_logits());
-    result.clipped_heads = qk_clipping_->clip();
+  if (!result.was_skipped) {
+    update(factor, optim::clip_scale(result.gradient_norm, config_.clip_norm), result);
   }
-  if (parallel_) parallel_->share_weights();
+  clear_gradients();  // Their memory is what evaluations and checkpoints work in.
   return result;
 }
 

@@ -69,6 +69,7 @@ class Trainer {
   double accumulate_gradients(std::int64_t micro_batches);
   double accumulate_micro_batch(double share);
   double gradient_norm() const;
+  void update(double factor, double gradient_scale, StepResult& result);
   void clear_gradients();
 
   const TrainConfig config_;
