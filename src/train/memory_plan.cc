@@ -23,8 +23,10 @@ struct Sizes {
   explicit Sizes(const StepShape& shape)
       : is_gpt2(shape.model.architecture == model::Architecture::kGpt2),
         is_gated(shape.model.is_gated()),
+        is_tied(shape.model.tied_embeddings),
         has_qk_norm(shape.model.qk_norm),
         is_rounded(shape.precision == Precision::kBFloat16),
+        has_rounded_weights(shape.weights == Precision::kBFloat16),
         rows(static_cast<double>(shape.sequences * shape.context)),
         width(static_cast<double>(shape.model.width)),
         inner(static_cast<double>(shape.model.feed_forward_width)),
@@ -32,6 +34,7 @@ struct Sizes {
         keys(static_cast<double>(shape.model.key_value_heads * shape.model.head_width)),
         heads(static_cast<double>(shape.model.heads)),
         vocabulary(static_cast<double>(shape.model.vocabulary_size)),
+        positions(is_gpt2 ? static_cast<double>(shape.model.context_length) : 0),
         layers(static_cast<double>(shape.model.layers)),
         parameters(static_cast<double>(shape.model.num_parameters())) {}
 
@@ -40,24 +43,39 @@ struct Sizes {
   double layer_matrices() const {
     return width * (2 * queries + 2 * keys) + (is_gated ? 3 : 2) * width * inner;
   }
+  double hidden() const { return layers * layer_matrices(); }
+  double tables() const { return (is_tied ? 1 : 2) * embedding() + positions * width; }
+  double vectors() const { return parameters - hidden() - tables(); }
+  // The largest hidden matrix.
+  double largest() const { return width * std::max({inner, queries, is_gpt2 ? 3 * width : 0.0}); }
   double element() const { return is_rounded ? kBFloat16 : kFloat; }  // What products read.
+  double weight() const { return has_rounded_weights ? kBFloat16 : kFloat; }
+  // Of weights, or of their gradients.
+  double all_parameters() const { return (hidden() + tables()) * weight() + vectors() * kFloat; }
 
-  bool is_gpt2, is_gated, has_qk_norm, is_rounded;
-  double rows, width, inner, queries, keys, heads, vocabulary, layers, parameters;
+  bool is_gpt2, is_gated, is_tied, has_qk_norm, is_rounded, has_rounded_weights;
+  double rows, width, inner, queries, keys, heads, vocabulary, positions, layers, parameters;
 };
 
 // What one layer keeps from its forward pass for its backward pass, by the names of
 // model/detail/decoder_state.cc.
-std::vector<MemoryItem> kept_by_layer(const Sizes& s) {
+std::vector<MemoryItem> kept_by_layer(const Sizes& s, model::Recompute recompute) {
   std::vector<MemoryItem> kept;
   const auto keep = [&](const char* name, double columns, double bytes) {
     kept.push_back({kActivations, name, s.rows * columns * bytes});
   };
   const double element = s.element();
+  const bool keeps_all = recompute == model::Recompute::kNone;
   keep("layer.stream", s.width, kFloat);
+  if (recompute == model::Recompute::kFull) {
+    keep("layer.attention.log_sum_exp", s.heads, kFloat);
+    return kept;
+  }
   keep("layer.attention_norm.statistics", s.is_gpt2 ? 2 : 1, kFloat);
-  keep("layer.attention.input", s.width, element);
-  if (s.has_qk_norm) keep("layer.attention.q_and_k_before_norm", s.queries + s.keys, kFloat);
+  if (keeps_all) keep("layer.attention.input", s.width, element);
+  if (s.has_qk_norm) {
+    keep("layer.attention.q_and_k_before_norm", s.queries + s.keys, keeps_all ? kFloat : element);
+  }
   keep("layer.attention.q", s.queries, element);
   keep("layer.attention.k", s.keys, element);
   keep("layer.attention.v", s.keys, element);
@@ -65,26 +83,70 @@ std::vector<MemoryItem> kept_by_layer(const Sizes& s) {
   keep("layer.attention.output", s.queries, element);
   keep("layer.middle", s.width, kFloat);
   keep("layer.feed_forward_norm.statistics", s.is_gpt2 ? 2 : 1, kFloat);
-  keep("layer.feed_forward.input", s.width, element);
+  if (keeps_all) keep("layer.feed_forward.input", s.width, element);
   if (s.is_gated) keep("layer.feed_forward.gate", s.inner, element);
   keep("layer.feed_forward.up", s.inner, element);
-  keep("layer.feed_forward.inner", s.inner, element);
+  if (keeps_all) keep("layer.feed_forward.inner", s.inner, element);
   return kept;
 }
 
+// The rule of a table (embedding, head): a line of the rules that names it, or AdamW. Lines for
+// hidden matrices are left out of the plan: their rules differ little in what they hold.
+optim::Rule rule_of_table(const optim::OptimizerConfig& config, std::string_view name) {
+  for (const optim::Assignment& line : config.assignments) {
+    if (name.find(line.match) != std::string_view::npos) return line.rule;
+  }
+  return optim::Rule::kAdamW;
+}
+
+// Of one parameter, without the low bits of a bfloat16 weight.
+double state_bytes(const optim::OptimizerConfig& config, optim::Rule rule) {
+  const double momentum = config.state_precision == Precision::kBFloat16 ? kBFloat16 : kFloat;
+  const double ahead = config.ema_nesterov.extrapolation > 0 ? momentum : 0;
+  if (rule == optim::Rule::kAdamW) return momentum + kFloat + ahead;
+  return momentum + ahead + (rule == optim::Rule::kTransportedScion ? kBFloat16 : 0);
+}
+
+std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s) {
+  const optim::OptimizerConfig& config = shape.optimizer;
+  const double of_hidden = state_bytes(config, config.rule);
+  const double remainder = s.has_rounded_weights ? kBFloat16 : 0;
+  std::vector<MemoryItem> items;
+  if (shape.streams_states) {
+    // Newton-Schulz wants its matrix whole; tables, whose rule goes number by number, come in
+    // pieces.
+    items.push_back(
+        {kBuffers, "states of two matrices, streamed", 2 * s.largest() * (of_hidden + remainder)});
+    return items;
+  }
+  const auto of_table = [&](const char* name, double count) {
+    items.push_back({kStates, std::string("states of ") + name,
+                     count * state_bytes(config, rule_of_table(config, name))});
+  };
+  items.push_back({kStates, fmt::format("{} states of hidden matrices", rule_name(config.rule)),
+                   s.hidden() * of_hidden});
+  of_table(s.is_gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight", s.embedding());
+  if (s.is_gpt2) of_table("transformer.wpe.weight", s.positions * s.width);
+  if (!s.is_tied) of_table("lm_head.weight", s.embedding());
+  items.push_back(
+      {kStates, "adamw states of vectors", s.vectors() * state_bytes(config, optim::Rule::kAdamW)});
+  if (s.has_rounded_weights) {
+    items.push_back({kStates, "remainders of weights", (s.hidden() + s.tables()) * remainder});
+  }
+  return items;
+}
+
 void add_lasting(const StepShape& shape, const Sizes& s, std::vector<MemoryItem>& items) {
-  items.push_back({kWeights, "weights", s.parameters * kFloat});
-  if (s.is_rounded) {
-    const double read = s.layers * s.layer_matrices() + s.embedding();
-    items.push_back({kWeights, "weights.rounded", read * kBFloat16});
+  items.push_back({kWeights, "weights", s.all_parameters()});
+  if (s.is_rounded && !s.has_rounded_weights) {
+    items.push_back({kWeights, "weights.rounded", (s.hidden() + s.embedding()) * kBFloat16});
   }
-  const double hidden = s.layers * s.layer_matrices();
-  if (shape.optimizer.rule == optim::Rule::kMuon) {
-    items.push_back({kStates, "muon.momentum", hidden * kFloat});
-    items.push_back({kStates, "adamw.moments", 2 * (s.parameters - hidden) * kFloat});
-  } else {
-    items.push_back({kStates, "adamw.moments", 2 * s.parameters * kFloat});
+  double in_checkpoint = s.all_parameters();
+  for (MemoryItem& item : states(shape, s)) {
+    if (item.kind == kStates) in_checkpoint += item.bytes;
+    items.push_back(std::move(item));
   }
+  if (shape.copies_state) items.push_back({kBuffers, "checkpoint's copy", in_checkpoint});
   if (!s.is_gpt2) {
     const auto half = static_cast<double>(shape.model.head_width) / 2;
     items.push_back({kBuffers, "rotary table",
@@ -93,8 +155,9 @@ void add_lasting(const StepShape& shape, const Sizes& s, std::vector<MemoryItem>
   items.push_back({kBuffers, "tokens and targets", 3 * s.rows * kLong});
 }
 
-void add_layers(const Sizes& s, double layers, std::vector<MemoryItem>& items) {
-  for (MemoryItem& item : kept_by_layer(s)) {
+void add_layers(const Sizes& s, model::Recompute recompute, double layers,
+                std::vector<MemoryItem>& items) {
+  for (MemoryItem& item : kept_by_layer(s, recompute)) {
     item.bytes *= layers;
     item.name += fmt::format(" x {:.0f}", layers);
     items.push_back(std::move(item));
@@ -105,19 +168,20 @@ void add_layers(const Sizes& s, double layers, std::vector<MemoryItem>& items) {
 std::vector<MemoryItem> at_head(const StepShape& shape, const Sizes& s) {
   std::vector<MemoryItem> items;
   add_lasting(shape, s, items);
-  if (shape.accumulates) items.push_back({kGradients, "gradients", s.parameters * kFloat});
-  add_layers(s, s.layers, items);
+  if (shape.accumulates) items.push_back({kGradients, "gradients", s.all_parameters()});
+  add_layers(s, shape.recompute, s.layers, items);
   items.push_back({kActivations, "final_norm.x", s.rows * s.width * kFloat});
   items.push_back({kActivations, "hidden", s.rows * s.width * s.element()});
   items.push_back({kGradients, "hidden.gradient", s.rows * s.width * s.element()});
-  items.push_back({kGradients, "head.gradient", s.embedding() * kFloat});
   const double chunk = std::clamp(std::floor(kLogitsPerChunk / s.vocabulary), 1.0, s.rows);
   items.push_back({kLogits, "logits of a chunk", chunk * s.vocabulary * s.element()});
-  // The float32 gradient is added to in place; the rounded one is a product first, which torch
-  // widens as a whole before it adds.
+  // Several products add up in float32, a single one is the gradient of a bfloat16 head. The
+  // float32 product is added in place; the bfloat16 one stands beside the sum.
+  const bool is_sum = chunk < s.rows || !s.has_rounded_weights;
+  items.push_back({kGradients, "head.gradient", s.embedding() * (is_sum ? kFloat : kBFloat16)});
   const double part = chunk * s.width * s.element();
   items.push_back({kBuffers, "head.product",
-                   s.is_rounded ? std::max(part, s.embedding() * (kBFloat16 + kFloat)) : part});
+                   is_sum && s.is_rounded ? std::max(part, s.embedding() * kBFloat16) : part});
   return items;
 }
 
@@ -125,14 +189,26 @@ std::vector<MemoryItem> at_head(const StepShape& shape, const Sizes& s) {
 std::vector<MemoryItem> at_backward(const StepShape& shape, const Sizes& s, double before) {
   std::vector<MemoryItem> items;
   add_lasting(shape, s, items);
-  add_layers(s, before + 1, items);
+  add_layers(s, shape.recompute, before + 1, items);
+  if (shape.recompute == model::Recompute::kFull) {
+    for (MemoryItem& item : kept_by_layer(s, model::Recompute::kNone)) {
+      if (item.name == "layer.stream") continue;  // It is there already.
+      item.name += ", again";
+      items.push_back(std::move(item));
+    }
+  }
   const double done = s.layers - before - 1;
-  items.push_back({kGradients, "head.gradient", s.embedding() * kFloat});
+  // A tied head's gradient waits for the embedding's; another one is added to what earlier passes
+  // left.
+  const double tables =
+      !shape.accumulates ? s.embedding() : s.tables() + (s.is_tied ? s.embedding() : 0);
+  items.push_back({kGradients, "gradients of tables", tables * s.weight()});
   items.push_back({kGradients, "gradients of layers",
-                   (shape.accumulates ? s.layers : done) * s.layer_matrices() * kFloat});
+                   (shape.accumulates ? s.layers : done) * s.layer_matrices() * s.weight()});
   items.push_back({kGradients, "gradients of the residual stream", 2 * s.rows * s.width * kFloat});
   const double inner = s.rows * s.inner * s.element();
-  items.push_back({kBuffers, "gradients inside the layer", (s.is_gated ? 2 : 1) * inner});
+  const double parts = (s.is_gated ? 2 : 1) + (shape.recompute == model::Recompute::kSelective);
+  items.push_back({kBuffers, "gradients inside the layer", parts * inner});
   return items;
 }
 
@@ -140,14 +216,15 @@ std::vector<MemoryItem> at_backward(const StepShape& shape, const Sizes& s, doub
 std::vector<MemoryItem> at_update(const StepShape& shape, const Sizes& s) {
   std::vector<MemoryItem> items;
   add_lasting(shape, s, items);
-  items.push_back({kGradients, "gradients", s.parameters * kFloat});
-  double buffers = shape.model.tied_embeddings ? s.embedding() * kFloat : 0;
-  if (shape.optimizer.rule == optim::Rule::kMuon) {
+  items.push_back({kGradients, "gradients", s.all_parameters()});
+  double buffers = s.is_tied ? s.embedding() * s.weight() : 0;
+  if (shape.optimizer.rule != optim::Rule::kAdamW) {
     const bool is_rounded = shape.optimizer.muon.precision == Precision::kBFloat16;
     const double element = is_rounded ? kBFloat16 : kFloat;
-    const double largest = s.width * std::max({s.inner, s.queries, s.is_gpt2 ? 3 * s.width : 0.0});
-    const double gram = s.width * s.width;
-    buffers = std::max(buffers, largest * kFloat * 2 + (2 * largest + 2 * gram) * element);
+    const double largest = s.largest(), gram = s.width * s.width;
+    // The direction, and beside it Newton-Schulz's matrices, or float32 copies of the change.
+    buffers = std::max(
+        {buffers, largest * kFloat + (2 * largest + 2 * gram) * element, 3 * largest * kFloat});
   }
   items.push_back({kBuffers, "update", buffers});
   return items;

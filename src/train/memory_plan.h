@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/recompute.h"
 #include "optim/optimizer.h"
 #include "tensor/precision.h"
 
@@ -24,6 +25,11 @@ struct StepShape {
   model::ModelConfig model{};  // With its vocabulary_size.
   optim::OptimizerConfig optimizer{};
   tensor::Precision precision = tensor::Precision::kFloat32;
+  tensor::Precision weights = tensor::Precision::kFloat32;  // Of matrices, and of their gradients.
+  model::Recompute recompute = model::Recompute::kNone;
+  bool copies_state = false;  // For checkpoints: weights and states once more.
+  /// Optimizer states are elsewhere and come matrix by matrix, two at a time, tables in pieces.
+  bool streams_states = false;
   std::int64_t sequences = 1;  // Of one pass forward and backward.
   std::int64_t context = 1;    // 1 to model.context_length.
   bool accumulates = false;    // Over several passes: gradients live through all of them.

@@ -32,6 +32,98 @@ std::optional<std::int64_t> fewer_sequences(const RunPlan& plan) {
   return std::nullopt;
 }
 
+// A run in which less is held, measure by measure, until it fits.
+class Savings {
+ public:
+  explicit Savings(const RunPlan& plan)
+      : device_(plan.device),
+        shape_(plan.shape),
+        share_(plan.shape.sequences * plan.accumulate),
+        bytes_(plan.memory.bytes()) {}
+
+  bool fits() const { return fits_in(device_, bytes_); }
+  std::vector<MemoryMeasure> find() {
+    round_weights_and_states();
+    recompute(model::Recompute::kSelective);
+    recompute(model::Recompute::kFull);
+    shrink_passes();
+    copy_nothing();
+    stream_states();
+    return std::move(measures_);
+  }
+
+ private:
+  // Takes the measure when it is needed and helps.
+  bool take(std::string setting, const StepShape& shape) {
+    const double bytes = plan_memory(shape).bytes();
+    if (fits() || bytes >= bytes_) return false;
+    shape_ = shape;
+    bytes_ = bytes;
+    measures_.push_back({.setting = std::move(setting), .bytes = bytes});
+    return true;
+  }
+
+  void round_weights_and_states() {
+    StepShape shape = shape_;
+    std::string setting;
+    if (shape.precision == tensor::Precision::kBFloat16 && shape.weights != shape.precision) {
+      shape.weights = tensor::Precision::kBFloat16;
+      setting = "memory: {weights: bf16}";
+    }
+    if (shape.optimizer.state_precision != tensor::Precision::kBFloat16) {
+      shape.optimizer.state_precision = tensor::Precision::kBFloat16;
+      setting += setting.empty() ? "" : ", ";
+      setting += "optimizer: {state_precision: bf16}";
+    }
+    if (!setting.empty()) take(std::move(setting), shape);
+  }
+
+  void recompute(model::Recompute kind) {
+    if (shape_.recompute >= kind) return;
+    const bool replaces = shape_.recompute != first_recompute_;
+    StepShape shape = shape_;
+    shape.recompute = kind;
+    if (!take(fmt::format("memory: {{recompute: {}}}", model::recompute_name(kind)), shape)) return;
+    // The run file says it once.
+    if (replaces) measures_.erase(measures_.end() - 2);
+  }
+
+  void shrink_passes() {
+    StepShape shape = shape_;
+    for (std::int64_t most = shape_.sequences - 1; most >= 1; most = shape.sequences - 1) {
+      shape.sequences = largest_divisor(share_, most);
+      shape.accumulates = shape.sequences < share_;
+      if (shape.sequences == 1 || fits_in(device_, plan_memory(shape).bytes())) break;
+    }
+    take(fmt::format("batch: {{sequences: {}, accumulate: {}}}", shape.sequences,
+                     share_ / shape.sequences * device_.count),
+         shape);
+  }
+
+  void copy_nothing() {
+    StepShape shape = shape_;
+    shape.copies_state = false;
+    take("checkpoint: {asynchronous: false}", shape);
+  }
+
+  void stream_states() {
+    if (!device_.is_gpu) return;
+    StepShape shape = shape_;
+    shape.streams_states = true;
+    const double states = plan_memory(shape_).bytes(MemoryKind::kStates);
+    if (!take("optimizer states in host memory, streamed matrix by matrix", shape)) return;
+    measures_.back().is_built = false;
+    measures_.back().host_bytes = states;
+  }
+
+  const PlannedDevice& device_;
+  StepShape shape_;
+  const model::Recompute first_recompute_ = shape_.recompute;
+  const std::int64_t share_;  // Sequences of one device per step.
+  double bytes_;
+  std::vector<MemoryMeasure> measures_;
+};
+
 void add_time(const TrainConfig& config, RunPlan& plan) {
   const auto& device = plan.device;
   const auto count = static_cast<double>(device.count);
@@ -63,7 +155,8 @@ PlannedDevice planned_device(const report::Device& device, tensor::Precision pre
           .watts = device.watts,
           .watts_source = "board power limit; the host is not counted",
           .assumed_mfu = device.assumed_mfu,
-          .mfu_reason = std::string(device.mfu_reason)};
+          .mfu_reason = std::string(device.mfu_reason),
+          .is_gpu = true};
 }
 
 Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size,
@@ -75,9 +168,12 @@ Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size
                .shape = {.model = config.model.dimensions,
                          .optimizer = config.optimizer,
                          .precision = config.precision,
+                         .weights = config.memory.weights,
+                         .recompute = config.memory.recompute,
                          .context = config.batch.context},
                .memory = {}};
   plan.shape.model.vocabulary_size = vocabulary_size;
+  plan.shape.copies_state = config.checkpoint.asynchronous && !plan.device.is_gpu;
   PANAL_TRY(model::validate(plan.shape.model));
   const std::int64_t all = config.batch.sequences * config.batch.accumulate;
   if (all % plan.device.count != 0) {
@@ -92,7 +188,12 @@ Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size
   plan.shape.accumulates = plan.accumulate > 1;
   plan.memory = plan_memory(plan.shape);
   plan.fits = fits_in(plan.device, plan.memory.bytes());
-  if (!plan.fits) plan.sequences_that_fit = fewer_sequences(plan);
+  if (!plan.fits) {
+    plan.sequences_that_fit = fewer_sequences(plan);
+    Savings savings(plan);
+    plan.measures = savings.find();
+    plan.fits_with_measures = savings.fits();
+  }
   add_time(config, plan);
   return plan;
 }
@@ -108,6 +209,7 @@ Json run_plan_to_json(const RunPlan& plan) {
                  {"usable_share", device.usable_share},
                  {"assumed_mfu", device.assumed_mfu},
                  {"mfu_reason", device.mfu_reason},
+                 {"is_gpu", device.is_gpu},
                  {"watts", device.watts > 0 ? Json(device.watts) : Json(nullptr)},
                  {"watts_source", device.watts_source}}},
                {"parameters", plan.shape.model.num_parameters()},
@@ -129,6 +231,14 @@ Json run_plan_to_json(const RunPlan& plan) {
                     {"by_kind", kinds},
                     {"tensors", items},
                     {"fits", plan.fits}};
+  json["memory"]["measures"] = Json::array();
+  for (const MemoryMeasure& measure : plan.measures) {
+    json["memory"]["measures"].push_back({{"setting", measure.setting},
+                                          {"bytes", measure.bytes},
+                                          {"is_built", measure.is_built},
+                                          {"host_bytes", measure.host_bytes}});
+  }
+  json["memory"]["fits_with_measures"] = plan.fits_with_measures;
   json["memory"]["sequences_that_fit"] =
       plan.sequences_that_fit ? Json(*plan.sequences_that_fit) : Json(nullptr);
   json["flops_per_token"] = plan.flops_per_token;

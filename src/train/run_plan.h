@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -27,11 +28,22 @@ struct PlannedDevice {
   std::string watts_source{};
   double assumed_mfu = 0;  // Over 0 to 1.
   std::string mfu_reason{};
+  /// Its memory is not the host's: checkpoints are copied to the host. Training on one is planned
+  /// only; nothing of it is measured.
+  bool is_gpu = false;
 };
 
 /// A maker's device.
 PlannedDevice planned_device(const report::Device& device, tensor::Precision precision,
                              std::int64_t count);
+
+/// A setting that makes a run hold less.
+struct MemoryMeasure {
+  std::string setting;    // As the run file says it: "memory: {recompute: full}".
+  double bytes = 0;       // Of a device with this and all measures before it.
+  bool is_built = true;   // False: nothing of panal does it yet.
+  double host_bytes = 0;  // What it moves to the host.
+};
 
 struct RunPlan {
   PlannedDevice device{};
@@ -42,6 +54,11 @@ struct RunPlan {
   /// The largest number of sequences per pass that fits, when the config's does not; the passes
   /// grow in number, the batch stays.
   std::optional<std::int64_t> sequences_that_fit{};
+  /// When the config does not fit: what to switch on, in this order, each where it helps: bfloat16
+  /// weights and states, recomputation, smaller passes, no copy for checkpoints, on a GPU states in
+  /// host memory. The last one fits when anything does.
+  std::vector<MemoryMeasure> measures{};
+  bool fits_with_measures = false;
   double flops_per_token = 0;
   double tokens_per_s = 0;  // Of all devices.
   std::int64_t steps = 0;   // 0: the time limit decides.

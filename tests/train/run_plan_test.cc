@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "model/presets.h"
 #include "tests/train/toy_run.h"
 
 namespace panal::train {
@@ -57,6 +58,62 @@ TEST(RunPlan, NamesTheLargestPartOfTheBatchThatFits) {
   EXPECT_FALSE(plan.fits);
   EXPECT_EQ(plan.sequences_that_fit, 2);
   EXPECT_FALSE(plan_run(config, 320, device_of(1000)).value().sequences_that_fit);
+}
+
+// Each measure lowers what the ones before it left, the last one fits, and asking for all of them
+// in the run file gives that plan.
+TEST(RunPlan, NamesWhatToSwitchOnUntilItFits) {
+  TrainConfig config = config_with("limits: {steps: 12}\n");
+  config.precision = tensor::Precision::kBFloat16;
+  const RunPlan whole = plan_run(config, 320, device_of(1e9)).value();
+  EXPECT_TRUE(whole.fits && whole.measures.empty());
+  TrainConfig lean = config;
+  lean.memory = {.weights = tensor::Precision::kBFloat16, .recompute = model::Recompute::kFull};
+  lean.optimizer.state_precision = tensor::Precision::kBFloat16;
+  lean.batch = {.sequences = 1, .context = 32, .accumulate = 4};
+  lean.checkpoint.asynchronous = false;
+  const double least = plan_run(lean, 320, device_of(1e9))->memory.bytes();
+
+  const RunPlan plan = plan_run(config, 320, device_of(least)).value();
+  ASSERT_FALSE(plan.fits);
+  EXPECT_TRUE(plan.fits_with_measures);
+  std::vector<std::string> settings;
+  double before = plan.memory.bytes();
+  for (const MemoryMeasure& measure : plan.measures) {
+    EXPECT_LT(measure.bytes, before) << measure.setting;
+    before = measure.bytes;
+    settings.push_back(measure.setting);
+  }
+  EXPECT_DOUBLE_EQ(before, least);
+  EXPECT_THAT(settings, testing::ElementsAre(
+                            "memory: {weights: bf16}, optimizer: {state_precision: bf16}",
+                            "memory: {recompute: full}", "batch: {sequences: 1, accumulate: 4}",
+                            "checkpoint: {asynchronous: false}"));
+  const RunPlan never = plan_run(config, 320, device_of(least - 1)).value();
+  EXPECT_FALSE(never.fits_with_measures);
+  EXPECT_FALSE(plan_run(config, 320, device_of(whole.memory.bytes() - 1))->measures.empty());
+}
+
+// The sum for 8 billion weights on one card of 48 GB: weights and gradients alone are 2 * 16 GB, so
+// the states have to live elsewhere, which the plan must not call built.
+TEST(RunPlan, EightBillionOnOneCardAddsUpWithStatesInHostMemory) {
+  TrainConfig config = config_with("limits: {steps: 12}\n");
+  config.model.dimensions = model::find_preset("llama-8b")->config;
+  config.precision = config.optimizer.muon.precision = tensor::Precision::kBFloat16;
+  config.optimizer.rule = optim::Rule::kMuon;
+  config.batch = {.sequences = 1, .context = 8192, .accumulate = 8};
+  const PlannedDevice a40 =
+      planned_device(report::find_device("a40").value(), tensor::Precision::kBFloat16, 1);
+  const RunPlan plan = plan_run(config, 128256, a40).value();
+  EXPECT_FALSE(plan.fits);
+  ASSERT_TRUE(plan.fits_with_measures);
+  const MemoryMeasure& last = plan.measures.back();
+  EXPECT_THAT(last.setting, HasSubstr("host memory"));
+  EXPECT_FALSE(last.is_built);
+  EXPECT_LT(last.bytes, 0.92 * 48e9);
+  const auto parameters = static_cast<double>(config.model.dimensions.num_parameters());
+  EXPECT_GT(last.bytes, 4 * parameters);
+  EXPECT_GT(last.host_bytes, 4 * parameters);
 }
 
 TEST(RunPlan, RefusesWhatCannotBePlanned) {

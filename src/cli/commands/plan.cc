@@ -20,6 +20,26 @@ struct PlanOptions {
 
 std::string gibibytes(double bytes) { return fmt::format("{:.2f} GiB", bytes / (1 << 30)); }
 
+// What to switch on, in this order, and what a device then holds.
+void print_measures(const Json& memory, double process, Terminal& terminal) {
+  if (memory.at("measures").empty()) {
+    terminal.print("It does not fit, and nothing that panal can do without would change that.");
+    return;
+  }
+  std::vector<std::vector<std::string>> rows = {{"with this and all above it", "together", ""}};
+  for (const Json& measure : memory.at("measures")) {
+    const double host = measure.value("host_bytes", 0.0);
+    std::string remark = measure.value("is_built", true) ? "" : "planned, not built yet";
+    if (host > 0) remark += fmt::format("; {} on the host", gibibytes(host));
+    rows.push_back(
+        {measure.value("setting", ""), gibibytes(measure.value("bytes", 0.0) + process), remark});
+  }
+  terminal.print(memory.value("fits_with_measures", false)
+                     ? "It does not fit. With these settings it does, in this order:"
+                     : "It does not fit, not even with all of these settings:");
+  terminal.table(rows);
+}
+
 void print_memory(const Json& plan, Terminal& terminal) {
   const Json &memory = plan.at("memory"), &device = plan.at("device");
   std::vector<std::vector<std::string>> rows = {{"memory of one device", ""}};
@@ -34,19 +54,25 @@ void print_memory(const Json& plan, Terminal& terminal) {
       {fmt::format("usable of {}", gibibytes(device.value("memory_bytes", 0.0))),
        gibibytes(device.value("memory_bytes", 0.0) * device.value("usable_share", 0.0))});
   terminal.table(rows);
+  if (device.value("is_gpu", false)) {
+    terminal.print(
+        "Planned, not measured: nothing trains on a GPU yet. The same tensors are measured on the "
+        "CPU.");
+  }
   if (memory.value("fits", false)) {
     terminal.print("It fits.");
-  } else if (json_has(memory, "sequences_that_fit")) {
+    return;
+  }
+  print_measures(memory, process, terminal);
+  if (json_has(memory, "sequences_that_fit")) {
     const auto sequences = memory.at("sequences_that_fit").get<std::int64_t>();
     const auto all = plan.value("sequences", std::int64_t{1}) *
                      plan.value("accumulate", std::int64_t{1}) *
                      device.value("count", std::int64_t{1});
     terminal.print(fmt::format(
-        "It does not fit. With the same batch in smaller parts it does: batch: {{sequences: {}, "
+        "With nothing but the same batch in smaller parts it fits too: batch: {{sequences: {}, "
         "accumulate: {}}}.",
         sequences, all / sequences));
-  } else {
-    terminal.print("It does not fit, not even with one sequence per pass.");
   }
 }
 
