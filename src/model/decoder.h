@@ -1,6 +1,6 @@
 // A decoder-only transformer (LLaMA or GPT-2) for training and evaluation: functions over tensors
-// with Hugging Face names, float32 on the CPU. Serving with a key-value cache is
-// torch_token_model.h.
+// with Hugging Face names on the CPU, float32, or bfloat16 where its matrices are kept so. Serving
+// with a key-value cache is torch_token_model.h.
 #pragma once
 
 #include <cstdint>

@@ -147,7 +147,7 @@ std::vector<Case> lean_cases() {
                           .precision = Precision::kBFloat16,
                           .weights = weights,
                           .recompute = recompute,
-                          .sequences = 4,
+                          .sequences = 2,
                           .context = model.context_length,
                           .accumulates = accumulates};
           shape.optimizer.rule = optim::Rule::kMuon;
