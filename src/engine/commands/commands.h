@@ -48,6 +48,12 @@ Result<Json> plan(const JobContext& job);
 /// layers, vocab and context may then stand beside it.
 Result<Json> benchmark(const JobContext& job);
 
+/// {"data": [paths], "rules": [names], "target"?, "seeds", "layers", "width", "heads", "vocab",
+/// "context", "batch", "steps", "warmup", "every", "validation_tokens", "precision",
+/// "learning_rates", "embedding_learning_rates", "extrapolations": {rule: [values]}}: what update
+/// rules take to the same loss; gives the spec back with what train/optimizer_benchmark.h returns.
+Result<Json> benchmark_optimizers(const JobContext& job);
+
 /// {}: the table of model/presets.h with parameters, and FLOPs of a training token at the preset's
 /// context.
 Result<Json> list_presets(const JobContext& job);

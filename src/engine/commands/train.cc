@@ -4,37 +4,10 @@
 #include "train/run.h"
 
 #include "engine/commands/commands.h"
+#include "engine/event_forwarder.h"
 
 namespace panal::engine {
 namespace {
-
-class EventForwarder final : public train::RunEvents {
- public:
-  explicit EventForwarder(EventWriter& events) : events_(events) {}
-
-  void on_message(std::string_view text) override {
-    events_.write("message", Json{{"text", text}});
-  }
-  void on_sample(std::string_view text) override { events_.write("sample", Json{{"text", text}}); }
-  void on_progress(const train::Progress& progress) override {
-    events_.write("progress", Json{{"step", progress.step},
-                                   {"steps", progress.steps},
-                                   {"loss", progress.loss},
-                                   {"learning_rate", progress.learning_rate},
-                                   {"tokens", progress.tokens},
-                                   {"tokens_per_s", progress.tokens_per_second},
-                                   {"seconds_left", progress.seconds_left}});
-  }
-  void on_evaluation(const train::EvaluationPoint& point) override {
-    events_.write("evaluation", train::evaluation_to_json(point));
-  }
-  void on_checkpoint(std::int64_t step, const std::filesystem::path& folder) override {
-    events_.write("checkpoint", Json{{"step", step}, {"folder", folder.string()}});
-  }
-
- private:
-  EventWriter& events_;  // Outlives the run.
-};
 
 // {"rank", "size", "address", "token"}: this process's place among those that share the run.
 Result<swarm::Group> join_group(const Json& place, const train::TrainConfig& config) {

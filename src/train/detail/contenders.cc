@@ -1,0 +1,90 @@
+#include "train/detail/contenders.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace panal::train::detail {
+namespace {
+
+using optim::Rule;
+
+// EMA-Nesterov's average has to follow a run of hundreds of steps; the paper's 0.99 is for
+// thousands.
+constexpr double kEmaKeep = 0.95;
+
+bool is_near(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(a, b); }
+
+}  // namespace
+
+bool RuleSettings::is_same(const RuleSettings& other) const {
+  return is_near(learning_rate, other.learning_rate) &&
+         is_near(embedding_learning_rate, other.embedding_learning_rate) &&
+         is_near(extrapolation, other.extrapolation);
+}
+
+std::span<const Contender> contenders() {
+  static const std::vector<Contender> kAll = {
+      {.name = "adamw", .rule = Rule::kAdamW, .learning_rates = {0.002, 0.004, 0.008}},
+      {.name = "muon", .rule = Rule::kMuon, .learning_rates = {0.01, 0.02, 0.04}},
+      {.name = "normuon",
+       .rule = Rule::kNorMuon,
+       .kin = "muon",
+       .learning_rates = {0.01, 0.02, 0.04}},
+      {.name = "scion",
+       .rule = Rule::kScion,
+       .kin = "muon",
+       .rate_of_kin = 1.0 / 50,  // The radius.
+       .learning_rates = {0.0002, 0.0004, 0.0008}},
+      {.name = "transported_scion",
+       .rule = Rule::kTransportedScion,
+       .kin = "muon",
+       .learning_rates = {0.01, 0.02, 0.04},
+       .extrapolations = {1, 2, 4}},
+      {.name = "ema_nesterov_muon",
+       .rule = Rule::kMuon,
+       .has_ema_nesterov = true,
+       .kin = "muon",
+       .learning_rates = {0.01, 0.02, 0.04},
+       .extrapolations = {1, 2, 4}},
+  };
+  return kAll;
+}
+
+const Contender* find_contender(std::string_view name) {
+  const auto found = std::ranges::find(contenders(), name, &Contender::name);
+  return found == contenders().end() ? nullptr : &*found;
+}
+
+std::vector<std::string> contender_names() {
+  std::vector<std::string> names;
+  for (const Contender& contender : contenders()) names.emplace_back(contender.name);
+  return names;
+}
+
+std::vector<double> embedding_learning_rates() { return {0.004, 0.008, 0.016}; }
+
+optim::OptimizerConfig optimizer_of(const Contender& contender, const RuleSettings& settings,
+                                    std::int64_t warmup_steps) {
+  optim::OptimizerConfig config{.rule = contender.rule};
+  config.adamw.learning_rate = settings.embedding_learning_rate;
+  config.muon.learning_rate = settings.learning_rate;
+  config.scion.learning_rate = settings.learning_rate;
+  config.transported_scion.learning_rate = settings.learning_rate;
+  if (contender.rule == Rule::kAdamW) {
+    config.adamw.learning_rate = settings.learning_rate;
+    config.assignments.push_back({.match = "embed_tokens",
+                                  .rule = Rule::kAdamW,
+                                  .learning_rate = settings.embedding_learning_rate});
+  }
+  if (contender.rule == Rule::kTransportedScion) {
+    config.transported_scion.extrapolation = settings.extrapolation;
+    config.transported_scion.extrapolation_warmup_steps = 2 * warmup_steps;
+  }
+  if (contender.has_ema_nesterov) {
+    config.ema_nesterov = {
+        .extrapolation = settings.extrapolation, .keep = kEmaKeep, .begin_step = 2 * warmup_steps};
+  }
+  return config;
+}
+
+}  // namespace panal::train::detail
