@@ -7,6 +7,8 @@
 #include <limits>
 #include <span>
 
+#include "report/detail/page_parts.h"
+
 namespace panal::report {
 namespace {
 
@@ -242,6 +244,14 @@ std::string to_svg(const Chart& chart) {
   for (const auto& series : chart.series) add_series(svg, chart, frame, series);
   add_legend(svg, legend);
   return svg + "</svg>\n";
+}
+
+std::string to_standalone_svg(const Chart& chart) {
+  std::string svg = to_svg(chart);
+  return svg.insert(svg.find('>') + 1,
+                    fmt::format("\n<style>{}</style>\n<rect width=\"100%\" height=\"100%\" "
+                                "style=\"fill: var(--ground)\"/>",
+                                detail::page_style()));
 }
 
 }  // namespace panal::report

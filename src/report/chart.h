@@ -47,6 +47,8 @@ struct Chart {
 /// An <svg> element. Long curves are thinned to what the eye can see; a chart without points says
 /// so.
 std::string to_svg(const Chart& chart);
+/// The same as a file of its own, with the style sheet that a page would give it.
+std::string to_standalone_svg(const Chart& chart);
 
 /// Round numbers that divide [low, high] into about `count` parts; at least two, ascending.
 std::vector<double> axis_ticks(double low, double high, int count);
