@@ -30,13 +30,13 @@ struct OptimizerBenchmarkOptions {
   std::vector<std::string> rules{};           // optimizer_benchmark_rules(); empty: all.
   /// Nats per token. Empty: where the first rule, untuned, gets in half of `most_steps`.
   std::optional<double> target{};
-  std::int64_t seeds = 3;                   // Each of weights and batches; the first one tunes.
-  model::ModelConfig model{};               // Its vocabulary is that of the tokenizer to train.
-  std::int64_t sequences = 16;              // Of model.context_length tokens each, per step.
-  std::int64_t most_steps = 800;            // Of each run.
-  std::int64_t warmup_steps = 20;           // Below most_steps.
-  std::int64_t evaluation_every = 10;       // Steps.
-  std::int64_t evaluation_tokens = 16'384;  // Of held-out text.
+  std::int64_t seeds = 3;                 // Each of weights and batches; the first one tunes.
+  model::ModelConfig model{};             // Its vocabulary is that of the tokenizer to train.
+  std::int64_t sequences = 16;            // Of model.context_length tokens each, per step.
+  std::int64_t most_steps = 800;          // Of each run.
+  std::int64_t warmup_steps = 20;         // Below most_steps.
+  std::int64_t evaluation_every = 10;     // Steps.
+  std::int64_t evaluation_tokens = 8192;  // Of held-out text.
   tensor::Precision precision = tensor::Precision::kFloat32;
   /// By rule, values to try instead of the built-in ones; a single value is not tuned.
   std::map<std::string, std::vector<double>> learning_rates{}, embedding_learning_rates{},

@@ -24,7 +24,7 @@ bool RuleSettings::is_same(const RuleSettings& other) const {
 
 std::span<const Contender> contenders() {
   static const std::vector<Contender> kAll = {
-      {.name = "adamw", .rule = Rule::kAdamW, .learning_rates = {0.002, 0.004, 0.008}},
+      {.name = "adamw", .rule = Rule::kAdamW, .learning_rates = {0.001, 0.002, 0.004}},
       {.name = "muon", .rule = Rule::kMuon, .learning_rates = {0.01, 0.02, 0.04}},
       {.name = "normuon",
        .rule = Rule::kNorMuon,
