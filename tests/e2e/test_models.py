@@ -94,6 +94,41 @@ class Bench(Case):
         self.refused("bench", "train", "--width", "30", "--heads", "4", code=2, words=["--heads", "30", "4"])
 
 
+class BenchOptim(Case):
+    SMALL = ("--layers", "1", "--width", "32", "--heads", "2", "--vocab", "300", "--context", "32", "--batch", "4",
+             "--warmup", "4", "--evaluate-every", "4", "--validation-tokens", "256", "--seeds", "2")
+
+    def text(self):
+        path = self.home.parent / "text.txt"
+        words = "the bee carries honey to a queen who guards wax and water near one flower".split()
+        generator = random.Random(1)
+        path.write_text("\n\n".join(" ".join(generator.choices(words, k=400)) for _ in range(60)))
+        return path
+
+    def test_two_rules_are_compared_and_drawn(self):
+        page, image = self.home.parent / "page.html", self.home.parent / "curves.svg"
+        result = self.panal("bench", "optim", "--data", self.text(), *self.SMALL, "--rules", "adamw,muon", "--max-steps", "40",
+                            "--learning-rates", "adamw=0.004", "muon=0.02", "--embedding-learning-rates", "adamw=0.008",
+                            "muon=0.008", "--html", page, "--svg", image)
+        self.assertEqual([rule["rule"] for rule in result["rules"]], ["adamw", "muon"])
+        self.assertTrue(result["target_is_automatic"])
+        for rule in result["rules"]:
+            self.assertEqual(len(rule["seeds"]), 2)
+            self.assertEqual(rule["reached"], 2)
+        self.assertIn(result["goals"][0]["met"], (True, False))
+        self.assertIn("</html>", page.read_text())
+        self.assertIn("<style>", image.read_text())
+
+    def test_bad_input_is_told(self):
+        bench = ("bench", "optim", "--data", self.text(), *self.SMALL)
+        self.refused(*bench, "--rules", "adamw,sgd", code=2, words=["muon", "sgd"])
+        self.refused(*bench, "--target", "20", code=2, words=["target", "20"])
+        self.refused(*bench, "--width", "0", code=2, words=["--width"])
+        self.refused(*bench, "--learning-rates", "muon:0.1", code=2, words=["--learning-rates", "muon:0.1"])
+        self.refused("bench", "optim", code=2, words=["--data"])
+        self.refused("bench", "optim", "--data", self.home.parent / "nowhere.txt", code=1, words=["nowhere.txt"])
+
+
 class ExportedToTransformers(Case):
     """The folders we write, loaded by the libraries users load them with."""
 
