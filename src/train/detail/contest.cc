@@ -92,8 +92,7 @@ std::vector<double> Contest::extrapolations_of(const Contender& contender) const
   return given_or(options_.extrapolations, contender.name, contender.extrapolations);
 }
 
-// A little less than half of the steps leaves every rule room, also for learning rates that are
-// off.
+// Half of the steps leaves every rule room, also with learning rates that are off.
 Status Contest::find_target(const Contender& first) {
   const RuleSettings settings{
       .learning_rate = middle(learning_rates_of(first)),
