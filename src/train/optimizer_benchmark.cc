@@ -47,6 +47,10 @@ Status check_values(const std::map<std::string, std::vector<double>>& values,
     if (what == "extrapolations" && !contender->is_accelerated()) {
       return refuse(fmt::format("{} has no extrapolation", rule));
     }
+    if (what == "extrapolations" && !list.empty() && list.back() > contender->most_extrapolation) {
+      return refuse(fmt::format("the extrapolation of {} must be at most {}, found {}", rule,
+                                contender->most_extrapolation, list.back()));
+    }
     const bool are_over_zero =
         std::ranges::all_of(list, [](double x) { return std::isfinite(x) && x > 0; });
     if (list.empty() || !are_over_zero ||

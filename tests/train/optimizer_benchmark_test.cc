@@ -126,6 +126,18 @@ TEST_F(OptimizerBenchmark, SaysWhereTheTargetIsNotReached) {
   EXPECT_THAT(found.at("goals")[0].at("verdict").get<std::string>(), HasSubstr("adamw did not"));
 }
 
+TEST_F(OptimizerBenchmark, EndsARunThatDiverges) {
+  TestFolder folder("optimizer_diverges");
+  auto options = toy(folder.path(), "a");
+  options.rules = {"adamw"};
+  options.seeds = 1;
+  options.learning_rates["adamw"] = options.embedding_learning_rates["adamw"] = {1};
+  const Json found = measured(options);
+  const Json& run = found.at("rules")[0].at("seeds")[0];
+  EXPECT_TRUE(run.at("diverged").get<bool>());
+  EXPECT_LT(run.at("curve").back()[0].get<double>(), 60);
+}
+
 TEST_F(OptimizerBenchmark, StoppedGivesWhatIsKnown) {
   TestFolder folder("optimizer_stops");
   RecordingEvents events;
@@ -158,6 +170,10 @@ TEST_F(OptimizerBenchmark, RefusesWhatCannotBeMeasured) {
        },
        {"muon", "ascending", "0.1, 0"}},
       {[](auto& o) { o.extrapolations["muon"] = {1}; }, {"muon has no extrapolation"}},
+      {[](auto& o) {
+         o.extrapolations["ema_nesterov_muon"] = {0.5, 2};
+       },
+       {"ema_nesterov_muon must be at most 0.95, found 2"}},
       {[&](auto& o) { write_text(o.data[0], toy_text(12)); }, {"single passage"}},
   };
   for (const Bad& bad : table) {

@@ -11,6 +11,9 @@ using optim::Rule;
 // EMA-Nesterov's average has to follow a run of hundreds of steps; the paper's 0.99 is for
 // thousands.
 constexpr double kEmaKeep = 0.95;
+// A movement holds the step ahead, which is the extrapolation times the average of movements: from
+// 1 on the average feeds itself and grows without end.
+constexpr double kMostEmaExtrapolation = 0.95;
 
 bool is_near(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(a, b); }
 
@@ -44,8 +47,10 @@ std::span<const Contender> contenders() {
        .rule = Rule::kMuon,
        .has_ema_nesterov = true,
        .kin = "muon",
-       .learning_rates = {0.01, 0.02, 0.04},
-       .extrapolations = {1, 2, 4}},
+       .rate_of_kin = 1.0 / 2,  // Movements add up to 1 / (1 - extrapolation) of an update.
+       .learning_rates = {0.005, 0.01, 0.02},
+       .extrapolations = {0.15, 0.3, 0.6},
+       .most_extrapolation = kMostEmaExtrapolation},
   };
   return kAll;
 }

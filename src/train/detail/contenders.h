@@ -32,6 +32,7 @@ struct Contender {
       1;  // Its learning rate for the same change of a square matrix, by the kin's.
   std::vector<double> learning_rates{};  // Ascending; tried where the kin does not compete.
   std::vector<double> extrapolations{};  // Ascending; empty: none.
+  double most_extrapolation = 100;       // What is over it is not tried.
   bool is_accelerated() const { return !extrapolations.empty(); }
 };
 

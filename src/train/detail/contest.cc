@@ -122,6 +122,7 @@ Result<TargetRun> Contest::run_once(const Contender& contender, const RuleSettin
 }
 
 Result<TrialCost> Contest::trial_cost(RuleOutcome& outcome, const RuleSettings& settings) {
+  if (settings.extrapolation > outcome.contender->most_extrapolation) return TrialCost{};
   double fewest_steps = std::numeric_limits<double>::infinity();
   for (const Trial& trial : outcome.trials) {
     if (trial.settings.is_same(settings)) return trial.cost;

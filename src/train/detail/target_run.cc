@@ -11,6 +11,9 @@
 namespace panal::train::detail {
 namespace {
 
+// A run this far over the loss it began with knows less than nothing and will not come back.
+constexpr double kHopelessNats = 1.0;
+
 Result<double> validation_loss(Trainer& trainer, const TargetTask& task, std::stop_token stop) {
   const Trainer::EvaluationPoint shown(trainer);
   PANAL_ASSIGN(const Evaluation found, evaluate(trainer.decoder(), task.validation_tokens,
@@ -55,6 +58,7 @@ Result<TargetRun> run_to_target(const TargetTask& task, const optim::OptimizerCo
     run.has_diverged = !std::isfinite(now.loss);
     if (run.has_diverged) return Status();
     run.curve.push_back(now);
+    run.has_diverged = now.loss > run.curve.front().loss + kHopelessNats;
     if (options.target) run.reached = crossing(run.curve, *options.target);
     return Status();
   };

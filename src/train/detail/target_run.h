@@ -33,7 +33,8 @@ struct TargetRun {
   std::uint64_t seed = 1;
   std::vector<LossReading> curve{};  // From step 0 on.
   std::optional<Crossing> reached{};
-  bool has_diverged = false;  // A loss or a gradient was not finite; the run ended there.
+  /// A loss or a gradient was not finite, or far over what a fresh model has; the run ended there.
+  bool has_diverged = false;
 };
 
 /// Ends as soon as the target is crossed, the limit is reached or the run has diverged. Errors:
