@@ -15,12 +15,14 @@ namespace {
 constexpr double kHopelessNats = 1.0;
 
 Result<double> validation_loss(Trainer& trainer, const TargetTask& task, std::stop_token stop) {
-  const Trainer::EvaluationPoint shown(trainer);
-  PANAL_ASSIGN(const Evaluation found, evaluate(trainer.decoder(), task.validation_tokens,
-                                                {.context = task.config.batch.context,
-                                                 .batch = task.config.batch.sequences,
-                                                 .stop = std::move(stop)}));
-  return found.loss;
+  trainer.show_evaluation_point(true);
+  const auto found = evaluate(trainer.decoder(), task.validation_tokens,
+                              {.context = task.config.batch.context,
+                               .batch = task.config.batch.sequences,
+                               .stop = std::move(stop)});
+  trainer.show_evaluation_point(false);
+  PANAL_TRY(found.status());
+  return found->loss;
 }
 
 Result<data::TokenMixture> open_stream(const TargetTask& task, std::uint64_t seed) {
