@@ -42,7 +42,7 @@ std::span<const Contender> contenders() {
        .rule = Rule::kTransportedScion,
        .kin = "muon",
        .learning_rates = {0.01, 0.02, 0.04},
-       .extrapolations = {1, 2, 4}},
+       .extrapolations = {2, 4, 8}},
       {.name = "ema_nesterov_muon",
        .rule = Rule::kMuon,
        .has_ema_nesterov = true,
