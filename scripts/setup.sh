@@ -66,11 +66,11 @@ unpack_torch() {
   wheel=$(fetch_wheel torch "$torch_version" "$torch_sha256" --python-version 3.11 --only-binary :all: --platform manylinux_2_28_x86_64)
   note "unpacking PyTorch $torch_version"
   rm -rf "$deps/torch.partial"
-  # The whole package: the tests' Python clients run on it too.
-  unzip -q "$wheel" 'torch/*' 'torchgen/*' 'torch-*.dist-info/*' -d "$deps/torch.partial"
-  rm -rf "$deps"/torchgen "$deps"/torch-*.dist-info
+  # The whole package: the tests' Python clients run on it too, and torch.compile wants functorch.
+  unzip -q "$wheel" 'torch/*' 'torchgen/*' 'functorch/*' 'torch-*.dist-info/*' -d "$deps/torch.partial"
+  rm -rf "$deps"/torchgen "$deps"/functorch "$deps"/torch-*.dist-info
   # The folder torch comes last: it is what says that all is there.
-  mv "$deps"/torch.partial/torchgen "$deps"/torch.partial/torch-*.dist-info "$deps"/torch.partial/torch "$deps"
+  mv "$deps"/torch.partial/torchgen "$deps"/torch.partial/functorch "$deps"/torch.partial/torch-*.dist-info "$deps"/torch.partial/torch "$deps"
   rm -rf "$deps/torch.partial" "$(dirname "$wheel")"
 }
 
