@@ -108,12 +108,9 @@ void add_curves(RunAnalysis& run) {
     run.skipped_steps += step.was_skipped ? 1 : 0;
   }
   validate_before(std::numeric_limits<std::int64_t>::max());
-  const double keep = 1.0 - 1.0 / std::max(1.0, static_cast<double>(run.training.size()) / 100.0);
-  double mean = 0, weight = 0;
+  RunningMean mean(run.training.size());
   for (LossPoint point : run.training) {
-    mean = keep * mean + (1 - keep) * point.loss;
-    weight = keep * weight + (1 - keep);
-    point.loss = mean / weight;
+    point.loss = mean.after(point.loss);
     run.smoothed.push_back(point);
   }
 }

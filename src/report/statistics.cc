@@ -45,4 +45,13 @@ std::optional<Spread> spread_of(std::span<const double> values) {
   return spread;
 }
 
+RunningMean::RunningMean(std::size_t count)
+    : keep_(1.0 - 1.0 / std::max(1.0, static_cast<double>(count) / 100.0)) {}
+
+double RunningMean::after(double value) {
+  mean_ = keep_ * mean_ + (1 - keep_) * value;
+  weight_ = keep_ * weight_ + (1 - keep_);
+  return mean_ / weight_;
+}
+
 }  // namespace panal::report

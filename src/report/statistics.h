@@ -22,4 +22,15 @@ struct Spread {
 /// Nothing for no values. Cost: one sort.
 std::optional<Spread> spread_of(std::span<const double> values);
 
+/// An exponential mean with a memory of a hundredth of the series, as curves are smoothed with.
+class RunningMean {
+ public:
+  /// count: values to come, of which it is the mean; up to 100 are left as they are.
+  explicit RunningMean(std::size_t count);
+  double after(double value);
+
+ private:
+  double keep_ = 0, mean_ = 0, weight_ = 0;
+};
+
 }  // namespace panal::report

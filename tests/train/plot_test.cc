@@ -20,7 +20,7 @@ TEST(Plot, DrawsBothCurvesInsideTheImage) {
   EXPECT_THAT(svg, HasSubstr("validation 3.200"));
   EXPECT_EQ(std::ranges::count(svg, '<'), std::ranges::count(svg, '>'));
   EXPECT_LT(svg.size(), 60'000u);  // 5,000 points were thinned.
-  EXPECT_TRUE(svg.ends_with("</svg>\n"));
+  EXPECT_THAT(svg, testing::StartsWith("<svg xmlns="));
 }
 
 TEST(Plot, IsFineWithoutPointsAndWithOne) {
@@ -28,14 +28,6 @@ TEST(Plot, IsFineWithoutPointsAndWithOne) {
   const std::string one = loss_plot({.title = "", .training = {{1, 2.5}}, .validation = {}});
   EXPECT_THAT(one, testing::Not(HasSubstr("nan")));
   EXPECT_THAT(one, testing::Not(HasSubstr("inf")));
-}
-
-TEST(Plot, TicksAreRoundAndInside) {
-  EXPECT_THAT(axis_ticks(0, 100, 5), testing::ElementsAre(0, 20, 40, 60, 80, 100));
-  for (const double tick : axis_ticks(2.31, 8.07, 6)) {
-    EXPECT_GE(tick, 2.31);
-    EXPECT_LE(tick, 8.07);
-  }
 }
 
 }  // namespace

@@ -1,9 +1,7 @@
-// Curves of a run as one self-contained SVG, drawn by hand: no library, no fonts beyond the
-// viewer's own.
+// The curves of a run as one picture, drawn by the room report.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -21,10 +19,7 @@ struct LossCurves {
   std::vector<CurvePoint> validation{};  // Drawn with a mark at each point.
 };
 
-/// An SVG image, 760 x 440. Long curves are thinned to what the eye can see.
+/// A self-contained SVG image. Long curves are thinned to what the eye can see.
 std::string loss_plot(const LossCurves& curves);
-
-/// Round numbers that divide [low, high] into about `count` parts; at least two, ascending.
-std::vector<double> axis_ticks(double low, double high, int count);
 
 }  // namespace panal::train::detail
