@@ -23,6 +23,10 @@ void flush_denormals();
 /// buffers of a training step are not paged in anew each time. For programs that train; call once,
 /// early. No effect without glibc.
 void keep_freed_memory();
+/// The opposite, for where memory is short: buffers of 4 MiB and more go back to the kernel when
+/// they are freed, so that the process is as large as its tensors. Costs a page fault per 4 KiB of
+/// each new buffer. May be called later; what the heap holds by then it keeps.
+void return_freed_memory();
 
 /// Seeds the default CPU generator: equal seeds give equal tensors on one machine with equal
 /// threads.

@@ -166,7 +166,13 @@ Status Session::open_trainer() {
                                          : config_.limits.threads;
     if (threads != tensor::num_threads()) tensor::set_num_threads(static_cast<int>(threads));
   }
-  tensor::keep_freed_memory();
+  const bool is_memory_short = config_.memory.weights == tensor::Precision::kBFloat16 ||
+                               config_.memory.recompute != model::Recompute::kNone;
+  if (is_memory_short) {
+    tensor::return_freed_memory();
+  } else {
+    tensor::keep_freed_memory();
+  }
   tensor::seed_everything(config_.seed);
   auto stream = data::TokenMixture::open(corpus_->training, {.batch = config_.batch.sequences,
                                                              .context = config_.batch.context,
