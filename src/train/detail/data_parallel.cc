@@ -75,11 +75,12 @@ struct DataParallel::Bucket {
   std::vector<std::size_t> members;
   std::vector<std::size_t> begins;  // By member.
   std::vector<std::size_t> ends;    // By rank.
-  std::vector<float> values;
+  std::size_t size = 0;
   std::size_t missing = 0;  // Members whose gradient is not there yet.
 
-  std::span<float> values_of(std::size_t member, const at::Tensor& tensor) {
-    return std::span(values).subspan(begins[member], static_cast<std::size_t>(tensor.numel()));
+  std::span<float> place_of(std::size_t member, const at::Tensor& tensor,
+                            std::span<float> values) const {
+    return values.subspan(begins[member], static_cast<std::size_t>(tensor.numel()));
   }
 };
 
@@ -151,7 +152,8 @@ void DataParallel::make_buckets() {
     for (std::size_t rank = 1; rank < bucket.ends.size(); ++rank) {
       bucket.ends[rank] = std::max(bucket.ends[rank], bucket.ends[rank - 1]);
     }
-    bucket.values.resize(place);
+    bucket.size = place;
+    passing_.resize(std::max(passing_.size(), place));
   }
 }
 
@@ -200,7 +202,7 @@ void DataParallel::communicate() {
   while (true) {
     changed_.wait(lock, [&] { return ends_ || (exchanged_ < ready_ && status_.ok()); });
     if (ends_) return;
-    Bucket& bucket = buckets_[exchanged_];
+    const Bucket& bucket = buckets_[exchanged_];
     lock.unlock();
     Status status = capture([&] { return exchange(bucket); });
     lock.lock();
@@ -214,12 +216,13 @@ void DataParallel::communicate() {
 }
 
 // Plain copies: torch's would wake a second pool of compute threads beside the backward pass.
-Status DataParallel::exchange(Bucket& bucket) {
+Status DataParallel::exchange(const Bucket& bucket) {
   const at::NoGradGuard no_gradients;
+  const auto values = std::span(passing_).first(bucket.size);
   for (std::size_t i = 0; i < bucket.members.size(); ++i) {
     const at::Tensor& value = parameters_[bucket.members[i]].value;
     const at::Tensor& gradient = value.grad();
-    const std::span<float> place = bucket.values_of(i, value);
+    const std::span<float> place = bucket.place_of(i, value, values);
     if (!gradient.defined()) {
       std::ranges::fill(place, 0.0f);
       continue;
@@ -227,13 +230,13 @@ Status DataParallel::exchange(Bucket& bucket) {
     const at::Tensor plain = gradient.to(at::kFloat).contiguous();
     std::memcpy(place.data(), plain.data_ptr<float>(), place.size_bytes());
   }
-  PANAL_TRY(group_.reduce_scatter(bucket.values, bucket.ends));
+  PANAL_TRY(group_.reduce_scatter(values, bucket.ends));
   for (std::size_t i = 0; i < bucket.members.size(); ++i) {
     if (owners_[bucket.members[i]] != group_.rank()) continue;
     at::Tensor value = parameters_[bucket.members[i]].value;
     if (!value.grad().defined()) value.mutable_grad() = at::empty_like(value);
     at::Tensor& gradient = value.mutable_grad();
-    const std::span<float> place = bucket.values_of(i, value);
+    const std::span<float> place = bucket.place_of(i, value, values);
     if (gradient.scalar_type() == at::kFloat && gradient.is_contiguous()) {
       std::memcpy(gradient.data_ptr<float>(), place.data(), place.size_bytes());
     } else {
@@ -274,12 +277,13 @@ std::vector<bool> DataParallel::is_owned() const {
 
 void DataParallel::share_weights() {
   const at::NoGradGuard no_gradients;
-  for (Bucket& bucket : buckets_) {
+  for (const Bucket& bucket : buckets_) {
+    const auto values = std::span(passing_).first(bucket.size);
     const auto copy = [&](bool is_own) {
       for (std::size_t i = 0; i < bucket.members.size(); ++i) {
         if ((owners_[bucket.members[i]] == group_.rank()) != is_own) continue;
         at::Tensor value = parameters_[bucket.members[i]].value;
-        const std::span<float> place = bucket.values_of(i, value);
+        const std::span<float> place = bucket.place_of(i, value, values);
         // bfloat16 weights travel as float32 and come back as they were.
         at::Tensor there = at::from_blob(place.data(), value.sizes(), at::kFloat);
         if (is_own) {
@@ -290,7 +294,7 @@ void DataParallel::share_weights() {
       }
     };
     copy(true);
-    ok_or_throw(group_.all_gather(bucket.values, bucket.ends));
+    ok_or_throw(group_.all_gather(values, bucket.ends));
     copy(false);
   }
 }

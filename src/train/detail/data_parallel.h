@@ -31,6 +31,7 @@ std::vector<int> balanced_owners(std::span<const tensor::NamedTensor> parameters
 ///
 /// Source   Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion parameter
 ///          models", 2020, stage 1. We differ: whole tensors, not slices, for orthogonalisation.
+/// Memory   Beside the model's own: a copy of the largest bucket (4 MiB, or the largest tensor).
 /// Errors   Error(kUnavailable) naming the lost rank. Not thread-safe.
 class DataParallel {
  public:
@@ -75,7 +76,7 @@ class DataParallel {
   void make_buckets();
   void is_ready(std::size_t parameter);
   void communicate();
-  Status exchange(Bucket& bucket);
+  Status exchange(const Bucket& bucket);
   struct StateTensor {
     std::string name;
     std::size_t bytes = 0;
@@ -89,6 +90,7 @@ class DataParallel {
   std::vector<tensor::NamedTensor> owned_;
   std::vector<Bucket> buckets_;         // In the order of the backward pass.
   std::vector<std::size_t> bucket_of_;  // By parameter.
+  std::vector<float> passing_;          // One bucket's values, of whoever passes it on.
   bool exchanging_ = false;             // Of the thread that runs the backward pass.
 
   std::mutex mutex_;
