@@ -48,8 +48,9 @@ Result<BenchmarkResult> benchmark_training(
     return at::randint(0, options.model.vocabulary_size, {B, T}, generator, at::kLong);
   };
   const at::Tensor tokens = random_tokens(), targets = random_tokens();
-  model::Decoder decoder = model::Decoder::random(options.model, 1);
+  model::Decoder decoder = model::Decoder::random(options.model, 1, options.weights);
   decoder.set_training_precision(options.precision);
+  decoder.set_recompute(options.recompute);
   const auto parameters = decoder.trainable_parameters();
   const auto optimizer = optim::make_optimizer(options.optimizer, parameters);
 

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "model/config.h"
+#include "model/recompute.h"
 #include "optim/optimizer.h"
 #include "tensor/precision.h"
 
@@ -21,6 +22,8 @@ struct BenchmarkOptions {
   model::ModelConfig model;
   optim::OptimizerConfig optimizer;
   tensor::Precision precision = tensor::Precision::kFloat32;
+  tensor::Precision weights = tensor::Precision::kFloat32;  // As a run file's memory.weights.
+  model::Recompute recompute = model::Recompute::kNone;
   std::int64_t sequences = 4;  // Of model.context_length tokens each.
   std::int64_t warmup = 2;     // Steps that are not counted; 0 or more.
   std::int64_t steps = 5;      // 1 or more.

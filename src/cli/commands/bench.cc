@@ -14,6 +14,9 @@ struct BenchTrainOptions {
   bool has_layers = false, has_vocabulary = false, has_context = false;  // Given beside a preset.
   std::string precision = "fp32";
   std::string optimizer = "adamw";
+  std::string weights = "fp32";
+  std::string states = "fp32";
+  std::string recompute = "none";
   std::string device = "auto";
   std::int64_t layers = 6;
   std::int64_t width = 384;
@@ -32,7 +35,9 @@ Result<Json> bench_train(const BenchTrainOptions& options, Workspace& workspace)
   }
   Json spec = {{"precision", options.precision}, {"optimizer", options.optimizer},
                {"device", options.device},       {"batch", options.batch},
-               {"steps", options.steps},         {"warmup", options.warmup}};
+               {"steps", options.steps},         {"warmup", options.warmup},
+               {"weights", options.weights},     {"states", options.states},
+               {"recompute", options.recompute}};
   if (!options.preset.empty()) spec["preset"] = options.preset;
   if (options.has_layers) spec["layers"] = options.layers;
   if (options.has_vocabulary) spec["vocab"] = options.vocab;
@@ -76,6 +81,22 @@ void add_bench_command(CLI::App& app, Action& action) {
       ->capture_default_str();
   train->add_option("--optimizer", options->optimizer, "adamw or muon")
       ->check(CLI::IsMember({"adamw", "muon"}))
+      ->capture_default_str();
+  train
+      ->add_option("--weights", options->weights,
+                   "What matrices are kept in, fp32 or bf16 with 16 more bits beside the states: "
+                   "memory.weights of a run file")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
+  train
+      ->add_option("--states", options->states,
+                   "What momenta are kept in, fp32 or bf16: optimizer.state_precision")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->capture_default_str();
+  train
+      ->add_option("--recompute", options->recompute,
+                   "What the backward pass computes again: memory.recompute")
+      ->check(CLI::IsMember({"none", "selective", "full"}))
       ->capture_default_str();
   train
       ->add_option("--device", options->device,

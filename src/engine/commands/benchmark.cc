@@ -53,6 +53,33 @@ Result<model::ModelConfig> dimensions_of(const Json& spec) {
   return model;
 }
 
+// How a step keeps what it holds: "weights" and "states" (fp32 or bf16), "recompute"; each may be
+// missing.
+Status read_memory(const Json& spec, train::BenchmarkOptions& options) {
+  const auto is_rounded = [&](const char* key) -> Result<bool> {
+    if (!json_has(spec, key)) return false;
+    PANAL_ASSIGN(const std::string name, json_string(spec, key, "job"));
+    return name == "bf16";
+  };
+  PANAL_ASSIGN(const bool has_rounded_weights, is_rounded("weights"));
+  if (has_rounded_weights) {
+    if (options.precision != tensor::Precision::kBFloat16) {
+      return Status(Code::kInvalidArgument,
+                    "--weights bf16 needs --precision bf16, found fp32: products read the weights "
+                    "as they are");
+    }
+    options.weights = tensor::Precision::kBFloat16;
+  }
+  PANAL_ASSIGN(const bool has_rounded_states, is_rounded("states"));
+  if (has_rounded_states) options.optimizer.state_precision = tensor::Precision::kBFloat16;
+  if (!json_has(spec, "recompute")) return Status();
+  PANAL_ASSIGN(const std::string name, json_string(spec, "recompute", "job"));
+  for (const auto recompute : {model::Recompute::kSelective, model::Recompute::kFull}) {
+    if (name == model::recompute_name(recompute)) options.recompute = recompute;
+  }
+  return Status();
+}
+
 }  // namespace
 
 Result<Json> benchmark(const JobContext& job) {
@@ -70,6 +97,7 @@ Result<Json> benchmark(const JobContext& job) {
   if (precision == "bf16") options.precision = tensor::Precision::kBFloat16;
   options.optimizer.rule = rule == "muon" ? optim::Rule::kMuon : optim::Rule::kAdamW;
   options.optimizer.muon.precision = options.precision;
+  PANAL_TRY(read_memory(spec, options));
   const SystemClock clock;
   const auto total = static_cast<double>(options.warmup + options.steps);
   PANAL_ASSIGN(
