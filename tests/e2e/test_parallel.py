@@ -132,6 +132,7 @@ class Parallel(Case):
         folder = self.folder_for("many")
         (folder / "run.yaml").write_text(config(5))
         self.refused("train", folder / "run.yaml", code=2, words=["run.yaml:11", "batch.sequences 4", "5"])
+        self.assertEqual(list((self.home / "jobs").glob("train-*")), [], "a refused run left its folder")
 
 
 if __name__ == "__main__":

@@ -77,7 +77,14 @@ Result<Json> run_training(const std::string& config, const std::string& config_n
                {"run_directory", (folder / "run").string()}};
   const int count = processes.value_or(processes_of(config));
   if (processes) spec["processes"] = count;
-  PANAL_ASSIGN(Json summary, workspace.run_job("train", spec, title, folder, count));
+  auto outcome = workspace.run_job("train", spec, title, folder, count);
+  // A run file that is refused leaves nothing behind.
+  if (outcome.status().code() == Code::kInvalidArgument &&
+      !std::filesystem::exists(folder / "run")) {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+  }
+  PANAL_ASSIGN(Json summary, std::move(outcome));
   if (summary.value("status", "") == "stopped") {
     return Status(
         Code::kCancelled,
