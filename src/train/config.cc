@@ -20,6 +20,7 @@ constexpr std::int64_t kMany = 1'000'000'000;
 constexpr double kLong = 1e9;
 constexpr std::size_t kMostSources = 256;
 constexpr std::size_t kMostTasks = 64;
+constexpr std::int64_t kMostPasses = 1 << 16;  // Forward and backward, of an update.
 
 std::filesystem::path resolved(const std::string& text, const std::filesystem::path& base) {
   const std::filesystem::path path(text);
@@ -134,6 +135,32 @@ void read_dimensions(ConfigReader section, const model::Preset* preset, const Tr
   if (config.batch.context > model.context_length) {
     section.reject("context_length", fmt::format("must be at least batch.context {}, found {}",
                                                  config.batch.context, model.context_length));
+  }
+}
+
+void read_batch(ConfigReader section, TrainConfig& config) {
+  auto& batch = config.batch;
+  batch.sequences = section.integer("sequences", batch.sequences, 1, 1 << 16);
+  batch.context = section.integer("context", batch.context, 2, 1 << 24);
+  const std::int64_t pass = batch.sequences * batch.context;
+  if (section.has("tokens")) {
+    if (section.has("accumulate")) {
+      section.reject("tokens", "takes the place of \"accumulate\"; one of them must go");
+    }
+    const std::int64_t tokens = section.integer("tokens", pass, 1, std::int64_t{1} << 50);
+    if (tokens % pass != 0 || tokens / pass > kMostPasses) {
+      section.reject("tokens",
+                     fmt::format("must be 1 to {} times sequences x context = {}, found {}",
+                                 kMostPasses, pass, tokens));
+    } else {
+      batch.accumulate = tokens / pass;
+    }
+  } else {
+    batch.accumulate = section.integer("accumulate", batch.accumulate, 1, kMostPasses);
+  }
+  batch.ramp_steps = section.integer("ramp_steps", batch.ramp_steps, 0, kMany);
+  if (batch.ramp_steps > 0 && batch.accumulate == 1) {
+    section.reject("ramp_steps", "grows the micro-batches to \"accumulate\", which must be over 1");
   }
 }
 
@@ -414,14 +441,7 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   check_device(top);
   read_memory(top.section("memory"), config);
 
-  auto batch = top.section("batch");
-  config.batch.sequences = batch.integer("sequences", config.batch.sequences, 1, 1 << 16);
-  config.batch.context = batch.integer("context", config.batch.context, 2, 1 << 24);
-  config.batch.accumulate = batch.integer("accumulate", config.batch.accumulate, 1, 1 << 16);
-  config.batch.ramp_steps = batch.integer("ramp_steps", config.batch.ramp_steps, 0, kMany);
-  if (config.batch.ramp_steps > 0 && config.batch.accumulate == 1) {
-    batch.reject("ramp_steps", "grows the micro-batches to \"accumulate\", which must be over 1");
-  }
+  read_batch(top.section("batch"), config);
   auto model = top.section("model");
   if (is_lora) {
     config.model.core = resolved(model.required_text("core"), base_directory);

@@ -101,7 +101,8 @@ struct TrainConfig {
     double decay_fraction = 0.2;
   } schedule;
 
-  /// Section "batch". One update sees sequences * accumulate * context tokens.
+  /// Section "batch". One update sees sequences * accumulate * context tokens, which may be given
+  /// as "tokens" in place of "accumulate".
   struct Batch {
     std::int64_t sequences = 8;
     std::int64_t context = 256;

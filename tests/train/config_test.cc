@@ -63,6 +63,14 @@ TEST(TrainConfig, PrecisionIsWhatTheCpuHasUnlessSaid) {
   }
 }
 
+TEST(TrainConfig, ABatchInTokensIsItsPasses) {
+  const auto batch = [](const std::string& line) {
+    return parse_train_config(std::string(kPretrain) + line, "run.yaml").value().batch;
+  };
+  EXPECT_EQ(batch("batch: {sequences: 4, context: 256, tokens: 8192}\n").accumulate, 8);
+  EXPECT_EQ(batch("batch: {sequences: 4, context: 256, tokens: 1024}\n").accumulate, 1);
+}
+
 TEST(TrainConfig, MemoryIsKeptAsItIsUnlessSaid) {
   const TrainConfig usual = parse_train_config(kPretrain, "run.yaml").value();
   EXPECT_EQ(usual.memory.weights, tensor::Precision::kFloat32);
@@ -199,6 +207,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{PRETRAIN "model: {width: 100, heads: 3}\n", "model.width"},
         Mistake{PRETRAIN "model: {heads: 4, key_value_heads: 3}\n", "model.width"},
         Mistake{PRETRAIN "model: {layers: 0}\n", "must be an integer from 1"},
+        Mistake{PRETRAIN "batch: {sequences: 4, context: 256, tokens: 1500}\n",
+                "sequences x context = 1024, found 1500"},
+        Mistake{PRETRAIN "batch: {tokens: 4096, accumulate: 2}\n", "takes the place"},
         Mistake{PRETRAIN "model: {context_length: 16}\n", "at least batch.context 256, found 16"},
         Mistake{PRETRAIN "model: {preset: gpt2-7b}\n",
                 "run.yaml:4: \"model.preset\" must be one of gpt2-124m, gpt2-355m"},
