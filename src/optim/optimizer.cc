@@ -290,6 +290,11 @@ double main_learning_rate(const OptimizerConfig& config) {
   return 0;
 }
 
+double orthogonalization_flops(double rows, double columns, int newton_schulz_steps) {
+  const double n = std::min(rows, columns), m = std::max(rows, columns);
+  return newton_schulz_steps * (4 * n * n * m + 2 * n * n * n);
+}
+
 bool is_hidden_matrix(const NamedTensor& parameter) {
   // Rows of these are looked up or chosen one at a time: their updates are sparse, not low in rank.
   constexpr std::array<std::string_view, 4> kTables = {"embed_tokens.", "lm_head.", "wte.", "wpe."};

@@ -196,6 +196,10 @@ class Optimizer {
   virtual void show_training_point() = 0;
 };
 
+/// FLOPs of making one [rows, columns] matrix orthogonal: each Newton-Schulz step is a product
+/// with itself, its square and one product with it, on the narrow side.
+double orthogonalization_flops(double rows, double columns, int newton_schulz_steps);
+
 /// True when Muon suits the parameter: a matrix that is neither an embedding nor the head.
 bool is_hidden_matrix(const tensor::NamedTensor& parameter);
 

@@ -124,13 +124,31 @@ class Savings {
   std::vector<MemoryMeasure> measures_;
 };
 
+// Of the rules that make hidden matrices orthogonal; a table of rules is not looked at.
+double update_flops(const StepShape& shape) {
+  if (shape.optimizer.rule == optim::Rule::kAdamW) return 0;
+  const auto& model = shape.model;
+  const auto width = static_cast<double>(model.width);
+  const auto inner = static_cast<double>(model.feed_forward_width);
+  const auto queries = static_cast<double>(model.heads * model.head_width);
+  const auto keys = static_cast<double>(model.key_value_heads * model.head_width);
+  const auto of = [&](double rows, double columns) {
+    return optim::orthogonalization_flops(rows, columns, shape.optimizer.muon.newton_schulz_steps);
+  };
+  const double of_layer =
+      2 * of(queries, width) + 2 * of(keys, width) + (model.is_gated() ? 3 : 2) * of(inner, width);
+  return static_cast<double>(model.layers) * of_layer;
+}
+
 void add_time(const TrainConfig& config, RunPlan& plan) {
   const auto& device = plan.device;
   const auto count = static_cast<double>(device.count);
   plan.flops_per_token = plan.shape.model.training_flops_per_token(config.batch.context);
-  plan.tokens_per_s = count * device.peak_flops * device.assumed_mfu / plan.flops_per_token;
+  plan.flops_per_update = update_flops(plan.shape);
   const auto per_step =
       static_cast<double>(config.batch.sequences * config.batch.accumulate * config.batch.context);
+  plan.tokens_per_s = count * device.peak_flops * device.assumed_mfu /
+                      (plan.flops_per_token + plan.flops_per_update / per_step);
   plan.steps = config.limits.steps.value_or(0);
   double spent = config.limits.max_seconds.value_or(0);
   if (plan.steps > 0) {
@@ -242,6 +260,7 @@ Json run_plan_to_json(const RunPlan& plan) {
   json["memory"]["sequences_that_fit"] =
       plan.sequences_that_fit ? Json(*plan.sequences_that_fit) : Json(nullptr);
   json["flops_per_token"] = plan.flops_per_token;
+  json["flops_per_update"] = plan.flops_per_update;
   json["tokens_per_s"] = plan.tokens_per_s;
   json["steps"] = plan.steps > 0 ? Json(plan.steps) : Json(nullptr);
   json["tokens"] = plan.tokens;

@@ -60,8 +60,9 @@ struct RunPlan {
   std::vector<MemoryMeasure> measures{};
   bool fits_with_measures = false;
   double flops_per_token = 0;
-  double tokens_per_s = 0;  // Of all devices.
-  std::int64_t steps = 0;   // 0: the time limit decides.
+  double flops_per_update = 0;  // Newton-Schulz of the hidden matrices, shared by the devices.
+  double tokens_per_s = 0;      // Of all devices.
+  std::int64_t steps = 0;       // 0: the time limit decides.
   double tokens = 0, hours = 0;
   std::optional<double> kwh{};
 };

@@ -27,14 +27,19 @@ PlannedDevice device_of(double memory_bytes, std::int64_t count = 1) {
           .assumed_mfu = 0.5};
 }
 
-// tokens/s = 0.5 * 1e9 / FLOPs a token; 12 steps of 4 * 32 tokens.
+// tokens/s = 0.5 * 1e9 / (FLOPs a token + Muon's FLOPs an update / 128); 12 steps of 4 * 32 tokens.
 TEST(RunPlan, TimeAndEnergyFollowFromTheFormula) {
   const RunPlan plan = plan_run(config_with("limits: {steps: 12}\n"), 320, device_of(1e9)).value();
   const double flops = 6.0 * (2 * (4 * 32 * 32 + 3 * 32 * 64) + 320 * 32) + 12.0 * 2 * 32 * 32;
   EXPECT_DOUBLE_EQ(plan.flops_per_token, flops);
-  EXPECT_DOUBLE_EQ(plan.tokens_per_s, 0.5e9 / flops);
+  // Five steps on 4 of 32 x 32 and 3 of 32 x 64 in each of two layers, narrow side first.
+  const double update =
+      2 * 5 * (4 * 6.0 * 32 * 32 * 32 + 3 * (4.0 * 32 * 32 * 64 + 2 * 32 * 32 * 32));
+  EXPECT_DOUBLE_EQ(plan.flops_per_update, update);
+  const double all = flops + update / 128;
+  EXPECT_DOUBLE_EQ(plan.tokens_per_s, 0.5e9 / all);
   EXPECT_NEAR(plan.tokens, 12 * 4 * 32, 1e-6);
-  EXPECT_NEAR(plan.hours, 12 * 4 * 32 * flops / 0.5e9 / 3600, 1e-12);
+  EXPECT_NEAR(plan.hours, 12 * 4 * 32 * all / 0.5e9 / 3600, 1e-12);
   EXPECT_NEAR(*plan.kwh, plan.hours * 0.1, 1e-12);
   EXPECT_TRUE(plan.fits);
   EXPECT_FALSE(plan.sequences_that_fit);

@@ -139,7 +139,7 @@ def main():
     parser.add_argument("--megabytes", type=float, default=20)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     {"make": make, "near": near, "tokenizer": tokenizer, "tokenize": tokenize, "deduplicate": deduplicate}[
         args.command](args)
 

@@ -85,11 +85,12 @@ void print_speed(const Json& plan, Terminal& terminal) {
       json_has(plan, "kwh") ? fmt::format("{:.3g} kWh", plan.at("kwh").get<double>())
                             : std::string("energy unknown")));
   terminal.print(fmt::format(
-      "tokens/s = count peak MFU / (6 N + 12 L H Q T): {:.4g} MFLOP per token; peak {:.4g} TFLOP/s "
-      "({}); MFU {:.0f} % assumed: {}.",
-      plan.value("flops_per_token", 0.0) / 1e6, device.value("peak_flops", 0.0) / 1e12,
-      device.value("peak_source", ""), 100 * device.value("assumed_mfu", 0.0),
-      device.value("mfu_reason", "")));
+      "tokens/s = count peak MFU / (6 N + 12 L H Q T + O / B): {:.4g} MFLOP per token, O = {:.4g} "
+      "GFLOP of Newton-Schulz per update of B tokens; peak {:.4g} TFLOP/s ({}); MFU {:.0f} % "
+      "assumed: {}.",
+      plan.value("flops_per_token", 0.0) / 1e6, plan.value("flops_per_update", 0.0) / 1e9,
+      device.value("peak_flops", 0.0) / 1e12, device.value("peak_source", ""),
+      100 * device.value("assumed_mfu", 0.0), device.value("mfu_reason", "")));
   terminal.print("Evaluations, checkpoints and, between devices, communication are not counted.");
   if (json_has(device, "watts")) {
     terminal.print(fmt::format("Energy at {:.4g} W a device ({}).", device.value("watts", 0.0),

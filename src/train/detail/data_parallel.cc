@@ -25,15 +25,15 @@ using tensor::NamedTensor;
 // Large enough that a call's overhead does not count, small enough that the first leaves early.
 constexpr std::int64_t kBucketElements = 1 << 20;
 
-// FLOPs of an update, roughly: 5 Newton-Schulz iterations on [n, m], n <= m, or a pass over memory.
+// FLOPs of an update, roughly.
 double update_cost(const NamedTensor& parameter, optim::Rule rule) {
   constexpr double kPassFlopsPerElement = 20;
+  constexpr int kUsualSteps = 5;
   const auto elements = static_cast<double>(parameter.value.numel());
   double cost = 1 + kPassFlopsPerElement * elements;
   if (rule != optim::Rule::kAdamW && optim::is_hidden_matrix(parameter)) {
     const auto rows = static_cast<double>(parameter.value.size(0));
-    const double n = std::min(rows, elements / rows), m = std::max(rows, elements / rows);
-    cost += 5 * (4 * n * n * m + 2 * n * n * n);
+    cost += optim::orthogonalization_flops(rows, elements / rows, kUsualSteps);
   }
   return cost;
 }
