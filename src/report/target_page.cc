@@ -208,9 +208,12 @@ std::vector<std::vector<std::string>> target_table(const TargetContest& contest)
     const std::string not_reached =
         rule.final_loss ? fmt::format("not reached, at best {:.3f}", *rule.final_loss)
                         : std::string("not measured");
-    rows.push_back({rule.name, fmt::format("{:.4g}", rule.learning_rate),
-                    fmt::format("{:.4g}", rule.embedding_learning_rate),
-                    rule.extrapolation ? fmt::format("{:.4g}", *rule.extrapolation) : "",
+    // What no run was made with is no setting.
+    const auto setting = [&](double value) {
+      return rule.seeds.empty() ? std::string() : fmt::format("{:.4g}", value);
+    };
+    rows.push_back({rule.name, setting(rule.learning_rate), setting(rule.embedding_learning_rate),
+                    rule.extrapolation ? setting(*rule.extrapolation) : "",
                     fmt::format("{} of {}", reached, rule.seeds.size()),
                     reached > 0 ? shown(rule.steps, whole) : not_reached,
                     figure(rule.tokens, short_number), figure(rule.seconds, whole),

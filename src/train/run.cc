@@ -1,14 +1,31 @@
 #include "train/run.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "store/home.h"
 #include "train/detail/session.h"
 
 namespace panal::train {
+
+namespace {
+
+// The other ranks' processes: what they spend is the run's too.
+Result<std::vector<int>> other_processes(swarm::Group& group) {
+  std::vector<std::int32_t> all(static_cast<std::size_t>(group.size()));
+  all[static_cast<std::size_t>(group.rank())] = ::getpid();
+  const auto bytes = std::as_writable_bytes(std::span(all));
+  PANAL_TRY(group.all_gather_bytes(bytes, swarm::equal_parts(bytes.size(), group.size())));
+  all.erase(all.begin() + group.rank());
+  return std::vector<int>(all.begin(), all.end());
+}
+
+}  // namespace
 
 Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
                          RunEnvironment environment) {
@@ -38,7 +55,11 @@ Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop
 Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
                          swarm::Group* group) {
   SystemClock clock;
-  const auto meter = energy::open_best_meter(clock);
+  energy::MeterOptions options;
+  if (group != nullptr) {
+    PANAL_ASSIGN(options.cpu_time.child_processes, other_processes(*group));
+  }
+  const auto meter = energy::open_best_meter(clock, options);
   return run(
       config, events, std::move(stop),
       {.files = store::posix_file_system(), .clock = clock, .meter = *meter, .group = group});

@@ -73,6 +73,12 @@ class Parallel(Case):
             for step, (one, several) in enumerate(zip(losses["one"], losses[name], strict=True)):
                 self.assertAlmostEqual(one, several, delta=1e-5, msg=f"{name}, step {step + 1}")
         self.assertEqual(losses["two"], losses["again"])
+        # What the others used is the run's too.
+        machine = json.loads((runs["four"] / "machines.json").read_text())["calls"][0]["machine"]
+        self.assertEqual(machine["threads"], 4)
+        energy = json.loads((runs["four"] / "summary.json").read_text())["energy"]
+        if energy["method"].startswith("estimated:cpu-time"):
+            self.assertIn("this process and 3 more", energy["detail"])
         self.assertEqual(self.weights(runs["two"]), self.weights(runs["again"]))
 
     def test_an_accelerated_rule_is_evaluated_where_one_process_evaluates_it(self):

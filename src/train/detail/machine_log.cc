@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/decoder.h"
+#include "tensor/runtime.h"
 #include "train/benchmark.h"
 #include "train/machine.h"
 
@@ -39,7 +40,7 @@ Json call_to_json(const report::Call& call) {
 Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock,
                                     const TrainConfig& config, const model::Decoder& decoder,
                                     std::int64_t from_step) {
-  MachineLog log(files, clock, config.precision);
+  MachineLog log(files, clock, config);
   log.path_ = config.run_directory / "machines.json";
   log.document_ = from_step > 0 ? earlier_document(log.path_) : Json{{"calls", Json::array()}};
   if (config.kind == RunKind::kPretrain) {
@@ -47,6 +48,7 @@ Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock
         report::model_cost_to_json(model_cost(decoder.config(), config.batch.context));
   }
   log.call_ = {.from_step = from_step, .machine = describe_machine(config.precision)};
+  if (auto& threads = log.call_.machine.threads) *threads *= log.processes_;
   Json& calls = log.document_["calls"];
   // A call that came no further than its beginning says nothing.
   if (!calls.empty() && calls.back().is_object() &&
@@ -67,9 +69,12 @@ void MachineLog::see_peak() {
 void MachineLog::measure() {
   is_measured_ = true;
   see_peak();
+  const int threads = tensor::num_threads();
+  if (processes_ > 1) tensor::set_num_threads(threads * processes_);
   const double peak = gemm_peak_flops(precision_, *clock_, kRepeats);
   if (std::isfinite(peak)) call_.machine.peak_flops = peak;
   call_.machine.memory_bytes_per_s = measured_memory_bytes_per_s(*clock_);
+  if (processes_ > 1) tensor::set_num_threads(threads);
   forget_peak_resident_bytes();
 }
 

@@ -35,8 +35,11 @@ class MachineLog {
   Status end(double call_seconds);
 
  private:
-  MachineLog(store::FileSystem& files, const Clock& clock, tensor::Precision precision)
-      : files_(&files), clock_(&clock), precision_(precision) {}
+  MachineLog(store::FileSystem& files, const Clock& clock, const TrainConfig& config)
+      : files_(&files),
+        clock_(&clock),
+        precision_(config.precision),
+        processes_(static_cast<int>(config.parallel.processes)) {}
   void see_peak();
   void measure();
   Status write() const;
@@ -44,6 +47,7 @@ class MachineLog {
   store::FileSystem* files_;  // Outlives the log, as the clock does.
   const Clock* clock_;
   tensor::Precision precision_;
+  int processes_;  // With as many threads each; while one measures, the others wait for it.
   std::filesystem::path path_;
   Json document_;
   report::Call call_;
