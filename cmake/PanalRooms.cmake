@@ -48,12 +48,12 @@ endfunction()
 macro(panal_add_cuda_kernels)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/tensor/kernels/cuda/*.cu)
   add_library(panal_cuda_kernels STATIC ${cuda_sources})
-  set_target_properties(panal_cuda_kernels PROPERTIES CUDA_ARCHITECTURES OFF POSITION_INDEPENDENT_CODE ON)
-  # The flag by hand: CMake 3.25 knows no C++20 for newer nvcc.
+  # C++17 is enough for the kernels, and CMake 3.25 knows no flag of C++20 for newer nvcc.
+  set_target_properties(panal_cuda_kernels PROPERTIES CUDA_ARCHITECTURES OFF CUDA_STANDARD 17 POSITION_INDEPENDENT_CODE ON)
   # Nothing in the kernels needs more than compute_80, so one run of the compiler serves all assemblers.
   list(TRANSFORM PANAL_CUDA_ARCHITECTURES PREPEND sm_ OUTPUT_VARIABLE codes)
   list(JOIN codes "," codes)
-  target_compile_options(panal_cuda_kernels PRIVATE -std=c++20 "SHELL:-gencode arch=compute_80,code=[${codes}]")
+  target_compile_options(panal_cuda_kernels PRIVATE "SHELL:-gencode arch=compute_80,code=[${codes}]")
   target_include_directories(panal_cuda_kernels PRIVATE ${CMAKE_SOURCE_DIR}/src)
 endmacro()
 
