@@ -61,6 +61,9 @@ void Mesh::take(Peer& peer, int from, const Note& note) {
       question_ = true;
       peer.waiting = note;
       return;
+    case NoteKind::kGoesOn:
+      peer.waiting.reset();
+      return;
     case NoteKind::kLeft:
       peer.left_after = note.sequence;
       return;
@@ -110,16 +113,10 @@ std::optional<Loss> Mesh::loss(std::uint64_t sequence) const {
   return std::nullopt;
 }
 
-std::optional<int> Mesh::waits_for(int rank, std::uint64_t sequence) const {
+std::optional<int> Mesh::waits_for(int rank) const {
   const auto& waiting = peers_[static_cast<std::size_t>(rank)].waiting;
-  if (!waiting || waiting->sequence < sequence || waiting->rank >= peers_.size()) {
-    return std::nullopt;
-  }
+  if (!waiting || waiting->rank >= peers_.size()) return std::nullopt;
   return static_cast<int>(waiting->rank);
-}
-
-void Mesh::forget_waiting() {
-  for (Peer& peer : peers_) peer.waiting.reset();
 }
 
 bool Mesh::take_alive() { return std::exchange(alive_, false); }

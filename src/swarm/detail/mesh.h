@@ -25,6 +25,7 @@ enum class NoteKind : std::uint32_t {
   kWaiting = 3,  // The sender waits for `rank` in call `sequence`.
   kLeft = 4,     // The sender ended in order after `sequence` calls.
   kLost = 5,     // The sender found that `rank` is lost.
+  kGoesOn = 6,   // The sender no longer waits.
 };
 struct Note {
   NoteKind kind = NoteKind::kWake;
@@ -57,11 +58,9 @@ class Mesh {
   /// The first rank known to be lost in call `sequence`: by a report, or because its connection
   /// closed and it had not left in order after that call.
   std::optional<Loss> loss(std::uint64_t sequence) const;
-  /// Whom a rank waits for in call `sequence` or a later one (ranks ahead wait too); nothing when
-  /// it did not say.
-  std::optional<int> waits_for(int rank, std::uint64_t sequence) const;
-  /// What was said so far about waiting is over.
-  void forget_waiting();
+  /// Whom a rank waits for, in this call or another: it may be a call behind or ahead. Nothing when
+  /// it did not say, or goes on.
+  std::optional<int> waits_for(int rank) const;
   /// True once after each sign of life.
   bool take_alive();
   /// True once after somebody said that he waits.

@@ -118,8 +118,8 @@ Status Ring::run(const Traffic& traffic, std::span<std::byte> data) {
       if (!progress.has_received()) PANAL_TRY(receive_some(progress, data));
       if (progress.advanced) {
         last_progress_ = SteadyClock::now();
-        if (told_whom_) mesh_->forget_waiting();
-        told_whom_ = false;
+        if (seems_waiting_) mesh_->send_all({.kind = NoteKind::kGoesOn});
+        told_whom_ = seems_waiting_ = false;
       } else {
         PANAL_TRY(wait(progress.may_send(), !progress.has_received()));
       }
@@ -259,21 +259,20 @@ Status Ring::answer_notes(int awaited) {
     told_whom_ = false;
   }
   // Who asks has run out of time: a rank that waits itself says for whom, and is not the lost one.
-  if (mesh_->take_question() && !told_whom_) {
-    told_whom_ = true;
-    mesh_->send_all({.kind = NoteKind::kWaiting,
-                     .rank = static_cast<std::uint32_t>(awaited),
-                     .sequence = sequence_ + 1});
-  }
+  if (mesh_->take_question() && !told_whom_) tell_whom(awaited);
   return Status();
+}
+
+void Ring::tell_whom(int awaited) {
+  mesh_->send_all({.kind = NoteKind::kWaiting,
+                   .rank = static_cast<std::uint32_t>(awaited),
+                   .sequence = sequence_ + 1});
+  told_whom_ = seems_waiting_ = true;
 }
 
 // Follows who waits for whom to the one who waits for nobody.
 Status Ring::silence(int awaited) {
-  mesh_->send_all({.kind = NoteKind::kWaiting,
-                   .rank = static_cast<std::uint32_t>(awaited),
-                   .sequence = sequence_ + 1});
-  told_whom_ = true;
+  tell_whom(awaited);
   const auto until = SteadyClock::now() + std::max(50ms, deadline_ / 5);
   const auto before = last_progress_;
   while (SteadyClock::now() < until) {
@@ -287,7 +286,7 @@ Status Ring::silence(int awaited) {
   }
   int lost = awaited;
   for (int i = 0; i < size(); ++i) {
-    const auto further = mesh_->waits_for(lost, sequence_ + 1);
+    const auto further = mesh_->waits_for(lost);
     if (!further || *further == rank()) break;
     lost = *further;
   }

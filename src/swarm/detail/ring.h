@@ -57,6 +57,7 @@ class Ring {
   Status receive_some(Progress& progress, std::span<std::byte> data);
   Status wait(bool wants_write, bool wants_read);
   Status answer_notes(int awaited);
+  void tell_whom(int awaited);
   Status silence(int awaited);
   Status broken(int neighbour, const Status& status);
   Status lose(int lost, int reporter, std::string_view how);
@@ -72,8 +73,9 @@ class Ring {
   std::uint64_t sequence_ = 0;  // Calls finished.
   std::uint64_t total_sent_bytes_ = 0;
   SteadyClock::time_point last_progress_;
-  bool told_whom_ = false;  // In this call, whom this rank waits for.
-  Status failure_;          // Of the first failed call, for all later ones.
+  bool told_whom_ = false;      // In this call, whom this rank waits for.
+  bool seems_waiting_ = false;  // To the others, since it told them.
+  Status failure_;              // Of the first failed call, for all later ones.
 };
 
 /// A ring over shared lines; control[r] leads to rank r and wakes it.
