@@ -22,7 +22,7 @@ namespace panal::swarm::detail {
 enum class NoteKind : std::uint32_t {
   kWake = 1,     // Look at the lines again.
   kAlive = 2,    // The sender is busy: deadlines start anew.
-  kWaiting = 3,  // The sender waits for `rank` in call `sequence`.
+  kWaiting = 3,  // The sender waits for `rank`.
   kLeft = 4,     // The sender ended in order after `sequence` calls.
   kLost = 5,     // The sender found that `rank` is lost.
   kGoesOn = 6,   // The sender no longer waits.

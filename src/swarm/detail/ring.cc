@@ -264,9 +264,7 @@ Status Ring::answer_notes(int awaited) {
 }
 
 void Ring::tell_whom(int awaited) {
-  mesh_->send_all({.kind = NoteKind::kWaiting,
-                   .rank = static_cast<std::uint32_t>(awaited),
-                   .sequence = sequence_ + 1});
+  mesh_->send_all({.kind = NoteKind::kWaiting, .rank = static_cast<std::uint32_t>(awaited)});
   told_whom_ = seems_waiting_ = true;
 }
 
