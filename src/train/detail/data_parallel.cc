@@ -44,10 +44,25 @@ std::span<std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.nbytes())};
 }
 
-std::map<std::string, at::Tensor> by_name(const std::vector<NamedTensor>& tensors) {
-  std::map<std::string, at::Tensor> found;
+using TensorsByName = std::map<std::string, at::Tensor>;
+
+TensorsByName by_name(const std::vector<NamedTensor>& tensors) {
+  TensorsByName found;
   for (const auto& entry : tensors) found[entry.name] = entry.value;
   return found;
+}
+
+// Where a state tensor's bytes come and go on this rank: in the whole optimizer, which rank 0 has,
+// in its own, or only in passing.
+std::span<std::byte> place_of_state(const std::string& name, std::size_t bytes,
+                                    const TensorsByName& all, const TensorsByName& owned,
+                                    std::vector<std::byte>& passing) {
+  for (const TensorsByName* tensors : {&all, &owned}) {
+    const auto found = tensors->find(name);
+    if (found != tensors->end()) return bytes_of(found->second);
+  }
+  passing.resize(bytes);
+  return passing;
 }
 
 }  // namespace
@@ -334,18 +349,9 @@ void DataParallel::gather_state(const optim::Optimizer& own, optim::Optimizer* w
   std::vector<std::byte> passing;
   for (const auto& [name, bytes] : agreed_state(whole)) {
     const auto mine = owned.find(name);
-    std::span<std::byte> values;
-    if (whole != nullptr) {
-      at::Tensor value = all.at(name);
-      if (mine != owned.end()) value.copy_(mine->second);
-      values = bytes_of(value);
-    } else if (mine != owned.end()) {
-      values = bytes_of(mine->second);
-    } else {
-      passing.resize(bytes);
-      values = passing;
-    }
-    ok_or_throw(group_.broadcast_bytes(values, owner_of_state(name)));
+    if (whole != nullptr && mine != owned.end()) all.at(name).copy_(mine->second);
+    ok_or_throw(group_.broadcast_bytes(place_of_state(name, bytes, all, owned, passing),
+                                       owner_of_state(name)));
   }
   if (whole != nullptr) whole->set_num_steps(own.num_steps());
 }
@@ -356,21 +362,9 @@ void DataParallel::scatter_state(const optim::Optimizer* whole, optim::Optimizer
   const auto all = by_name(whole == nullptr ? std::vector<NamedTensor>() : whole->state());
   std::vector<std::byte> passing;
   for (const auto& [name, bytes] : agreed_state(whole)) {
+    ok_or_throw(group_.broadcast_bytes(place_of_state(name, bytes, all, owned, passing), 0));
     const auto mine = owned.find(name);
-    std::span<std::byte> values;
-    if (whole != nullptr) {
-      values = bytes_of(all.at(name));
-    } else if (mine != owned.end()) {
-      values = bytes_of(mine->second);
-    } else {
-      passing.resize(bytes);
-      values = passing;
-    }
-    ok_or_throw(group_.broadcast_bytes(values, 0));
-    if (whole != nullptr && mine != owned.end()) {
-      at::Tensor value = mine->second;
-      value.copy_(all.at(name));
-    }
+    if (whole != nullptr && mine != owned.end()) mine->second.copy_(all.at(name));
   }
   std::int64_t steps = whole == nullptr ? 0 : whole->num_steps();
   ok_or_throw(group_.broadcast_bytes(std::as_writable_bytes(std::span(&steps, 1)), 0));
