@@ -1,5 +1,6 @@
 #include "train/detail/qk_clipping.h"
 
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,7 +24,12 @@ ClippedProjection projection_of(const TensorsByName& tensors, const std::string&
                 fmt::format("QK-clip wants the weight of {}, found none", module));
   ClippedProjection projection{.weight = {weight->second.detach()}};
   const auto remainder = tensors.find("remainder/" + module + ".weight");
-  if (remainder != tensors.end()) projection.weight.remainder = remainder->second;
+  if (remainder != tensors.end()) {
+    projection.weight.remainder = remainder->second;
+  } else if (weight->second.scalar_type() == at::kBFloat16) {
+    // Another rank owns it, and its values replace what is scaled here.
+    projection.weight.remainder = at::zeros(weight->second.sizes(), at::kShort);
+  }
   const auto bias = tensors.find(module + ".bias");
   if (bias != tensors.end()) projection.bias = bias->second;
   return projection;
