@@ -168,6 +168,38 @@ TEST(Run, JournalHasEachStepOnceAfterAResume) {
   }
 }
 
+// A call that is asked to stop when an evaluation is due leaves it to the next one.
+TEST(Run, ScoresAfterAResumeWhatAStopKeptItFromScoring) {
+  TestFolder folder("due");
+  const auto whole = toy_config(folder.path(), toy_yaml(), "whole");
+  const auto parts = toy_config(folder.path(), toy_yaml(), "parts");
+  RecordingEvents events, stopped, resumed;
+  stopped.stop_after_step = 6;  // Scored after steps 0, 3, 6, 9 and 12.
+  ASSERT_TRUE(run_toy(whole, events).ok());
+  ASSERT_TRUE(run_toy(parts, stopped).ok());
+  const auto checkpoints = parts.run_directory / "checkpoints";
+  std::filesystem::copy(checkpoints, folder.path() / "kept",
+                        std::filesystem::copy_options::recursive);
+  ASSERT_TRUE(run_toy(parts, resumed).ok());
+  std::vector<EvaluationPoint> both = stopped.evaluations;
+  both.insert(both.end(), resumed.evaluations.begin(), resumed.evaluations.end());
+  ASSERT_EQ(both.size(), events.evaluations.size());
+  for (std::size_t i = 0; i < both.size(); ++i) {
+    EXPECT_EQ(both[i].step, events.evaluations[i].step);
+    EXPECT_EQ(both[i].loss, events.evaluations[i].loss) << "step " << both[i].step;
+  }
+  // A call that was killed after it had scored the step, and before its next checkpoint.
+  std::filesystem::remove_all(checkpoints);
+  std::filesystem::rename(folder.path() / "kept", checkpoints);
+  std::filesystem::remove(parts.run_directory / "summary.json");
+  RecordingEvents again;
+  ASSERT_EQ(run_toy(parts, again)->resumed_from_step, 6);
+  const std::string text = read_text(parts.run_directory / "metrics.jsonl");
+  const std::string scored = "{\"step\":6,\"validation_loss\"";
+  ASSERT_NE(text.find(scored), std::string::npos);
+  EXPECT_EQ(text.find(scored), text.rfind(scored));
+}
+
 // Whatever moment the process dies at, the next call goes on and ends with the same bits.
 TEST(Run, SurvivesSigkillAtAnyMoment) {
   TestFolder folder("kill");

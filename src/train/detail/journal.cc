@@ -38,13 +38,17 @@ Status Journal::rewrite(const std::string& text) {
 }
 
 Result<Journal> Journal::open(store::FileSystem& files, std::filesystem::path path,
-                              std::int64_t last_step) {
+                              std::int64_t last_step, std::int64_t last_evaluated_step) {
   Journal journal;
   journal.files_ = &files;
   journal.path_ = std::move(path);
   std::string text;
   if (last_step >= 0) {
     for (const Json& line : lines_until(journal.path_, last_step)) {
+      if (line.contains("validation_loss") &&
+          line["step"].get<std::int64_t>() > last_evaluated_step) {
+        continue;
+      }
       journal.remember(line);
       text += to_line(line) + "\n";
     }

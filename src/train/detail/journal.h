@@ -17,10 +17,10 @@ namespace panal::train::detail {
 
 class Journal {
  public:
-  /// Keeps the lines of steps up to `last_step` (those of the evaluation before the first step are
-  /// step 0); a negative one keeps nothing.
+  /// Keeps the lines of steps up to `last_step` and of evaluations up to `last_evaluated_step`
+  /// (that before the first step is step 0); a negative `last_step` keeps nothing.
   static Result<Journal> open(store::FileSystem& files, std::filesystem::path path,
-                              std::int64_t last_step);
+                              std::int64_t last_step, std::int64_t last_evaluated_step);
 
   /// Adds a line with an integer "step" and perhaps numbers "loss" and "validation_loss"; flush()
   /// writes it.

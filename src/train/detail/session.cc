@@ -231,8 +231,9 @@ Status Session::begin() {
   } else if (!plan_) {
     plan_ = Plan{};
   }
-  PANAL_ASSIGN(journal_,
-               Journal::open(environment_.files, at("metrics.jsonl"), resumed_from_step_));
+  const std::int64_t evaluated = counters_.last_evaluation ? counters_.last_evaluation->step : -1;
+  PANAL_ASSIGN(journal_, Journal::open(environment_.files, at("metrics.jsonl"), resumed_from_step_,
+                                       evaluated));
   PANAL_ASSIGN(machines_, MachineLog::open(environment_.files, environment_.clock, config_,
                                            trainer_->decoder(), counters_.step));
   if (counters_.step == 0 && !counters_.first_evaluation) return evaluate_now();

@@ -45,6 +45,7 @@ class Session {
   // With several ranks: the data is there; all begin at the same point.
   Status meet();
   Status agree();
+  Result<bool> evaluate_what_is_left();  // False: stopped.
   Result<RunStatus> train();
   Result<TrainSummary> finish(RunStatus status);
   Result<TrainSummary> stopped_summary();

@@ -50,7 +50,21 @@ bool Session::checkpoint_is_due() const {
          seconds(environment_.clock.steady_now() - last_save_) >= when.every_seconds;
 }
 
+// A call that was asked to stop when an evaluation was due has left a checkpoint and not scored it.
+Result<bool> Session::evaluate_what_is_left() {
+  const auto& last = counters_.last_evaluation;
+  if (counters_.step == 0 || !evaluation_is_due() || (last && last->step == counters_.step))
+    return true;
+  const Status status = evaluate_now();
+  if (status.code() == Code::kCancelled) return false;
+  PANAL_TRY(status);
+  best_is_unsaved_ = false;  // The checkpoint this call began from has these weights.
+  return true;
+}
+
 Result<RunStatus> Session::train() {
+  PANAL_ASSIGN(const bool has_scored, evaluate_what_is_left());
+  if (!has_scored) return RunStatus::kStopped;
   while (counters_.step < plan_->steps) {
     if (stop_.stop_requested()) return RunStatus::kStopped;
     // One step is always taken, so that the smallest limit still gives a model.
