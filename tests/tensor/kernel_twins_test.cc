@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "tensor/kernels/cpu/cross_entropy.h"
 #include "tensor/kernels/cpu/layers.h"
+#include "tensor/kernels/cpu/residual.h"
 #include "tensor/kernels/cuda/activation_body.h"
 #include "tensor/kernels/cuda/all.h"
 #include "tensor/kernels/cuda/cross_entropy_body.h"
@@ -16,10 +17,17 @@
 namespace panal::tensor::cuda {
 
 // Beside the operations, so that the fixture finds them by their arguments.
-static bool cpu_twin(const ResidualNorm<float>& op) {
-  if (op.branch != nullptr || op.sum != nullptr || op.is_centred || op.bias != nullptr)
-    return false;
-  cpu::rms_norm(op.x, op.weight, op.epsilon, op.rows, op.width, op.y, op.inverse);
+template <typename Operation>
+static cpu::NormPlan norm_plan(const Operation& op) {
+  return {.rows = op.rows, .width = op.width, .weight = op.weight, .is_centered = op.is_centred};
+}
+template <typename Value>
+static bool cpu_twin(const ResidualNorm<Value>& op) {
+  if (op.is_centred != (op.bias != nullptr)) return false;
+  cpu::NormPlan plan = norm_plan(op);
+  plan.epsilon = op.epsilon;
+  plan.bias = op.bias;
+  cpu::add_norm(plan, op.x, op.branch, op.sum, op.y, op.mean, op.inverse);
   return true;
 }
 static bool cpu_twin(const Activation<float, Kind::kSwiGlu>& op) {
@@ -38,7 +46,8 @@ static bool cpu_twin(const QkNormRotate<float>& op) {
 }
 template <typename Value>
 static bool cpu_twin(const CrossEntropy<Value>& op) {
-  cpu::cross_entropy(op.logits, op.targets, op.rows, op.width, op.gradient_scale, op.losses,
+  cpu::cross_entropy(op.logits, op.targets, op.rows, op.width,
+                     op.gradient_scale == nullptr ? 0.0f : *op.gradient_scale, op.losses,
                      op.soft_cap);
   return true;
 }
@@ -50,13 +59,26 @@ static bool cpu_twin(const ActivationBackward<float, Kind::kReluSquared>& op) {
   cpu::relu_squared_backward(op.dy, op.gate, op.count, op.d_gate);
   return true;
 }
-static bool cpu_twin(const ResidualNormBackward<float>& op) {
-  if (op.is_centred || op.d_sum != nullptr || op.bias_parts != nullptr) return false;
+template <typename Value>
+static bool cpu_twin(const ResidualNormBackward<Value>& op) {
+  if (op.is_centred != (op.bias_parts != nullptr)) return false;
   std::fill(op.weight_parts, op.weight_parts + op.parts * op.width, 0.0f);
+  if (op.bias_parts != nullptr) std::fill(op.bias_parts, op.bias_parts + op.parts * op.width, 0.0f);
   for (std::int64_t row = 0; row < op.rows; ++row) {
-    const std::int64_t start = row * op.width;
-    cpu::rms_norm_backward(op.dy + start, op.sum + start, op.weight, op.inverse + row, 1, op.width,
-                           op.dx + start, op.weight_parts + row % op.parts * op.width);
+    const std::int64_t start = row * op.width, part = row % op.parts * op.width;
+    cpu::NormPlan plan = norm_plan(op);
+    plan.rows = 1;
+    cpu::add_norm_backward(
+        plan, cpu::NormGradients<Value>{
+                  .sum = op.sum + start,
+                  .means = op.is_centred ? op.mean + row : nullptr,
+                  .inverses = op.inverse + row,
+                  .sum_gradient = op.d_sum == nullptr ? nullptr : op.d_sum + start,
+                  .y_gradient = op.dy + start,
+                  .x_gradient = op.dx + start,
+                  .delta_gradient = op.d_branch == nullptr ? nullptr : op.d_branch + start,
+                  .weight_gradient = op.weight_parts + part,
+                  .bias_gradient = op.bias_parts == nullptr ? nullptr : op.bias_parts + part});
   }
   return true;
 }
@@ -88,16 +110,15 @@ class NormTwins : public Twins {
   template <typename Value>
   void check(const NormCase& c) {
     const std::string what = std::to_string(c.rows) + " x " + std::to_string(c.width);
-    const auto x_values = stored_as<Value>(random(c.rows * c.width, 2.0)),
-               branch_values = stored_as<Value>(random(c.rows * c.width)),
-               dy_values = stored_as<Value>(random(c.rows * c.width)),
-               past_values = stored_as<Value>(random(c.rows * c.width));
+    const auto x_values = random(c.rows * c.width, 2.0), past_values = random(c.rows * c.width);
+    const auto branch_values = stored_as<Value>(random(c.rows * c.width)),
+               dy_values = stored_as<Value>(random(c.rows * c.width));
     const auto weight_values = random(c.width), bias_values = random(c.width);
     auto x = array(x_values), branch = array(branch_values), dy = array(dy_values),
          past = array(past_values);
     auto weight = array(weight_values), bias = array(bias_values);
-    auto sum = empty<Value>(c.rows * c.width), y = empty<Value>(c.rows * c.width),
-         dx = empty<Value>(c.rows * c.width);
+    auto sum = empty<float>(c.rows * c.width), dx = empty<float>(c.rows * c.width);
+    auto y = empty<Value>(c.rows * c.width), d_branch = empty<Value>(c.rows * c.width);
     auto mean = empty<float>(c.rows), inverse = empty<float>(c.rows);
     const ResidualNorm<Value> forward{.x = x.pointer(),
                                       .branch = c.has_branch ? branch.pointer() : nullptr,
@@ -128,6 +149,7 @@ class NormTwins : public Twins {
                                         .width = c.width,
                                         .parts = parts,
                                         .dx = dx.pointer(),
+                                        .d_branch = c.has_branch ? d_branch.pointer() : nullptr,
                                         .weight_parts = weight_parts.pointer(),
                                         .bias_parts = c.has_bias ? bias_parts.pointer() : nullptr});
     if (ran) {
@@ -140,8 +162,7 @@ class NormTwins : public Twins {
     std::vector<double> wanted_y, wanted_dx, d_weight(width, 1.0), d_bias(width, 0.0);
     std::vector<double> added;
     for (std::size_t i = 0; i < x_values.size(); ++i) {
-      const float exact = to_float(x_values[i]) + (c.has_branch ? to_float(branch_values[i]) : 0);
-      added.push_back(stored<Value>(exact));
+      added.push_back(x_values[i] + (c.has_branch ? to_float(branch_values[i]) : 0));
     }
     if (c.has_branch) expect_near(sum.read(), added, what + " sum");
     for (std::size_t row = 0; row < static_cast<std::size_t>(c.rows); ++row) {
@@ -161,12 +182,13 @@ class NormTwins : public Twins {
       for (std::size_t i = 0; i < width; ++i) {
         const double normed = (s[i] - middle) * scale, g = to_float(dy_values[row * width + i]);
         wanted_dx.push_back(scale * (g * weight_values[i] - straight - normed * along) +
-                            (c.has_branch ? to_float(past_values[row * width + i]) : 0.0f));
+                            (c.has_branch ? past_values[row * width + i] : 0.0f));
       }
     }
     expect_near(y.read(), wanted_y, what + " y");
     if (!ran) return;
     expect_near(dx.read(), wanted_dx, what + " dx");
+    if (c.has_branch) expect_near(d_branch.read(), wanted_dx, what + " branch");
     expect_near(weight_total.read(), d_weight, what + " weight");
     if (c.has_bias) expect_near(bias_total.read(), d_bias, what + " bias");
   }
@@ -330,8 +352,9 @@ class EntropyTwins : public Twins {
     auto logits = array(logit_values);
     auto targets = array(target_values);
     auto losses = empty<float>(rows);
-    if (!run(CrossEntropy<Value>{logits.pointer(), targets.pointer(), rows, width, 0.25f, soft_cap,
-                                 losses.pointer()}))
+    auto scale = array(std::vector<float>{0.25f});
+    if (!run(CrossEntropy<Value>{logits.pointer(), targets.pointer(), rows, width, scale.pointer(),
+                                 soft_cap, losses.pointer()}))
       return;
     std::vector<double> wanted, gradient;
     const auto capped = [&](double x) {
@@ -378,7 +401,7 @@ TEST_P(Twins, ATargetOutOfRangeGivesNan) {
   auto targets = array(std::vector<std::int64_t>{10, -7});
   auto losses = empty<float>(2);
   if (GetParam() == Backend::kCpu) return;  // Its callers check targets beforehand.
-  run(CrossEntropy<float>{logits.pointer(), targets.pointer(), 2, 10, 0.0f, 0.0f,
+  run(CrossEntropy<float>{logits.pointer(), targets.pointer(), 2, 10, nullptr, 0.0f,
                           losses.pointer()});
   for (const float loss : losses.read()) EXPECT_TRUE(std::isnan(loss));
 }

@@ -20,13 +20,6 @@ INSTANTIATE_TEST_SUITE_P(Backends, UpdateTwins,
                          testing::Values(Backend::kSimulated, Backend::kDevice), backend_name);
 
 TEST_P(UpdateTwins, AdamWOverManyTensorsKeepsAnExactWeightInTwoHalves) {
-  const AdamWFactors factors{.gradient_scale = 0.5f,
-                             .learning_rate = 0.1f,
-                             .beta1 = 0.9f,
-                             .beta2 = 0.95f,
-                             .epsilon = 1e-8f,
-                             .step_size = 0.2f,
-                             .second_factor = 3.0f};
   for (const bool is_split : {false, true}) {
     struct Case {
       std::vector<float> value, gradient, first, second;
@@ -44,7 +37,15 @@ TEST_P(UpdateTwins, AdamWOverManyTensorsKeepsAnExactWeightInTwoHalves) {
     for (const std::int64_t count : counts_) {
       Case made{random(count), random(count), random(count), random(count)};
       for (float& value : made.second) value *= value;
-      AdamWTensor tensor{.count = count, .first_block = blocks, .weight_decay = 0.3f};
+      AdamWTensor tensor{.count = count,
+                         .first_block = blocks,
+                         .gradient_scale = 0.5f,
+                         .keep = 0.97f,
+                         .beta1 = 0.9f,
+                         .beta2 = 0.95f,
+                         .epsilon = 1e-8f,
+                         .step_size = 0.2f,
+                         .second_factor = 3.0f};
       blocks += blocks_of(count);
       if (is_split) {
         std::vector<Half> rounded(made.value.size());
@@ -65,16 +66,14 @@ TEST_P(UpdateTwins, AdamWOverManyTensorsKeepsAnExactWeightInTwoHalves) {
       cases.push_back(std::move(made));
     }
     auto tensors = array(table);
-    auto step = array(std::vector<AdamWFactors>{factors});
-    run(AdamW{tensors.pointer(), step.pointer(), static_cast<std::int64_t>(table.size()), blocks});
+    run(AdamW{tensors.pointer(), static_cast<std::int64_t>(table.size()), blocks});
     for (std::size_t t = 0; t < cases.size(); ++t) {
       std::vector<double> wanted;
       for (std::size_t i = 0; i < cases[t].value.size(); ++i) {
         const double g = 0.5 * cases[t].gradient[i];
         const double first = 0.9 * cases[t].first[i] + 0.1 * g;
         const double second = 0.95 * cases[t].second[i] + 0.05 * g * g;
-        wanted.push_back(cases[t].value[i] * (1 - 0.1 * 0.3) -
-                         0.2 * first / (std::sqrt(second) * 3.0 + 1e-8));
+        wanted.push_back(cases[t].value[i] * 0.97 - 0.2 * first / (std::sqrt(second) * 3.0 + 1e-8));
       }
       if (is_split) {
         const auto rounded = halves[t]->read();
@@ -102,16 +101,17 @@ TEST_P(UpdateTwins, MomentumAndChangeInBfloat16) {
     auto moves = array(std::vector<MomentumTensor>{{.gradient = {.halves = gradient.pointer()},
                                                     .momentum = {.halves = momentum.pointer()},
                                                     .direction = {.floats = direction.pointer()},
-                                                    .count = count}});
-    auto rates = array(std::vector<MomentumFactors>{{1.0f, 0.05f, 0.95f}});
-    run(Momentum{moves.pointer(), rates.pointer(), 1, blocks_of(count)});
+                                                    .count = count,
+                                                    .share = 0.05f,
+                                                    .look_ahead = 0.95f}});
+    run(Momentum{moves.pointer(), 1, blocks_of(count)});
     auto changes = array(std::vector<ChangeTensor>{{.parameter = {.value = weight.pointer()},
                                                     .change = {.floats = direction.pointer()},
                                                     .count = count,
-                                                    .length = 2.0f,
-                                                    .weight_decay = 0.5f}});
-    auto factors = array(std::vector<ChangeFactors>{{0.1f, is_cautious}});
-    run(Change{changes.pointer(), factors.pointer(), 1, blocks_of(count)});
+                                                    .keep = 0.95f,
+                                                    .length = 0.2f,
+                                                    .is_cautious = is_cautious}});
+    run(Change{changes.pointer(), 1, blocks_of(count)});
     std::vector<double> means, ways, weights;
     for (std::size_t i = 0; i < weight_values.size(); ++i) {
       const double g = to_float(gradient_values[i]);
@@ -124,6 +124,107 @@ TEST_P(UpdateTwins, MomentumAndChangeInBfloat16) {
     expect_near(direction.read(), ways, "direction");
     expect_near(weight.read(), weights, "weight");
   }
+}
+
+// Parameters of both forms, in one table; the second ends within a block.
+TEST_P(UpdateTwins, PointsAheadMoveWithTheirParameters) {
+  const std::int64_t count = kElementsPerBlock + 9;
+  const auto n = static_cast<std::size_t>(count);
+  const auto values = random(count), changes = random(count), befores = random(count);
+  const auto displacements = stored_as<Half>(random(count)),
+             averages = stored_as<Half>(random(count));
+  std::vector<Half> rounded_values(n);
+  std::vector<std::int16_t> remainder_values(n);
+  for (std::size_t i = 0; i < n; ++i) split(values[i], rounded_values[i], remainder_values[i]);
+  auto change = array(changes), before = array(befores);
+  for (const bool transports : {true, false}) {
+    auto value = array(values);
+    auto rounded = array(rounded_values);
+    auto remainder = array(remainder_values);
+    auto one = array(transports ? displacements : averages), other = array(displacements);
+    auto average = array(random(count));
+    const auto average_values = average.read();
+    const Parameter whole{.value = value.pointer()},
+        halves{.rounded = rounded.pointer(), .remainder = remainder.pointer()};
+    if (transports) {
+      const auto row = [&](const Parameter& parameter, Half* displacement, std::int64_t first) {
+        return TransportTensor{.change = {.parameter = parameter,
+                                          .change = {.floats = change.pointer()},
+                                          .keep = 0.9f,
+                                          .length = 0.1f,
+                                          .is_cautious = true},
+                               .displacement = displacement,
+                               .count = count,
+                               .first_block = first,
+                               .extrapolation_before = 0.5f,
+                               .extrapolation_after = 0.25f};
+      };
+      auto table = array(std::vector<TransportTensor>{
+          row(whole, one.pointer(), 0), row(halves, other.pointer(), blocks_of(count))});
+      run(Transport{table.pointer(), 2, 2 * blocks_of(count)});
+    } else {
+      const auto row = [&](const Parameter& parameter, Numbers mean, std::int64_t first) {
+        return LookAheadTensor{.parameter = parameter,
+                               .before = before.pointer(),
+                               .average = mean,
+                               .count = count,
+                               .first_block = first,
+                               .share = 0.1f,
+                               .extrapolation_before = 0.5f,
+                               .extrapolation_after = 0.25f};
+      };
+      auto table = array(std::vector<LookAheadTensor>{
+          row(whole, {.halves = one.pointer()}, 0),
+          row(halves, {.floats = average.pointer()}, blocks_of(count))});
+      run(LookAhead{table.pointer(), 2, 2 * blocks_of(count)});
+    }
+    auto exact = empty<float>(count);
+    auto copies = array(
+        std::vector<ExactTensor>{{.parameter = halves, .exact = exact.pointer(), .count = count}});
+    run(ExactCopy{copies.pointer(), 1, blocks_of(count)});
+    std::vector<double> wanted_whole, wanted_halves, wanted_one;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (transports) {
+        const double past = to_float(displacements[i]), point = values[i] - 0.5 * past;
+        const double kept = changes[i] * point < 0 ? point : 0.9 * point;
+        const double step = kept - 0.1 * changes[i] - point;
+        wanted_one.push_back(step);
+        wanted_whole.push_back(point + step * 1.25);
+        wanted_halves.push_back(point + step * 1.25);
+      } else {
+        const auto ahead = [&](double mean) {
+          const double next = mean + (values[i] - (befores[i] - 0.5 * mean) - mean) * 0.1;
+          return std::pair(next, values[i] + 0.25 * next);
+        };
+        wanted_one.push_back(ahead(to_float(averages[i])).first);
+        wanted_whole.push_back(ahead(to_float(averages[i])).second);
+        wanted_halves.push_back(ahead(average_values[i]).second);
+      }
+    }
+    expect_near(one.read(), wanted_one, "displacement or average");
+    // The parameter takes the rounded displacement, a half of 2^-8 of it off.
+    const auto whole_found = value.read(), halves_found = exact.read();
+    for (std::size_t i = 0; i < n; ++i) {
+      ASSERT_NEAR(whole_found[i], wanted_whole[i], 2e-3 * (1 + std::abs(wanted_whole[i])));
+      ASSERT_NEAR(halves_found[i], wanted_halves[i], 2e-3 * (1 + std::abs(wanted_halves[i])));
+    }
+  }
+}
+
+TEST_P(UpdateTwins, AnExactCopyGoesBothWays) {
+  const std::int64_t count = 37;
+  const auto values = random(count);
+  auto exact = array(values), back = empty<float>(count);
+  auto rounded = empty<Half>(count);
+  auto remainder = empty<std::int16_t>(count);
+  const Parameter halves{.rounded = rounded.pointer(), .remainder = remainder.pointer()};
+  auto in = array(std::vector<ExactTensor>{
+      {.parameter = halves, .exact = exact.pointer(), .count = count, .writes_parameter = true}});
+  auto out = array(
+      std::vector<ExactTensor>{{.parameter = halves, .exact = back.pointer(), .count = count}});
+  run(ExactCopy{in.pointer(), 1, 1});
+  run(ExactCopy{out.pointer(), 1, 1});
+  EXPECT_EQ(back.read(), values);
 }
 
 TEST_P(UpdateTwins, SquaresAreSummedPerTensor) {
@@ -229,7 +330,8 @@ TEST(SimulatedThreads, TheOrderOfThreadsChangesNoBit) {
   std::vector<std::vector<Half>> products;
   for (const std::uint64_t seed : {1, 2, 3}) {
     std::vector<float> chunk = logits, losses(2), y(x.size()), mean(3), inverse(3);
-    simulate(CrossEntropy<float>{chunk.data(), targets.data(), 2, 600, 1.0f, 0.0f, losses.data()},
+    const float whole = 1.0f;
+    simulate(CrossEntropy<float>{chunk.data(), targets.data(), 2, 600, &whole, 0.0f, losses.data()},
              seed);
     simulate(ResidualNorm<float>{.x = x.data(),
                                  .weight = weight.data(),

@@ -30,5 +30,6 @@
 #define PANAL_CROSS_ENTROPY_OPERATIONS(X) \
   X(CrossEntropy<float>)                  \
   X(CrossEntropy<std::uint16_t>)
-#define PANAL_UPDATE_OPERATIONS(X) X(AdamW) X(Momentum) X(Change) X(SquareSum) X(SquareTotal)
+#define PANAL_UPDATE_OPERATIONS(X) \
+  X(AdamW) X(Momentum) X(Change) X(Transport) X(LookAhead) X(ExactCopy) X(SquareSum) X(SquareTotal)
 #define PANAL_NEWTON_SCHULZ_OPERATIONS(X) X(Normalise) X(SymmetricProduct) X(FillSymmetric)

@@ -56,7 +56,7 @@ PANAL_DEVICE void body(Block& block, const CrossEntropy<Value>& op) {
   if (target < 0 || target >= op.width) {
     const float result = target == -100 ? 0.0f : NAN;
     if (is_first) op.losses[row] = result;
-    if (op.gradient_scale == 0) return;
+    if (op.gradient_scale == nullptr) return;
     for_row(block, op.width, aligned, [&](std::int64_t i, auto count) {
       auto values = load(logits + i, count);
       for (int k = 0; k < count.value; ++k) values.at[k] = result;
@@ -82,14 +82,14 @@ PANAL_DEVICE void body(Block& block, const CrossEntropy<Value>& op) {
   // Its barriers also keep the logit of the target from being written before all have read it.
   const Exponentials all = block_exponentials(block, mine);
   if (is_first) op.losses[row] = std::log(all.total) + all.largest - wanted;
-  if (op.gradient_scale == 0) return;
-  const float scale = op.gradient_scale / all.total;
+  if (op.gradient_scale == nullptr) return;
+  const float whole = *op.gradient_scale, scale = whole / all.total;
   for_row(block, op.width, aligned, [&](std::int64_t i, auto count) {
     auto values = load(logits + i, count);
     for (int k = 0; k < count.value; ++k) {
       const float z = capped(values.at[k]);
       float gradient = std::exp(z - all.largest) * scale;
-      if (i + k == target) gradient -= op.gradient_scale;
+      if (i + k == target) gradient -= whole;
       values.at[k] = cap > 0 ? gradient * (1.0f - (z / cap) * (z / cap)) : gradient;
     }
     store(logits + i, values);

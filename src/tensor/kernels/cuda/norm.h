@@ -6,39 +6,41 @@
 
 namespace panal::tensor::cuda {
 
-/// sum = x + branch, rounded to Value; y = norm(sum) * weight + bias, per row of [rows, width].
-/// RMSNorm, or LayerNorm where is_centred. inverse [rows] (and mean [rows]) are for the backward
-/// pass. Reads x and branch from device memory once.
-/// Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019; Ba et al., "Layer
-/// Normalization", 2016.
+/// sum = x + branch; y = norm(sum) * weight + bias, per row of [rows, width]. RMSNorm, or LayerNorm
+/// where is_centred. The stream (x, sum) is float32, so that hundreds of additions lose nothing;
+/// what a half of a layer gives and takes (branch, y) is Value. inverse [rows] (and mean [rows])
+/// are for the backward pass. Reads x and branch from device memory once. Source: Zhang and
+/// Sennrich, "Root Mean Square Layer Normalization", 2019; Ba et al., "Layer Normalization", 2016.
 template <typename Value>
 struct ResidualNorm {
-  const Value* x = nullptr;
+  const float* x = nullptr;
   const Value* branch = nullptr;  // Null: 0.
   const float* weight = nullptr;  // [width]
   const float* bias = nullptr;    // [width], or null.
   float epsilon = 0;
   bool is_centred = false;
   std::int64_t rows = 0, width = 0;
-  Value* sum = nullptr;  // Null: not kept.
+  float* sum = nullptr;  // Null: not kept.
   Value* y = nullptr;
   float* mean = nullptr;     // Written where is_centred.
   float* inverse = nullptr;  // 1 / standard deviation, or 1 / root mean square.
 };
 
-/// dx = (d loss / d sum through the norm) + d_sum. Block b sums the gradients of weight and bias
-/// over the rows b, b + parts, ... into row b of the parts; SumRows adds the rows up in order.
+/// dx = (d loss / d sum through the norm) + d_sum, and d_branch, the same as Value. Block b sums
+/// the gradients of weight and bias over the rows b, b + parts, ... into row b of the parts;
+/// SumRows adds the rows up in order.
 template <typename Value>
 struct ResidualNormBackward {
   const Value* dy = nullptr;
-  const Value* d_sum = nullptr;  // What flows past the norm; null: 0.
-  const Value* sum = nullptr;
+  const float* d_sum = nullptr;  // What flows past the norm; null: 0.
+  const float* sum = nullptr;
   const float* weight = nullptr;
   const float* mean = nullptr;
   const float* inverse = nullptr;
   bool is_centred = false;
   std::int64_t rows = 0, width = 0, parts = 0;  // width at most 12,288; parts 1 to rows.
-  Value* dx = nullptr;
+  float* dx = nullptr;
+  Value* d_branch = nullptr;      // Null: not wanted.
   float* weight_parts = nullptr;  // [parts, width]
   float* bias_parts = nullptr;    // [parts, width], or null.
 };

@@ -17,16 +17,16 @@ inline Geometry geometry(const ResidualNorm<Value>& op) {
 template <typename Block, typename Value>
 PANAL_DEVICE void body(Block& block, const ResidualNorm<Value>& op) {
   const std::int64_t width = op.width, start = block.index() * width;
-  const Value* const x = op.x + start;
+  const float* const x = op.x + start;
   const Value* const branch = op.branch == nullptr ? nullptr : op.branch + start;
-  Value* const sum = op.sum == nullptr ? nullptr : op.sum + start;
+  float* const sum = op.sum == nullptr ? nullptr : op.sum + start;
   Value* const y = op.y + start;
   const bool aligned = are_aligned(x, branch, sum, y, op.weight, op.bias);
   const auto value = [&](std::int64_t i, auto count) {
     auto values = load(x + i, count);
     if (branch != nullptr) {
       const auto more = load(branch + i, count);
-      for (int k = 0; k < count.value; ++k) values.at[k] = stored<Value>(values.at[k] + more.at[k]);
+      for (int k = 0; k < count.value; ++k) values.at[k] += more.at[k];
     }
     return values;
   };
@@ -78,7 +78,8 @@ PANAL_DEVICE void body(Block& block, const ResidualNormBackward<Value>& op) {
   // Each thread adds to columns of its own, so these need no barrier.
   float* const weight_total = reinterpret_cast<float*>(block.shared()) + kReductionFloats;
   float* const bias_total = weight_total + width;
-  const bool aligned = width % 8 == 0 && are_aligned(op.dy, op.d_sum, op.sum, op.dx, op.weight);
+  const bool aligned =
+      width % 8 == 0 && are_aligned(op.dy, op.d_sum, op.sum, op.dx, op.d_branch, op.weight);
   for_row(block, width, aligned, [&](std::int64_t i, auto count) {
     for (int k = 0; k < count.value; ++k) weight_total[i + k] = 0;
     if (op.bias_parts != nullptr)
@@ -86,7 +87,7 @@ PANAL_DEVICE void body(Block& block, const ResidualNormBackward<Value>& op) {
   });
   for (std::int64_t row = block.index(); row < op.rows; row += block.blocks()) {
     const Value* const dy = op.dy + row * width;
-    const Value* const x = op.sum + row * width;
+    const float* const x = op.sum + row * width;
     const float inverse = op.inverse[row], mean = op.is_centred ? op.mean[row] : 0.0f;
     float straight = 0, along = 0;
     for_row(block, width, aligned, [&](std::int64_t i, auto count) {
@@ -115,6 +116,7 @@ PANAL_DEVICE void body(Block& block, const ResidualNormBackward<Value>& op) {
         for (int k = 0; k < count.value; ++k) gradient.at[k] += past.at[k];
       }
       store(op.dx + row * width + i, gradient);
+      if (op.d_branch != nullptr) store(op.d_branch + row * width + i, gradient);
     });
   }
   for_row(block, width, aligned, [&](std::int64_t i, auto count) {

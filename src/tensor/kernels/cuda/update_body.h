@@ -60,6 +60,16 @@ PANAL_DEVICE void change_parameter(const Parameter& parameter, std::int64_t i, C
     *to_remainder = remainder;
   }
 }
+template <int kCount>
+PANAL_DEVICE void read_parameter(const Parameter& parameter, std::int64_t i, Count<kCount> count,
+                                 Floats<kCount>& exact) {
+  if (parameter.value != nullptr) {
+    exact = load(parameter.value + i, count);
+    return;
+  }
+  for (int k = 0; k < kCount; ++k)
+    exact.at[k] = join(parameter.rounded[i + k], parameter.remainder[i + k]);
+}
 PANAL_DEVICE bool are_aligned(const Parameter& parameter, const Numbers& numbers) {
   return are_aligned(parameter.value, parameter.rounded, parameter.remainder, numbers.floats,
                      numbers.halves);
@@ -89,75 +99,123 @@ PANAL_DEVICE void for_elements(Block& block, const Tensor& tensor, bool aligned,
   for_runs(block.thread(), block.threads(), begin, end, aligned, body);
 }
 
-inline Geometry geometry(const AdamW& op) {
+/// Of an operation over a table.
+template <typename Operation>
+inline Geometry table_geometry(const Operation& op) {
   return {.blocks = op.num_blocks, .threads = kUpdateThreads};
 }
+
+inline Geometry geometry(const AdamW& op) { return table_geometry(op); }
 template <typename Block>
 PANAL_DEVICE void body(Block& block, const AdamW& op) {
-  const AdamWTensor& tensor = tensor_of(block, op.tensors, op.num_tensors);
-  const AdamWFactors f = *op.factors;
-  const float keep = 1.0f - f.learning_rate * tensor.weight_decay;
-  const bool aligned =
-      are_aligned(tensor.parameter, tensor.gradient) &&
-      are_aligned(tensor.first_moment.floats, tensor.first_moment.halves, tensor.second_moment);
-  for_elements(block, tensor, aligned, [&](std::int64_t i, auto count) {
-    auto gradient = load(tensor.gradient, i, count);
-    auto first = load(tensor.first_moment, i, count);
-    auto second = load(tensor.second_moment + i, count);
+  const AdamWTensor f = tensor_of(block, op.tensors, op.num_tensors);
+  const bool aligned = are_aligned(f.parameter, f.gradient) &&
+                       are_aligned(f.first_moment.floats, f.first_moment.halves, f.second_moment);
+  for_elements(block, f, aligned, [&](std::int64_t i, auto count) {
+    auto gradient = load(f.gradient, i, count);
+    auto first = load(f.first_moment, i, count);
+    auto second = load(f.second_moment + i, count);
     for (int k = 0; k < count.value; ++k) {
       const float g = gradient.at[k] * f.gradient_scale;
       first.at[k] += (g - first.at[k]) * (1.0f - f.beta1);
       second.at[k] = second.at[k] * f.beta2 + g * g * (1.0f - f.beta2);
     }
-    store(tensor.first_moment, i, first);
-    store(tensor.second_moment + i, second);
-    change_parameter(tensor.parameter, i, count, [&](int k, float value) {
+    store(f.first_moment, i, first);
+    store(f.second_moment + i, second);
+    change_parameter(f.parameter, i, count, [&](int k, float value) {
       const float size = std::sqrt(second.at[k]) * f.second_factor + f.epsilon;
-      return value * keep - first.at[k] / size * f.step_size;
+      return value * f.keep - first.at[k] / size * f.step_size;
     });
   });
 }
 
-inline Geometry geometry(const Momentum& op) {
-  return {.blocks = op.num_blocks, .threads = kUpdateThreads};
-}
+inline Geometry geometry(const Momentum& op) { return table_geometry(op); }
 template <typename Block>
 PANAL_DEVICE void body(Block& block, const Momentum& op) {
-  const MomentumTensor& tensor = tensor_of(block, op.tensors, op.num_tensors);
-  const MomentumFactors f = *op.factors;
-  const bool has_direction =
-      tensor.direction.floats != nullptr || tensor.direction.halves != nullptr;
-  const bool aligned =
-      are_aligned(tensor.gradient.floats, tensor.gradient.halves, tensor.momentum.floats,
-                  tensor.momentum.halves, tensor.direction.floats, tensor.direction.halves);
-  for_elements(block, tensor, aligned, [&](std::int64_t i, auto count) {
-    auto gradient = load(tensor.gradient, i, count), mean = load(tensor.momentum, i, count);
+  const MomentumTensor f = tensor_of(block, op.tensors, op.num_tensors);
+  const bool has_direction = f.direction.floats != nullptr || f.direction.halves != nullptr;
+  const bool aligned = are_aligned(f.gradient.floats, f.gradient.halves, f.momentum.floats,
+                                   f.momentum.halves, f.direction.floats, f.direction.halves);
+  for_elements(block, f, aligned, [&](std::int64_t i, auto count) {
+    auto gradient = load(f.gradient, i, count), mean = load(f.momentum, i, count);
     for (int k = 0; k < count.value; ++k) {
       const float g = gradient.at[k] * f.gradient_scale;
       mean.at[k] += (g - mean.at[k]) * f.share;
       gradient.at[k] = g + (mean.at[k] - g) * f.look_ahead;
     }
-    store(tensor.momentum, i, mean);
-    if (has_direction) store(tensor.direction, i, gradient);
+    store(f.momentum, i, mean);
+    if (has_direction) store(f.direction, i, gradient);
   });
 }
 
-inline Geometry geometry(const Change& op) {
-  return {.blocks = op.num_blocks, .threads = kUpdateThreads};
+PANAL_DEVICE float changed(const ChangeTensor& f, float value, float change) {
+  const bool is_spared = f.is_cautious && change * value < 0.0f;
+  return (is_spared ? value : value * f.keep) - change * f.length;
 }
+
+inline Geometry geometry(const Change& op) { return table_geometry(op); }
 template <typename Block>
 PANAL_DEVICE void body(Block& block, const Change& op) {
-  const ChangeTensor& tensor = tensor_of(block, op.tensors, op.num_tensors);
-  const ChangeFactors f = *op.factors;
-  const float keep = 1.0f - f.learning_rate * tensor.weight_decay;
-  const float length = f.learning_rate * tensor.length;
-  const bool aligned = are_aligned(tensor.parameter, tensor.change);
-  for_elements(block, tensor, aligned, [&](std::int64_t i, auto count) {
-    const auto change = load(tensor.change, i, count);
-    change_parameter(tensor.parameter, i, count, [&](int k, float value) {
-      const bool is_spared = f.is_cautious && change.at[k] * value < 0.0f;
-      return (is_spared ? value : value * keep) - change.at[k] * length;
+  const ChangeTensor f = tensor_of(block, op.tensors, op.num_tensors);
+  const bool aligned = are_aligned(f.parameter, f.change);
+  for_elements(block, f, aligned, [&](std::int64_t i, auto count) {
+    const auto change = load(f.change, i, count);
+    change_parameter(f.parameter, i, count,
+                     [&](int k, float value) { return changed(f, value, change.at[k]); });
+  });
+}
+
+inline Geometry geometry(const Transport& op) { return table_geometry(op); }
+template <typename Block>
+PANAL_DEVICE void body(Block& block, const Transport& op) {
+  const TransportTensor f = tensor_of(block, op.tensors, op.num_tensors);
+  const bool aligned =
+      are_aligned(f.change.parameter, f.change.change) && are_aligned(f.displacement);
+  for_elements(block, f, aligned, [&](std::int64_t i, auto count) {
+    const auto change = load(f.change.change, i, count);
+    auto displacement = load(f.displacement + i, count);
+    change_parameter(f.change.parameter, i, count, [&](int k, float value) {
+      const float point = value - displacement.at[k] * f.extrapolation_before;
+      const float next = changed(f.change, point, change.at[k]);
+      // What is stored, rounded, is what the next step takes off again.
+      displacement.at[k] = stored<std::uint16_t>(next - point);
+      return next + displacement.at[k] * f.extrapolation_after;
     });
+    store(f.displacement + i, displacement);
+  });
+}
+
+inline Geometry geometry(const LookAhead& op) { return table_geometry(op); }
+template <typename Block>
+PANAL_DEVICE void body(Block& block, const LookAhead& op) {
+  const LookAheadTensor f = tensor_of(block, op.tensors, op.num_tensors);
+  const bool aligned = are_aligned(f.parameter, f.average) && are_aligned(f.before);
+  for_elements(block, f, aligned, [&](std::int64_t i, auto count) {
+    const auto before = load(f.before + i, count);
+    auto average = load(f.average, i, count);
+    change_parameter(f.parameter, i, count, [&](int k, float next) {
+      const float point = before.at[k] - average.at[k] * f.extrapolation_before;
+      const float mean = average.at[k] + (next - point - average.at[k]) * f.share;
+      average.at[k] = f.average.floats != nullptr ? mean : stored<std::uint16_t>(mean);
+      return next + average.at[k] * f.extrapolation_after;
+    });
+    store(f.average, i, average);
+  });
+}
+
+inline Geometry geometry(const ExactCopy& op) { return table_geometry(op); }
+template <typename Block>
+PANAL_DEVICE void body(Block& block, const ExactCopy& op) {
+  const ExactTensor f = tensor_of(block, op.tensors, op.num_tensors);
+  const bool aligned = are_aligned(f.parameter, Numbers{}) && are_aligned(f.exact);
+  for_elements(block, f, aligned, [&](std::int64_t i, auto count) {
+    auto exact = load(f.exact + i, count);
+    if (f.writes_parameter) {
+      change_parameter(f.parameter, i, count, [&](int k, float) { return exact.at[k]; });
+    } else {
+      read_parameter(f.parameter, i, count, exact);
+      store(f.exact + i, exact);
+    }
   });
 }
 
