@@ -21,6 +21,11 @@ using detail::LinearLayer;
 using detail::ParameterSpec;
 using tensor::Precision;
 
+// Where the model is. From pinned memory the host does not wait for the copy.
+at::Tensor brought(const at::Tensor& input, const at::Device& device) {
+  return input.defined() ? input.to(device, /*non_blocking=*/true) : input;
+}
+
 at::Tensor initial_value(const ModelConfig& config, const ParameterSpec& spec, Precision weights,
                          at::Generator& generator) {
   if (spec.kind == ParameterSpec::Kind::kNorm) return at::ones(spec.shape);
@@ -52,9 +57,26 @@ Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed, Precision
 
 const ModelConfig& Decoder::config() const { return state_->config; }
 
+c10::Device Decoder::device() const { return state_->token_embedding.device(); }
+
+void Decoder::move_to(const c10::Device& device) {
+  PANAL_REQUIRE(!state_->lora, "a decoder is moved before it gets an adapter");
+  if (device == this->device()) return;
+  std::map<std::string, at::Tensor> moved;
+  for (const auto& [name, value] : state_->tensors) {
+    moved.emplace(name, value.detach().to(device).set_requires_grad(value.requires_grad()));
+  }
+  auto state = std::make_unique<State>(state_->config, std::move(moved));
+  state->training_precision = state_->training_precision;
+  state->recompute = state_->recompute;
+  state_ = std::move(state);
+  state_->round_weights();
+}
+
 at::Tensor Decoder::forward(const at::Tensor& tokens) const {
-  const at::Tensor logits = tensor::linear(state_->hidden(tokens, Precision::kFloat32, {}),
-                                           state_->head_weight(Precision::kFloat32));
+  const at::Tensor logits =
+      tensor::linear(state_->hidden(brought(tokens, device()), Precision::kFloat32, {}),
+                     state_->head_weight(Precision::kFloat32));
   const double cap = state_->config.logit_soft_cap;
   return cap > 0 ? at::tanh(logits / cap) * cap : logits;
 }
@@ -63,9 +85,11 @@ at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets,
                          const at::Tensor& first_keys) const {
   PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
   const Precision precision = state_->training_precision;
-  const at::Tensor hidden = state_->hidden(tokens, precision, first_keys);
+  const at::Device here = device();
+  const at::Tensor hidden =
+      state_->hidden(brought(tokens, here), precision, brought(first_keys, here));
   return tensor::head_loss(hidden.view({-1, hidden.size(-1)}), state_->head_weight(precision),
-                           targets.reshape({-1}), state_->config.logit_soft_cap);
+                           brought(targets, here).reshape({-1}), state_->config.logit_soft_cap);
 }
 
 at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
@@ -75,11 +99,12 @@ at::Tensor Decoder::loss(const at::Tensor& tokens, const at::Tensor& targets) co
 at::Tensor Decoder::token_losses(const at::Tensor& tokens, const at::Tensor& targets) const {
   PANAL_REQUIRE(tokens.sizes() == targets.sizes(), "loss: tokens and targets must have one shape");
   const at::NoGradGuard no_gradient;
-  const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32, {});
-  return tensor::head_losses(hidden.view({-1, hidden.size(-1)}),
-                             state_->head_weight(Precision::kFloat32).value, targets.reshape({-1}),
-                             state_->config.logit_soft_cap)
-      .view(targets.sizes());
+  const at::Tensor hidden = state_->hidden(brought(tokens, device()), Precision::kFloat32, {});
+  return tensor::head_losses(
+             hidden.view({-1, hidden.size(-1)}), state_->head_weight(Precision::kFloat32).value,
+             brought(targets, device()).reshape({-1}), state_->config.logit_soft_cap)
+      .view(targets.sizes())
+      .to(at::kCPU);
 }
 
 at::Tensor Decoder::losses_at(const at::Tensor& tokens, std::span<const std::int64_t> positions,
@@ -93,13 +118,14 @@ at::Tensor Decoder::losses_at(const at::Tensor& tokens, std::span<const std::int
                               position));
   }
   const at::NoGradGuard no_gradient;
-  const at::Tensor hidden = state_->hidden(tokens, Precision::kFloat32, {});
-  const auto as_tensor = [](std::span<const std::int64_t> values) {
-    return at::tensor(at::IntArrayRef(values.data(), values.size()), at::kLong);
+  const at::Tensor hidden = state_->hidden(brought(tokens, device()), Precision::kFloat32, {});
+  const auto as_tensor = [&](std::span<const std::int64_t> values) {
+    return at::tensor(at::IntArrayRef(values.data(), values.size()), at::kLong).to(device());
   };
   return tensor::head_losses(
-      hidden.view({-1, hidden.size(-1)}).index_select(0, as_tensor(positions)),
-      state_->head_weight(Precision::kFloat32).value, as_tensor(targets));
+             hidden.view({-1, hidden.size(-1)}).index_select(0, as_tensor(positions)),
+             state_->head_weight(Precision::kFloat32).value, as_tensor(targets))
+      .to(at::kCPU);
 }
 
 void Decoder::set_training_precision(Precision precision) {
@@ -114,7 +140,7 @@ void Decoder::set_recompute(Recompute recompute) { state_->recompute = recompute
 std::vector<std::vector<float>> Decoder::attention_maxima() const {
   std::vector<std::vector<float>> maxima;
   for (const at::Tensor& layer : state_->log_sum_exp) {
-    const at::Tensor of_heads = layer.amax({0, 2}).contiguous();
+    const at::Tensor of_heads = layer.amax({0, 2}).to(at::kCPU).contiguous();
     maxima.emplace_back(of_heads.const_data_ptr<float>(),
                         of_heads.const_data_ptr<float>() + of_heads.numel());
   }
@@ -159,8 +185,9 @@ void Decoder::add_lora(const LoraConfig& lora, std::uint64_t seed) {
     // PEFT's start: kaiming_uniform with a = sqrt(5), which is uniform within 1 / sqrt(in).
     const double bound = 1.0 / std::sqrt(static_cast<double>(linear->in_width()));
     linear->adapter_down =
-        at::empty({lora.rank, linear->in_width()}).uniform_(-bound, bound, generator);
-    linear->adapter_up = at::zeros({linear->out_width(), lora.rank});
+        at::empty({lora.rank, linear->in_width()}).uniform_(-bound, bound, generator).to(device());
+    linear->adapter_up =
+        at::zeros({linear->out_width(), lora.rank}, linear->adapter_down.options());
     linear->adapter_down.set_requires_grad(true);
     linear->adapter_up.set_requires_grad(true);
     linear->adapter_scale = lora.alpha / static_cast<double>(lora.rank);

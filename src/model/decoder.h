@@ -1,6 +1,6 @@
 // A decoder-only transformer (LLaMA or GPT-2) for training and evaluation: functions over tensors
-// with Hugging Face names on the CPU, float32, or bfloat16 where its matrices are kept so. Serving
-// with a key-value cache is torch_token_model.h.
+// with Hugging Face names on one device, float32, or bfloat16 where its matrices are kept so.
+// Serving with a key-value cache is torch_token_model.h.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,9 @@
 
 namespace at {
 class Tensor;
+}
+namespace c10 {
+struct Device;
 }
 namespace panal::tensor {
 struct NamedTensor;  // tensor/named_tensor.h
@@ -61,8 +64,14 @@ class Decoder {
   ~Decoder();
 
   const ModelConfig& config() const;
+  /// Where its tensors lie. Inputs of all functions may lie on the CPU anyhow; results are where it
+  /// says.
+  c10::Device device() const;
+  /// Right after it was made, before an adapter and before anything took handles of its tensors.
+  void move_to(const c10::Device& device);
 
-  /// Logits [B, T, vocabulary] float32 for tokens [B, T] int64; 1 <= T <= context_length.
+  /// Logits [B, T, vocabulary] float32 on its device for tokens [B, T] int64;
+  /// 1 <= T <= context_length.
   at::Tensor forward(const at::Tensor& tokens) const;
   /// Mean cross entropy (a scalar with a gradient) over the targets that are not -100; tokens and
   /// targets [B, T] int64, targets already shifted. The head runs in chunks and is recomputed in
@@ -77,13 +86,13 @@ class Decoder {
   /// For each layer and query head the largest log-sum-exp of the attention's scores in the last
   /// forward pass: an upper bound of the largest score, at most log(T) above it. Empty before one.
   std::vector<std::vector<float>> attention_maxima() const;
-  /// Cross entropy per target [B, T] float32 without a gradient; 0 where the target is -100. For
-  /// evaluation.
+  /// Cross entropy per target [B, T] float32 on the CPU without a gradient; 0 where the target is
+  /// -100. For evaluation.
   at::Tensor token_losses(const at::Tensor& tokens, const at::Tensor& targets) const;
-  /// Cross entropy [N] float32 of targets[i] as the token after position positions[i], counted row
-  /// by row in tokens [B, T] int64; a position may come more than once. The head runs at these
-  /// alone. Without a gradient. Throws Error when the lists differ in length or a position is
-  /// outside.
+  /// Cross entropy [N] float32 on the CPU of targets[i] as the token after position positions[i],
+  /// counted row by row in tokens [B, T] int64; a position may come more than once. The head runs
+  /// at these alone. Without a gradient. Throws Error when the lists differ in length or a position
+  /// is outside.
   at::Tensor losses_at(const at::Tensor& tokens, std::span<const std::int64_t> positions,
                        std::span<const std::int64_t> targets) const;
 

@@ -18,14 +18,22 @@ class AdamW final : public UpdateRule {
         second_moment_(make_momentum(target_, tensor::Precision::kFloat32)) {}
 
   void update(const at::Tensor& gradient, const Now& now) override {
-    tensor::adamw_step(target_.exact, gradient, first_moment_, second_moment_,
-                       {.learning_rate = config_.learning_rate * now.factor,
-                        .beta1 = config_.beta1,
-                        .beta2 = config_.beta2,
-                        .epsilon = config_.epsilon,
-                        .weight_decay = weight_decay_,
-                        .gradient_scale = now.gradient_scale,
-                        .step = now.step});
+    tensor::AdamWUpdate update{.parameter = target_.exact,
+                               .gradient = gradient,
+                               .first_moment = first_moment_,
+                               .second_moment = second_moment_,
+                               .step = {.learning_rate = config_.learning_rate * now.factor,
+                                        .beta1 = config_.beta1,
+                                        .beta2 = config_.beta2,
+                                        .epsilon = config_.epsilon,
+                                        .weight_decay = weight_decay_,
+                                        .gradient_scale = now.gradient_scale,
+                                        .step = now.step}};
+    if (now.waiting != nullptr) {
+      now.waiting->push_back(std::move(update));
+    } else {
+      tensor::adamw_steps({&update, 1});
+    }
   }
 
   void append_state(std::vector<tensor::NamedTensor>& all) const override {
@@ -45,7 +53,7 @@ class AdamW final : public UpdateRule {
 
 at::Tensor make_momentum(const Target& target, tensor::Precision state) {
   const auto type = state == tensor::Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
-  return at::zeros(target.exact.value.sizes(), type);
+  return at::zeros(target.exact.value.sizes(), target.exact.value.options().dtype(type));
 }
 
 std::unique_ptr<UpdateRule> make_adamw(const AdamWConfig& config, tensor::Precision state,

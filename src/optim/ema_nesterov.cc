@@ -20,7 +20,9 @@ class EmaNesterov final : public UpdateRule {
 
   void update(const at::Tensor& gradient, const Now& now) override {
     const at::Tensor before = tensor::exact_values(target_.exact);
-    rule_->update(gradient, now);
+    Now at_once = now;  // What is added below starts from where the rule went.
+    at_once.waiting = nullptr;
+    rule_->update(gradient, at_once);
     const auto after = static_cast<float>(
         now.step > config_.begin_step ? config_.extrapolation * std::min(1.0, now.factor) : 0.0);
     tensor::look_ahead_step(target_.exact, before, average_, config_.keep,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <vector>
 
 #include "base/error.h"
 #include "optim/detail/rules.h"
@@ -23,12 +24,12 @@ at::Tensor detail::checked_gradient(const tensor::NamedTensor& parameter) {
 
 double gradient_norm(std::span<const tensor::NamedTensor> parameters) {
   const at::NoGradGuard no_gradients;
-  double total = 0;
+  std::vector<at::Tensor> gradients;
   for (const auto& parameter : parameters) {
     const at::Tensor gradient = detail::checked_gradient(parameter);
-    if (gradient.defined()) total += tensor::sum_of_squares(gradient);
+    if (gradient.defined()) gradients.push_back(gradient);
   }
-  return std::sqrt(total);
+  return std::sqrt(tensor::sum_of_squares(gradients));
 }
 
 double clip_scale(double norm, double max_norm) {

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <vector>
 
-#include "tensor/linear.h"
+#include "tensor/gram.h"
 
 namespace panal::optim::detail {
 namespace {
@@ -58,27 +58,27 @@ Polynomial polynomial_of(const MuonConfig& config, int step) {
   return at + 1 < kLongExpress.size() ? folded(kLongExpress[at]) : kLongExpress.back();
 }
 
-// What the matrix is divided by first, so that no singular value is over 1.
-double divisor(const MuonConfig& config, double norm) {
-  if (config.orthogonalization != Orthogonalization::kPolarExpress) return std::max(norm, 1e-7);
-  return is_short_express(config) ? 1.02 * norm + 1e-6 : 1.01 * norm + 1e-7;
+// What the matrix is divided by first, so that no singular value is over 1: factor * norm +
+// epsilon.
+struct Divisor {
+  double factor, epsilon;
+};
+Divisor divisor(const MuonConfig& config) {
+  if (config.orthogonalization != Orthogonalization::kPolarExpress) return {1.0, 1e-7};
+  return is_short_express(config) ? Divisor{1.02, 1e-6} : Divisor{1.01, 1e-7};
 }
 
 }  // namespace
 
 at::Tensor orthogonalize(const at::Tensor& matrix, const MuonConfig& config) {
-  const bool is_tall = matrix.size(0) > matrix.size(1);
-  at::Tensor x = is_tall ? matrix.t() : matrix;  // [n, m], n <= m: the products below are n x n.
-  x = (x / divisor(config, matrix.norm().item<double>())).contiguous();
-  if (config.precision == tensor::Precision::kBFloat16) x = x.to(at::kBFloat16);
+  const auto [factor, epsilon] = divisor(config);
+  at::Tensor x = tensor::normalised(matrix, factor, epsilon, config.precision);
   for (int i = 0; i < config.newton_schulz_steps; ++i) {
     const auto [a, b, c] = polynomial_of(config, i);
-    const at::Tensor gram = tensor::product_nt(x, x);  // Symmetric, so its own transpose.
-    const at::Tensor polynomial = tensor::product_nt(gram, gram).mul_(c).add_(gram, b);
-    x = tensor::product_nt(polynomial, x.t()).add_(x, a);
+    x = tensor::added_product(x, a, tensor::gram_polynomial(tensor::gram(x), b, c));
   }
   x = x.to(matrix.scalar_type());
-  return is_tall ? x.t() : x;
+  return matrix.size(0) > matrix.size(1) ? x.t() : x;
 }
 
 bool is_stored_transposed(std::string_view name) {

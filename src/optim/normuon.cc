@@ -1,9 +1,9 @@
 // NorMuon: Muon whose rows, one per output neuron, are brought to equal size by a running mean of
 // their squares, because orthogonal updates of tall or ill-conditioned matrices favour some
 // neurons.
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "optim/detail/newton_schulz.h"
@@ -18,8 +18,8 @@ class NorMuon final : public UpdateRule {
       : config_(config),
         target_(std::move(target)),
         momentum_(make_momentum(target_, state)),
-        row_squares_(
-            at::zeros({outputs_first(target_.name, target_.exact.value).size(0)}, at::kFloat)) {}
+        row_squares_(at::zeros({outputs_first(target_.name, target_.exact.value).size(0)},
+                               target_.exact.value.options().dtype(at::kFloat))) {}
 
   void update(const at::Tensor& gradient, const Now& now) override {
     const double learning_rate = config_.learning_rate * now.factor;
@@ -29,10 +29,10 @@ class NorMuon final : public UpdateRule {
     const std::int64_t blocks = num_blocks(target_.name, config_);
     const at::Tensor orthogonal = orthogonalize_blocks(direction, blocks, config_);
     row_squares_.lerp_(orthogonal.square().mean(1), 1.0 - config_.row_beta);
-    const at::Tensor change = orthogonal / (row_squares_.sqrt() + 1e-8).unsqueeze(1);
-    const double found = std::max(change.norm().item<double>(), 1e-30);
+    at::Tensor change = orthogonal / (row_squares_.sqrt() + 1e-8).unsqueeze(1);
+    change.mul_(wanted_norm(orthogonal, blocks) / change.norm().clamp_min_(1e-30));
     tensor::change_step(target_.exact, outputs_first(target_.name, change),
-                        {.length = learning_rate * wanted_norm(orthogonal, blocks) / found,
+                        {.length = learning_rate,
                          .decay = learning_rate * config_.weight_decay,
                          .is_cautious = config_.has_cautious_decay});
   }
@@ -43,11 +43,13 @@ class NorMuon final : public UpdateRule {
   }
 
  private:
-  double wanted_norm(const at::Tensor& orthogonal, std::int64_t blocks) const {
+  // A scalar tensor where orthogonal is: reading it would make the host wait for a device.
+  at::Tensor wanted_norm(const at::Tensor& orthogonal, std::int64_t blocks) const {
     if (config_.scale == MuonScale::kMatchAdamW) {
-      return 0.2 * std::sqrt(static_cast<double>(orthogonal.numel()));
+      return at::full({}, 0.2 * std::sqrt(static_cast<double>(orthogonal.numel())),
+                      orthogonal.options());
     }
-    return update_scale(config_.scale, orthogonal, blocks) * orthogonal.norm().item<double>();
+    return orthogonal.norm().mul_(update_scale(config_.scale, orthogonal, blocks));
   }
 
   const MuonConfig config_;

@@ -51,13 +51,13 @@ void check_config(const OptimizerConfig& config) {
   require_between(config.ema_nesterov.keep, 0, 1, "EMA-Nesterov's keep");
 }
 
-void check_parameter(const NamedTensor& parameter) {
+void check_parameter(const NamedTensor& parameter, const at::Device& device) {
   const at::Tensor& value = parameter.value;
   const bool has_type =
       value.defined() && (value.scalar_type() == at::kFloat ||
                           (value.scalar_type() == at::kBFloat16 && value.dim() == 2));
-  PANAL_REQUIRE(has_type && value.is_contiguous() && value.device().is_cpu() && value.is_leaf(),
-                fmt::format("an optimizer wants contiguous leaf tensors on the CPU, float32 or, "
+  PANAL_REQUIRE(has_type && value.is_contiguous() && value.device() == device && value.is_leaf(),
+                fmt::format("an optimizer wants contiguous leaf tensors in one place, float32 or, "
                             "matrices only, bfloat16, found another kind: {}",
                             parameter.name));
 }
@@ -156,12 +156,16 @@ class RuleSet final : public Optimizer {
     PANAL_REQUIRE(!shows_evaluation_point_,
                   "an optimizer steps from the training point, found the evaluation point");
     const at::NoGradGuard no_gradients;
+    std::vector<tensor::AdamWUpdate> waiting;
     for (auto& slot : slots_) {
       const at::Tensor gradient = detail::checked_gradient(slot.parameter);
       if (!gradient.defined()) continue;
-      slot.rule->update(
-          gradient, {.factor = factor, .gradient_scale = gradient_scale, .step = num_steps_ + 1});
+      slot.rule->update(gradient, {.factor = factor,
+                                   .gradient_scale = gradient_scale,
+                                   .step = num_steps_ + 1,
+                                   .waiting = &waiting});
     }
+    tensor::adamw_steps(waiting);
     ++num_steps_;
   }
 
@@ -321,7 +325,7 @@ std::unique_ptr<Optimizer> make_optimizer_of(const OptimizerConfig& config,
   std::vector<Slot> slots;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const NamedTensor& parameter = parameters[i];
-    check_parameter(parameter);
+    check_parameter(parameter, parameters.front().value.device());
     const auto line = std::ranges::find_if(config.assignments, [&](const Assignment& candidate) {
       return parameter.name.find(candidate.match) != std::string::npos;
     });
@@ -335,7 +339,8 @@ std::unique_ptr<Optimizer> make_optimizer_of(const OptimizerConfig& config,
     if (!is_owned[i]) continue;
     detail::Target target{parameter.name, {parameter.value.detach()}};
     if (parameter.value.scalar_type() == at::kBFloat16) {
-      target.exact.remainder = at::zeros(parameter.value.sizes(), at::kShort);
+      target.exact.remainder =
+          at::zeros(parameter.value.sizes(), target.exact.value.options().dtype(at::kShort));
     }
     auto rule = make_rule(own, target);
     slots.push_back({parameter, std::move(target), std::move(rule)});

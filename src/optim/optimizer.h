@@ -203,7 +203,7 @@ double orthogonalization_flops(double rows, double columns, int newton_schulz_st
 /// True when Muon suits the parameter: a matrix that is neither an embedding nor the head.
 bool is_hidden_matrix(const tensor::NamedTensor& parameter);
 
-/// Keeps handles of the parameters: contiguous leaves on the CPU, float32 or, matrices only,
+/// Keeps handles of the parameters: contiguous leaves in one place, float32 or, matrices only,
 /// bfloat16 (which starts as its own exact value). Throws Error for settings out of range, no
 /// parameters, a rule that does not suit the parameter its line names, a line of the table that
 /// matches nothing, or a parameter of another type or place. Memory a parameter: AdamW 8 bytes (6

@@ -29,7 +29,8 @@ void scale(const ClippedProjection& projection, const std::vector<float>& factor
            std::int64_t head_width) {
   // One factor per output; 1 for the outputs that are not this projection's.
   const at::Tensor& weight = projection.weight.value;
-  at::Tensor outputs = at::ones({weight.size(projection.has_outputs_last ? 1 : 0)}, at::kFloat);
+  at::Tensor outputs = at::ones({weight.size(projection.has_outputs_last ? 1 : 0)},
+                                weight.options().dtype(at::kFloat).requires_grad(false));
   for (std::size_t head = 0; head < factors.size(); ++head) {
     const auto begin = projection.first_output + static_cast<std::int64_t>(head) * head_width;
     outputs.narrow(0, begin, head_width).fill_(factors[head]);

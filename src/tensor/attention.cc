@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "tensor/device/attention.h"
 #include "tensor/kernels/cpu/causal_attention.h"
 
 namespace panal::tensor {
@@ -122,18 +123,42 @@ void backward_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
   run(q, k, v, first_keys, out, log_sum_exp, out_gradient, to);
 }
 
+// Attention on a CUDA device, whose library keeps tensors of its own for the way back.
+Attended forward_on_device(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
+                           const at::Tensor& v, const at::Tensor& first_keys) {
+  on_device::LibraryAttention made = on_device::attend(q, k, v, first_keys);
+  context->saved_data["kept"] = made.kept;
+  return {.values = made.values.reshape({q.size(0), q.size(1), q.size(2) * q.size(3)}),
+          .log_sum_exp = made.log_sum_exp};
+}
+on_device::AttentionGradients backward_on_device(AutogradContext* context, const at::Tensor& q,
+                                                 const at::Tensor& k, const at::Tensor& v,
+                                                 const at::Tensor& first_keys,
+                                                 const at::Tensor& values,
+                                                 const at::Tensor& gradient) {
+  const std::vector<at::Tensor> kept = context->saved_data["kept"].toTensorVector();
+  return on_device::attend_backward(gradient.view(q.sizes()), q, k, v, values.view(q.sizes()), kept,
+                                    first_keys.defined());
+}
+
 class AttendApart : public torch::autograd::Function<AttendApart> {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
                                const at::Tensor& v, const std::optional<at::Tensor>& first_keys) {
     const at::Tensor keys = first_keys.value_or(at::Tensor());
-    const Attended result = forward_of(q, k, v, keys);
+    const Attended result =
+        q.is_cuda() ? forward_on_device(context, q, k, v, keys) : forward_of(q, k, v, keys);
     context->save_for_backward({q, k, v, keys, result.values, result.log_sum_exp});
     context->mark_non_differentiable({result.log_sum_exp});
     return {result.values, result.log_sum_exp};
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
+    if (saved[0].is_cuda()) {
+      const auto made = backward_on_device(context, saved[0], saved[1], saved[2], saved[3],
+                                           saved[4], gradients[0].contiguous());
+      return {made.q, made.k, made.v, at::Tensor()};
+    }
     const Gradients to{at::empty_like(saved[0]), at::empty_like(saved[1]),
                        at::empty_like(saved[2])};
     backward_of(saved[0], saved[1], saved[2], saved[3], saved[4], saved[5],
@@ -159,7 +184,9 @@ class AttendPacked : public torch::autograd::Function<AttendPacked> {
                                const std::optional<at::Tensor>& first_keys) {
     const at::Tensor keys = first_keys.value_or(at::Tensor());
     const Thirds parts = thirds_of(qkv, heads);
-    const Attended result = forward_of(parts.q, parts.k, parts.v, keys);
+    const Attended result = qkv.is_cuda()
+                                ? forward_on_device(context, parts.q, parts.k, parts.v, keys)
+                                : forward_of(parts.q, parts.k, parts.v, keys);
     context->save_for_backward({qkv, keys, result.values, result.log_sum_exp});
     context->saved_data["heads"] = heads;
     context->mark_non_differentiable({result.log_sum_exp});
@@ -170,6 +197,14 @@ class AttendPacked : public torch::autograd::Function<AttendPacked> {
     const std::int64_t heads = context->saved_data["heads"].toInt();
     const at::Tensor gradient = at::empty_like(saved[0]);
     const Thirds parts = thirds_of(saved[0], heads), to = thirds_of(gradient, heads);
+    if (saved[0].is_cuda()) {
+      const auto made = backward_on_device(context, parts.q, parts.k, parts.v, saved[1], saved[2],
+                                           gradients[0].contiguous());
+      to.q.copy_(made.q);
+      to.k.copy_(made.k);
+      to.v.copy_(made.v);
+      return {gradient, at::Tensor(), at::Tensor()};
+    }
     backward_of(parts.q, parts.k, parts.v, saved[1], saved[2], saved[3], gradients[0].contiguous(),
                 {to.q, to.k, to.v});
     return {gradient, at::Tensor(), at::Tensor()};
@@ -177,8 +212,8 @@ class AttendPacked : public torch::autograd::Function<AttendPacked> {
 };
 
 void check_type(const at::Tensor& x) {
-  PANAL_REQUIRE(x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16),
-                "attention: wanted float32 or bfloat16 tensors on the CPU");
+  PANAL_REQUIRE(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16,
+                "attention: wanted float32 or bfloat16 tensors");
 }
 
 void check_first_keys(const at::Tensor& first_keys, std::int64_t batch, std::int64_t length) {
@@ -187,6 +222,7 @@ void check_first_keys(const at::Tensor& first_keys, std::int64_t batch, std::int
                     first_keys.size(1) == length && first_keys.scalar_type() == at::kInt &&
                     first_keys.is_contiguous(),
                 fmt::format("attention: wanted first keys [{}, {}] of int32", batch, length));
+  if (first_keys.is_cuda()) return;  // Checked where they came from; reading would make us wait.
   const std::int32_t* key = first_keys.const_data_ptr<std::int32_t>();
   for (std::int64_t i = 0; i < batch * length; ++i) {
     PANAL_REQUIRE(key[i] >= 0 && key[i] <= i % length,

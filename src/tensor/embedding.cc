@@ -8,6 +8,7 @@
 #include <numeric>
 #include <vector>
 
+#include "tensor/device/launch.h"
 #include "tensor/row_grain.h"
 
 namespace panal::tensor {
@@ -63,8 +64,15 @@ class RoundedEmbedding : public torch::autograd::Function<RoundedEmbedding> {
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor indices = context->get_saved_variables()[0];
-    return {rounded_sums(gradients[0].contiguous(), indices, context->saved_data["rows"].toInt()),
-            at::Tensor()};
+    const std::int64_t rows = context->saved_data["rows"].toInt();
+    if (on_device::takes(indices)) {
+      constexpr std::int64_t kNoPadding = -1;
+      return {at::embedding_dense_backward(gradients[0].contiguous(), indices, rows, kNoPadding,
+                                           /*scale_grad_by_freq=*/false)
+                  .to(at::kBFloat16),
+              at::Tensor()};
+    }
+    return {rounded_sums(gradients[0].contiguous(), indices, rows), at::Tensor()};
   }
 };
 

@@ -6,6 +6,8 @@
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "tensor/device/launch.h"
+#include "tensor/device/layers.h"
 #include "tensor/kernels/cpu/cross_entropy.h"
 #include "tensor/kernels/cpu/layers.h"
 #include "tensor/linear.h"
@@ -18,6 +20,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr std::int64_t kLogitsPerChunk = std::int64_t{1} << 24;
+constexpr std::int64_t kLogitsPerChunkOnDevice = std::int64_t{1} << 26;
 constexpr std::int64_t kElementsWidened = std::int64_t{1} << 18;
 
 class RmsNorm : public torch::autograd::Function<RmsNorm> {
@@ -115,17 +118,49 @@ class Rotate : public torch::autograd::Function<Rotate> {
   }
 };
 
+// Heads normed and turned in one pass on a CUDA device.
+class RotateHeads : public torch::autograd::Function<RotateHeads> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const std::optional<at::Tensor>& weight, const at::Tensor& cosine,
+                            const at::Tensor& sine, double epsilon) {
+    const on_device::HeadRotation rotation{cosine, sine, weight.value_or(at::Tensor()), epsilon};
+    const at::Tensor y = at::empty_like(x);
+    const at::Tensor inverses =
+        weight ? at::empty({x.size(0), x.size(1), x.size(2)}, cosine.options()) : at::Tensor();
+    on_device::rotate_heads(x, rotation, y, inverses);
+    context->save_for_backward(
+        {weight ? x : at::Tensor(), rotation.weight, cosine, sine, inverses});
+    context->saved_data["epsilon"] = epsilon;
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor dy = gradients[0].contiguous(), dx = at::empty_like(dy);
+    const on_device::HeadRotation rotation{saved[2], saved[3], saved[1],
+                                           context->saved_data["epsilon"].toDouble()};
+    variable_list result(5);
+    result[1] = on_device::rotate_heads_backward(dy, saved[0], rotation, saved[4], dx);
+    result[0] = dx;
+    return result;
+  }
+};
+
 class SwiGlu : public torch::autograd::Function<SwiGlu> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate,
                             const at::Tensor& up) {
     at::Tensor y = at::empty_like(gate);
+    context->save_for_backward({gate, up});
+    if (on_device::takes(gate)) {
+      on_device::activation(cuda::Kind::kSwiGlu, gate, up, y);
+      return y;
+    }
     over_elements(y, [&](auto element, std::int64_t begin, std::int64_t count) {
       using Element = decltype(element);
       cpu::swiglu(elements<Element>(gate, begin), elements<Element>(up, begin), count,
                   elements<Element>(y, begin));
     });
-    context->save_for_backward({gate, up});
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -133,6 +168,10 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
     const at::Tensor &gate = saved[0], &up = saved[1];
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor gate_gradient = at::empty_like(gate), up_gradient = at::empty_like(up);
+    if (on_device::takes(gate)) {
+      on_device::activation_backward(cuda::Kind::kSwiGlu, dy, gate, up, gate_gradient, up_gradient);
+      return {gate_gradient, up_gradient};
+    }
     over_elements(dy, [&](auto element, std::int64_t begin, std::int64_t count) {
       using Element = decltype(element);
       cpu::swiglu_backward(elements<Element>(dy, begin), elements<Element>(gate, begin),
@@ -145,6 +184,7 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
 };
 
 struct ReluSquaredKernels {
+  static constexpr cuda::Kind kKind = cuda::Kind::kReluSquared;
   template <typename Element>
   static void forward(const Element* x, std::int64_t count, Element* y) {
     cpu::relu_squared(x, count, y);
@@ -155,6 +195,7 @@ struct ReluSquaredKernels {
   }
 };
 struct GeluKernels {
+  static constexpr cuda::Kind kKind = cuda::Kind::kGelu;
   template <typename Element>
   static void forward(const Element* x, std::int64_t count, Element* y) {
     cpu::gelu(x, count, y);
@@ -171,17 +212,25 @@ class Activation : public torch::autograd::Function<Activation<Kernels>> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x) {
     at::Tensor y = at::empty_like(x);
+    context->save_for_backward({x});
+    if (on_device::takes(x)) {
+      on_device::activation(Kernels::kKind, x, at::Tensor(), y);
+      return y;
+    }
     over_elements(x, [&](auto element, std::int64_t begin, std::int64_t count) {
       using Element = decltype(element);
       Kernels::template forward<Element>(elements<Element>(x, begin), count,
                                          elements<Element>(y, begin));
     });
-    context->save_for_backward({x});
     return y;
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor x = context->get_saved_variables()[0], dy = gradients[0].contiguous();
     at::Tensor dx = at::empty_like(x);
+    if (on_device::takes(x)) {
+      on_device::activation_backward(Kernels::kKind, dy, x, at::Tensor(), dx, at::Tensor());
+      return {dx};
+    }
     over_elements(x, [&](auto element, std::int64_t begin, std::int64_t count) {
       using Element = decltype(element);
       Kernels::template backward<Element>(elements<Element>(dy, begin), elements<Element>(x, begin),
@@ -204,15 +253,28 @@ std::int64_t count_scored(const at::Tensor& targets, std::int64_t vocabulary) {
   return scored;
 }
 
-void rows_cross_entropy(const at::Tensor& logits, const std::int64_t* targets, float gradient_scale,
-                        float soft_cap, float* losses) {
+// What gradients of the logits are multiplied by: 1 / scored targets. On a CUDA device it stays
+// there, so that the host need not wait for the count.
+struct GradientScale {
+  float value = 0;         // 0: no gradients.
+  at::Tensor on_device{};  // [] float32; undefined: no gradients.
+};
+
+void rows_cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
+                        const GradientScale& scale, double soft_cap, const at::Tensor& losses) {
+  if (on_device::takes(logits)) {
+    on_device::cross_entropy(logits, targets, scale.on_device, soft_cap, losses);
+    return;
+  }
   const std::int64_t width = logits.size(1);
+  const auto* target = targets.const_data_ptr<std::int64_t>();
+  auto* const loss = losses.data_ptr<float>();
   const auto over_rows = [&](auto* values) {
-    at::parallel_for(0, logits.size(0), row_grain(width),
-                     [&](std::int64_t begin, std::int64_t end) {
-                       cpu::cross_entropy(values + begin * width, targets + begin, end - begin,
-                                          width, gradient_scale, losses + begin, soft_cap);
-                     });
+    at::parallel_for(
+        0, logits.size(0), row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+          cpu::cross_entropy(values + begin * width, target + begin, end - begin, width,
+                             scale.value, loss + begin, static_cast<float>(soft_cap));
+        });
   };
   if (logits.scalar_type() == at::kFloat) {
     over_rows(logits.data_ptr<float>());
@@ -241,23 +303,28 @@ void add_widened(const at::Tensor& sum, const at::Tensor& rounded) {
 // `read` is what products read: the weight, or its rounded copy. The gradient of the weight gets
 // the type `weight_type`.
 HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, at::ScalarType weight_type,
-                    const at::Tensor& targets, float gradient_scale, float soft_cap,
+                    const at::Tensor& targets, const GradientScale& scale, double soft_cap,
                     bool wants_hidden, bool wants_weight) {
   const std::int64_t N = hidden.size(0), V = read.size(0);
-  const std::int64_t chunk = std::clamp<std::int64_t>(kLogitsPerChunk / V, 1, N);
+  const bool is_on_device = on_device::takes(hidden);
+  const std::int64_t chunk = std::clamp<std::int64_t>(
+      (is_on_device ? kLogitsPerChunkOnDevice : kLogitsPerChunk) / V, 1, N);
   const at::Tensor inputs = hidden.to(read.scalar_type());
-  HeadResult result{
-      .losses = at::empty({N}, at::kFloat), .hidden_gradient = {}, .weight_gradient = {}};
+  HeadResult result{.losses = at::empty({N}, hidden.options().dtype(at::kFloat)),
+                    .hidden_gradient = {},
+                    .weight_gradient = {}};
   if (wants_hidden) result.hidden_gradient = at::empty_like(hidden);
   // A single product is rounded by itself; several add up in float32 first.
   const bool is_sum = chunk < N || weight_type == at::kFloat;
-  if (wants_weight && is_sum) result.weight_gradient = at::zeros(read.sizes(), at::kFloat);
+  if (wants_weight && is_sum) {
+    result.weight_gradient = at::zeros(read.sizes(), read.options().dtype(at::kFloat));
+  }
   for (std::int64_t begin = 0; begin < N; begin += chunk) {
     const std::int64_t length = std::min(chunk, N - begin);
     const at::Tensor rows = inputs.narrow(0, begin, length);
     const at::Tensor logits = product_nt(rows, read);  // [length, V], then its gradient
-    rows_cross_entropy(logits, targets.const_data_ptr<std::int64_t>() + begin, gradient_scale,
-                       soft_cap, result.losses.data_ptr<float>() + begin);
+    rows_cross_entropy(logits, targets.narrow(0, begin, length), scale, soft_cap,
+                       result.losses.narrow(0, begin, length));
     if (wants_hidden)
       result.hidden_gradient.narrow(0, begin, length).copy_(product_nt(logits, read.t()));
     if (!wants_weight) continue;
@@ -265,6 +332,8 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, at::Scalar
       result.weight_gradient = at::mm(logits.t(), rows);
     } else if (read.scalar_type() == at::kFloat) {
       result.weight_gradient.addmm_(logits.t(), rows);
+    } else if (is_on_device) {
+      result.weight_gradient.add_(at::mm(logits.t(), rows));
     } else {
       add_widened(result.weight_gradient, at::mm(logits.t(), rows));
     }
@@ -279,24 +348,34 @@ class HeadLoss : public torch::autograd::Function<HeadLoss> {
                             const at::Tensor& weight, const at::Tensor& read,
                             const at::Tensor& targets, double soft_cap, bool wants_hidden,
                             bool wants_weight) {
-    const std::int64_t scored = count_scored(targets, weight.size(0));
-    PANAL_REQUIRE(scored > 0, "loss: wanted at least one target that is not -100, found none");
-    const float scale = wants_hidden || wants_weight ? 1.0f / static_cast<float>(scored) : 0.0f;
-    const HeadResult result = run_head(hidden, read, weight.scalar_type(), targets, scale,
-                                       static_cast<float>(soft_cap), wants_hidden, wants_weight);
+    const bool wants_gradients = wants_hidden || wants_weight;
+    GradientScale scale;
+    at::Tensor num_scored;  // On a CUDA device.
+    if (on_device::takes(hidden)) {
+      num_scored = targets.ne(-100).sum().to(at::kFloat);
+      if (wants_gradients) scale.on_device = num_scored.reciprocal();
+    } else {
+      const std::int64_t scored = count_scored(targets, weight.size(0));
+      PANAL_REQUIRE(scored > 0, "loss: wanted at least one target that is not -100, found none");
+      num_scored = at::full({}, scored, at::kFloat);
+      if (wants_gradients) scale.value = 1.0f / static_cast<float>(scored);
+    }
+    const HeadResult result = run_head(hidden, read, weight.scalar_type(), targets, scale, soft_cap,
+                                       wants_hidden, wants_weight);
     context->saved_data["hidden"] = result.hidden_gradient;
     context->saved_data["weight"] = result.weight_gradient;
-    return result.losses.sum(at::kDouble).div(scored).to(at::kFloat);
+    return result.losses.sum(at::kDouble).div(num_scored).to(at::kFloat);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     variable_list result(7);
     const char* names[] = {"hidden", "weight"};
-    const float factor = gradients[0].item<float>();
+    const bool is_on_device = on_device::takes(gradients[0]);
+    const bool is_one = !is_on_device && gradients[0].item<float>() == 1.0f;
     for (std::size_t i = 0; i < 2; ++i) {
       // Taken out of the graph: who accumulates them may then keep them, instead of a copy.
       at::Tensor saved = context->saved_data[names[i]].toTensor();
       context->saved_data.erase(names[i]);
-      if (saved.defined()) result[i] = factor == 1.0f ? saved : saved.mul_(factor);
+      if (saved.defined()) result[i] = is_one ? saved : saved.mul_(gradients[0]);
     }
     return result;
   }
@@ -318,10 +397,30 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
       .view(x.sizes());
 }
 
-at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+namespace {
+
+void check_positions(const at::Tensor& x, const at::Tensor& cosine) {
   PANAL_REQUIRE(x.dim() == 4 && x.size(3) == 2 * cosine.size(1) && x.size(1) <= cosine.size(0),
                 "rotate: wanted x [B, T, heads, head_width] within the table of positions");
+}
+
+}  // namespace
+
+at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine) {
+  check_positions(x, cosine);
   return Rotate::apply(x.contiguous(), cosine, sine);
+}
+
+at::Tensor rotate_heads(const at::Tensor& x, const at::Tensor& weight, double epsilon,
+                        const at::Tensor& cosine, const at::Tensor& sine) {
+  if (on_device::takes(x)) {
+    check_positions(x, cosine);
+    return RotateHeads::apply(x.contiguous(),
+                              weight.defined() ? std::optional<at::Tensor>(weight) : std::nullopt,
+                              cosine, sine, epsilon);
+  }
+  if (!weight.defined()) return rotate(x, cosine, sine);
+  return rotate(rms_norm(x.to(at::kFloat), weight, epsilon).to(x.scalar_type()), cosine, sine);
 }
 
 at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) {
@@ -349,9 +448,9 @@ at::Tensor head_losses(const at::Tensor& hidden, const at::Tensor& weight,
                        const at::Tensor& targets, double soft_cap) {
   check_head(hidden, weight, targets);
   const at::NoGradGuard no_gradient;
-  count_scored(targets, weight.size(0));
-  return run_head(hidden.contiguous(), weight, weight.scalar_type(), targets.contiguous(), 0.0f,
-                  static_cast<float>(soft_cap), false, false)
+  if (!on_device::takes(hidden)) count_scored(targets, weight.size(0));
+  return run_head(hidden.contiguous(), weight, weight.scalar_type(), targets.contiguous(), {},
+                  soft_cap, false, false)
       .losses;
 }
 

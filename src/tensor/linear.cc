@@ -8,6 +8,7 @@
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "tensor/device/launch.h"
 #include "tensor/kernels/cpu/layers.h"
 #include "tensor/kernels/cpu/thin.h"
 #include "tensor/row_grain.h"
@@ -36,6 +37,7 @@ const c10::TypedOperatorHandle<PointwiseSignature>* one_dnn_linear() {
 constexpr std::int64_t kSmallProduct = 1 << 14;
 
 at::Tensor column_sums(const at::Tensor& x) {
+  if (on_device::takes(x)) return x.sum(0, /*keepdim=*/false, at::kFloat);
   const std::int64_t rows = x.size(0), width = x.size(1);
   // As gathered() below: one part per thread, added in a fixed order.
   const at::Tensor parts = at::zeros({at::get_num_threads(), width}, at::kFloat);
@@ -106,6 +108,7 @@ class Linear : public torch::autograd::Function<Linear> {
 };
 
 at::Tensor projected(const at::Tensor& x, const at::Tensor& thin, double scale) {
+  if (on_device::takes(x)) return at::mm(x, thin.t()).mul_(scale);
   const std::int64_t rows = x.size(0), width = x.size(1), rank = thin.size(0);
   at::Tensor low = at::empty({rows, rank}, x.options());
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
@@ -117,6 +120,10 @@ at::Tensor projected(const at::Tensor& x, const at::Tensor& thin, double scale) 
 }
 
 void expand_into(const at::Tensor& low, const at::Tensor& thin, const at::Tensor& y) {
+  if (on_device::takes(y)) {
+    y.addmm_(low, thin);
+    return;
+  }
   const std::int64_t rows = y.size(0), width = y.size(1), rank = thin.size(0);
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
     cpu::thin_expand(low.const_data_ptr<float>() + begin * rank, thin.const_data_ptr<float>(),
@@ -125,6 +132,7 @@ void expand_into(const at::Tensor& low, const at::Tensor& thin, const at::Tensor
 }
 
 at::Tensor gathered(const at::Tensor& low, const at::Tensor& x) {
+  if (on_device::takes(x)) return at::mm(low.t(), x);
   const std::int64_t rows = x.size(0), width = x.size(1), rank = low.size(1);
   // Each thread sums into a part of its own; their order of addition is fixed, so runs repeat bit
   // for bit.

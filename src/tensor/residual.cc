@@ -8,6 +8,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "tensor/device/launch.h"
+#include "tensor/device/layers.h"
 #include "tensor/kernels/cpu/residual.h"
 #include "tensor/row_grain.h"
 
@@ -90,12 +92,17 @@ class AddNorm : public torch::autograd::Function<AddNorm> {
                                bool is_rounded) {
     const std::int64_t rows = x.size(0);
     const at::Tensor added = delta.value_or(at::Tensor()), shift = bias.value_or(at::Tensor());
-    const at::Tensor y = at::empty(x.sizes(), is_rounded ? at::kBFloat16 : at::kFloat);
+    const at::Tensor y =
+        at::empty(x.sizes(), x.options().dtype(is_rounded ? at::kBFloat16 : at::kFloat));
     const at::Tensor sum = added.defined() ? at::empty_like(x) : at::Tensor();
-    const at::Tensor inverses = at::empty({rows}, at::kFloat);
-    const at::Tensor means = shift.defined() ? at::empty({rows}, at::kFloat) : at::Tensor();
-    const auto run = is_rounded ? run_forward<std::uint16_t> : run_forward<float>;
-    run(x, added, plan_of(weight, shift, epsilon, rows), sum, y, means, inverses);
+    const at::Tensor inverses = at::empty({rows}, x.options());
+    const at::Tensor means = shift.defined() ? at::empty({rows}, x.options()) : at::Tensor();
+    if (on_device::takes(x)) {
+      on_device::add_norm(x, added, {weight, shift, epsilon}, sum, y, means, inverses);
+    } else {
+      const auto run = is_rounded ? run_forward<std::uint16_t> : run_forward<float>;
+      run(x, added, plan_of(weight, shift, epsilon, rows), sum, y, means, inverses);
+    }
     context->save_for_backward({added.defined() ? sum : x, weight, shift, means, inverses});
     context->saved_data["epsilon"] = epsilon;
     context->saved_data["adds"] = added.defined();
@@ -121,6 +128,17 @@ class AddNorm : public torch::autograd::Function<AddNorm> {
                         .weight_parts = {},
                         .bias_parts = {}};
     if (adds && is_rounded) gradients.delta = at::empty_like(gradients.y);
+    const double epsilon = context->saved_data["epsilon"].toDouble();
+    result[0] = gradients.x;
+    if (adds) result[1] = is_rounded ? gradients.delta : gradients.x;
+    if (on_device::takes(saved.sum)) {
+      on_device::NormGradients of_norm = on_device::add_norm_backward(
+          saved.sum, {saved.weight, saved.bias, epsilon}, saved.means, saved.inverses, gradients.y,
+          gradients.sum, gradients.x, gradients.delta);
+      result[2] = std::move(of_norm.weight);
+      result[3] = std::move(of_norm.bias);
+      return result;
+    }
     // Each thread sums into a row of its own; their order of addition is fixed, so runs repeat bit
     // for bit.
     const auto parts = [&] {
@@ -131,12 +149,7 @@ class AddNorm : public torch::autograd::Function<AddNorm> {
       if (saved.bias.defined()) gradients.bias_parts = parts();
     }
     const auto run = is_rounded ? run_backward<std::uint16_t> : run_backward<float>;
-    run(saved,
-        plan_of(saved.weight, saved.bias, context->saved_data["epsilon"].toDouble(),
-                saved.sum.size(0)),
-        gradients);
-    result[0] = gradients.x;
-    if (adds) result[1] = is_rounded ? gradients.delta : gradients.x;
+    run(saved, plan_of(saved.weight, saved.bias, epsilon, saved.sum.size(0)), gradients);
     if (gradients.weight_parts.defined()) result[2] = gradients.weight_parts.sum(0);
     if (gradients.bias_parts.defined()) result[3] = gradients.bias_parts.sum(0);
     return result;

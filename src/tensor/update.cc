@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "tensor/device/launch.h"
+#include "tensor/device/update.h"
 #include "tensor/kernels/cpu/update.h"
 #include "tensor/row_grain.h"
 
@@ -82,28 +84,7 @@ void advance(cpu::ChangeUpdate& update, std::int64_t offset) {
   update.change += offset;
 }
 
-}  // namespace
-
-at::Tensor exact_values(const ExactParameter& parameter) {
-  at::Tensor exact = at::empty(parameter.value.sizes(), at::kFloat);
-  const cpu::ParameterSpan span = span_of(parameter);
-  auto* const to = exact.data_ptr<float>();
-  in_pieces(exact.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::join_exact({.parameter = span + begin, .exact = to + begin}, count);
-  });
-  return exact;
-}
-
-void set_exact_values(const ExactParameter& parameter, const at::Tensor& exact) {
-  const at::Tensor values = as_floats(parameter, exact);
-  const cpu::ParameterSpan span = span_of(parameter);
-  auto* const from = values.data_ptr<float>();
-  in_pieces(values.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::split_exact({.parameter = span + begin, .exact = from + begin}, count);
-  });
-}
-
-double sum_of_squares(const at::Tensor& numbers) {
+double squares_of(const at::Tensor& numbers) {
   const at::Tensor values = numbers.contiguous();
   const cpu::NumberSpan span = numbers_of(values);
   const std::int64_t count = values.numel();
@@ -119,9 +100,8 @@ double sum_of_squares(const at::Tensor& numbers) {
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
-void adamw_step(const ExactParameter& parameter, const at::Tensor& gradient,
-                const at::Tensor& first_moment, const at::Tensor& second_moment,
-                const AdamWStep& step) {
+void adamw_step(const AdamWUpdate& update) {
+  const auto& [parameter, gradient, first_moment, second_moment, step] = update;
   for (const at::Tensor& tensor : {gradient, first_moment, second_moment}) {
     require_elements(parameter, tensor, "gradient and moments must fit their parameter");
   }
@@ -149,8 +129,50 @@ void adamw_step(const ExactParameter& parameter, const at::Tensor& gradient,
   });
 }
 
+}  // namespace
+
+at::Tensor exact_values(const ExactParameter& parameter) {
+  if (on_device::takes(parameter.value)) return on_device::exact_values(parameter);
+  at::Tensor exact = at::empty(parameter.value.sizes(), at::kFloat);
+  const cpu::ParameterSpan span = span_of(parameter);
+  auto* const to = exact.data_ptr<float>();
+  in_pieces(exact.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::join_exact({.parameter = span + begin, .exact = to + begin}, count);
+  });
+  return exact;
+}
+
+void set_exact_values(const ExactParameter& parameter, const at::Tensor& exact) {
+  if (on_device::takes(parameter.value)) return on_device::set_exact_values(parameter, exact);
+  const at::Tensor values = as_floats(parameter, exact);
+  const cpu::ParameterSpan span = span_of(parameter);
+  auto* const from = values.data_ptr<float>();
+  in_pieces(values.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::split_exact({.parameter = span + begin, .exact = from + begin}, count);
+  });
+}
+
+double sum_of_squares(std::span<const at::Tensor> tensors) {
+  if (!tensors.empty() && on_device::takes(tensors.front())) {
+    return on_device::sum_of_squares(tensors);
+  }
+  double total = 0;
+  for (const at::Tensor& tensor : tensors) total += squares_of(tensor);
+  return total;
+}
+
+void adamw_steps(std::span<const AdamWUpdate> updates) {
+  if (!updates.empty() && on_device::takes(updates.front().gradient)) {
+    return on_device::adamw_steps(updates);
+  }
+  for (const AdamWUpdate& update : updates) adamw_step(update);
+}
+
 at::Tensor momentum_step(const at::Tensor& momentum, const at::Tensor& gradient, double keep,
                          double gradient_scale, bool look_ahead) {
+  if (on_device::takes(momentum)) {
+    return on_device::momentum_step(momentum, gradient, keep, gradient_scale, look_ahead);
+  }
   require(gradient.numel() == momentum.numel(), "a gradient must fit its momentum");
   const at::Tensor gradients = gradient.contiguous();
   at::Tensor direction = at::empty(momentum.sizes(), at::kFloat);
@@ -172,6 +194,7 @@ at::Tensor momentum_step(const at::Tensor& momentum, const at::Tensor& gradient,
 
 void change_step(const ExactParameter& parameter, const at::Tensor& change,
                  const ChangeStep& step) {
+  if (on_device::takes(parameter.value)) return on_device::change_step(parameter, change, step);
   const at::Tensor changes = as_floats(parameter, change);
   const cpu::ChangeUpdate whole = change_of(parameter, changes, step);
   in_pieces(changes.numel(), [&](std::int64_t begin, std::int64_t count) {
@@ -184,6 +207,10 @@ void change_step(const ExactParameter& parameter, const at::Tensor& change,
 void transport_step(const ExactParameter& parameter, const at::Tensor& change,
                     const at::Tensor& displacement, const ChangeStep& step,
                     double extrapolation_before, double extrapolation_after) {
+  if (on_device::takes(parameter.value)) {
+    return on_device::transport_step(parameter, change, displacement, step, extrapolation_before,
+                                     extrapolation_after);
+  }
   require_elements(parameter, displacement, "a displacement must fit its parameter");
   require(displacement.scalar_type() == at::kBFloat16 && displacement.is_contiguous(),
           "a displacement is contiguous bfloat16, found another kind");
@@ -203,6 +230,10 @@ void transport_step(const ExactParameter& parameter, const at::Tensor& change,
 void look_ahead_step(const ExactParameter& parameter, const at::Tensor& before,
                      const at::Tensor& average, double keep, double extrapolation_before,
                      double extrapolation_after) {
+  if (on_device::takes(parameter.value)) {
+    return on_device::look_ahead_step(parameter, before, average, keep, extrapolation_before,
+                                      extrapolation_after);
+  }
   require_elements(parameter, average, "an average must fit its parameter");
   const at::Tensor old = as_floats(parameter, before);
   const cpu::LookAheadUpdate whole{.parameter = span_of(parameter),

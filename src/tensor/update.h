@@ -1,8 +1,12 @@
 // The elementwise half of weight updates, each one pass over memory, spread over the compute pool.
-// Results do not depend on the number of threads. Float32 or bfloat16 on the CPU, contiguous.
+// Results do not depend on the number of threads. Float32 or bfloat16, contiguous, on the CPU or,
+// by the kernels of kernels/cuda, on a CUDA device.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
 
 namespace panal::tensor {
 
@@ -22,9 +26,10 @@ at::Tensor exact_values(const ExactParameter& parameter);
 /// Takes over float32 values of the same shape (any strides) exactly.
 void set_exact_values(const ExactParameter& parameter, const at::Tensor& exact);
 
-/// Sum of squares of float32 or bfloat16 numbers: float32 within pieces of 2,048, double over
-/// them.
-double sum_of_squares(const at::Tensor& numbers);
+/// Sum of squares of all float32 or bfloat16 numbers of the tensors, which lie in one place. On the
+/// CPU float32 within pieces of 2,048, double over them; on a CUDA device float32 within a tensor,
+/// in one launch for all, and the host waits for the result.
+double sum_of_squares(std::span<const at::Tensor> tensors);
 
 /// One step of AdamW as torch.optim.AdamW has it.
 struct AdamWStep {
@@ -36,10 +41,17 @@ struct AdamWStep {
   double gradient_scale = 1;  // What each gradient is multiplied by first: clipping.
   std::int64_t step = 1;      // Counted from 1, for bias correction.
 };
-/// first_moment float32 or bfloat16, second_moment float32, gradient float32 or bfloat16.
-void adamw_step(const ExactParameter& parameter, const at::Tensor& gradient,
-                const at::Tensor& first_moment, const at::Tensor& second_moment,
-                const AdamWStep& step);
+/// Of one parameter: first_moment float32 or bfloat16, second_moment float32, gradient float32 or
+/// bfloat16.
+struct AdamWUpdate {
+  ExactParameter parameter{};
+  at::Tensor gradient{};
+  at::Tensor first_moment{};
+  at::Tensor second_moment{};
+  AdamWStep step{};
+};
+/// All of them, which lie in one place; on a CUDA device in one launch.
+void adamw_steps(std::span<const AdamWUpdate> updates);
 
 /// momentum <- lerp(momentum, gradient_scale * gradient, 1 - keep). Returns it as float32, or with
 /// look_ahead lerp(gradient, momentum, keep): Nesterov's form as Muon has it.

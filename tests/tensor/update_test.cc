@@ -89,7 +89,8 @@ TEST_P(EachLevel, AdamWEqualsTheFormulaInDoubleForEveryStorage) {
         const ExactParameter parameter =
             has_halves ? halves_like(start) : ExactParameter{at::empty_like(start)};
         set_exact_values(parameter, start);
-        adamw_step(parameter, gradient, first, second, step);
+        const AdamWUpdate update{parameter, gradient, first, second, step};
+        adamw_steps({&update, 1});
         const auto distance = [](const at::Tensor& a, const at::Tensor& b) {
           return (a.to(at::kDouble) - b).abs().max().item<double>();
         };
@@ -107,7 +108,7 @@ TEST_P(EachLevel, SumsSquaresOfAnyLength) {
     for (const auto type : {at::kFloat, at::kBFloat16}) {
       const at::Tensor numbers = at::randn({count}).to(type);
       const double wanted = numbers.to(at::kDouble).square().sum().item<double>();
-      EXPECT_NEAR(sum_of_squares(numbers), wanted, 1e-6 * wanted);  // Float32 over 128 sums.
+      EXPECT_NEAR(sum_of_squares({&numbers, 1}), wanted, 1e-6 * wanted);  // Float32 over 128 sums.
     }
   }
 }
@@ -127,7 +128,8 @@ TEST(Update, RefusesWhatDoesNotFit) {
   EXPECT_THROW(exact_values(lonely), Error);
   const ExactParameter parameter{at::zeros({4})};
   EXPECT_THROW(change_step(parameter, at::zeros({5}), {}), Error);
-  EXPECT_THROW(adamw_step(parameter, at::zeros({4}), at::zeros({3}), at::zeros({4}), {}), Error);
+  const AdamWUpdate misfit{parameter, at::zeros({4}), at::zeros({3}), at::zeros({4}), {}};
+  EXPECT_THROW(adamw_steps({&misfit, 1}), Error);
 }
 
 }  // namespace

@@ -173,12 +173,9 @@ at::Tensor rotated_heads(const Pass& pass, const at::Tensor& y, std::int64_t hea
                          const Norm& norm) {
   const Decoder::State& state = pass.state;
   const auto turned = [&state, heads, &norm](const at::Tensor& x) {
-    at::Tensor split = x.view({x.size(0), x.size(1), heads, state.config.head_width});
-    if (norm.weight.defined()) {
-      split = tensor::rms_norm(split.to(at::kFloat), norm.weight, state.config.norm_epsilon)
-                  .to(x.scalar_type());
-    }
-    return tensor::rotate(split, state.rotary.cosine, state.rotary.sine);
+    return tensor::rotate_heads(x.view({x.size(0), x.size(1), heads, state.config.head_width}),
+                                norm.weight, state.config.norm_epsilon, state.rotary.cosine,
+                                state.rotary.sine);
   };
   // The norm keeps its float32 input; what the product gave is all that is needed.
   if (!norm.weight.defined() || !pass.is_selective()) return turned(y);
@@ -269,6 +266,9 @@ Decoder::State::State(ModelConfig model_config, std::map<std::string, at::Tensor
     final_norm.bias = tensors.at("transformer.ln_f.bias");
     position_embedding = tensors.at("transformer.wpe.weight");
   }
+  for (at::Tensor* table : {&rotary.cosine, &rotary.sine}) {
+    if (table->defined()) *table = table->to(token_embedding.device());
+  }
   head = config.tied_embeddings ? token_embedding : tensors.at("lm_head.weight");
 }
 
@@ -282,7 +282,7 @@ at::Tensor Decoder::State::embedded(const at::Tensor& tokens, const at::Tensor& 
   const std::int64_t T = tokens.size(1);
   if (!first_keys.defined()) return x + position_embedding.narrow(0, 0, T);
   // Learnt positions count from the start of each document.
-  return x + tensor::embedding(position_embedding, at::arange(T, at::kLong) - first_keys);
+  return x + tensor::embedding(position_embedding, at::arange(T, tokens.options()) - first_keys);
 }
 
 at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision,

@@ -1,6 +1,6 @@
 // The rules make_optimizer chooses from, each in its own .cc file. One rule object per parameter:
-// temporaries are then the size of one matrix. Parameters come checked: contiguous, on the CPU,
-// float32 or bfloat16 with its remainder.
+// temporaries are then the size of one matrix. Parameters come checked: contiguous,
+// in one place, float32 or bfloat16 with its remainder.
 #pragma once
 
 #include <memory>
@@ -23,6 +23,8 @@ struct Now {
   double factor = 1;          // Of the learning rate.
   double gradient_scale = 1;  // Of the gradient.
   std::int64_t step = 1;      // Of this update, counted from 1.
+  /// Where updates by AdamW may be left, to be made together; null: they are made at once.
+  std::vector<tensor::AdamWUpdate>* waiting = nullptr;
 };
 
 /// How far a parameter is ahead of the weights it stands for: by extrapolation * direction.

@@ -32,4 +32,4 @@
   X(CrossEntropy<std::uint16_t>)
 #define PANAL_UPDATE_OPERATIONS(X) \
   X(AdamW) X(Momentum) X(Change) X(Transport) X(LookAhead) X(ExactCopy) X(SquareSum) X(SquareTotal)
-#define PANAL_NEWTON_SCHULZ_OPERATIONS(X) X(Normalise) X(SymmetricProduct) X(FillSymmetric)
+#define PANAL_NEWTON_SCHULZ_OPERATIONS(X) X(Normalise) X(SymmetricProduct)

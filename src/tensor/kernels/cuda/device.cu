@@ -23,6 +23,21 @@ std::string why_no_device() {
     return "the CUDA kernels need compute capability 8.0, the device has " + std::to_string(major);
   return "";
 }
+bool runs_on_host_memory() { return false; }
+std::string device_name() {
+  int device = 0;
+  cudaDeviceProp properties;
+  if (cudaGetDevice(&device) != cudaSuccess) return "";
+  if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) return "";
+  return properties.name;
+}
+int compute_capability() {
+  int device = 0, major = 0, minor = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return 0;
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+  return 10 * major + minor;
+}
 bool device_answers() { return why_no_device().empty(); }
 
 void* allocate(std::size_t bytes) {

@@ -12,6 +12,14 @@ bool device_answers();
 /// Why not, as a sentence; empty when one does.
 std::string why_no_device();
 
+/// True where launch() takes pointers to the host's memory: where tests put their simulation of a
+/// device in the place of this file's functions.
+bool runs_on_host_memory();
+/// What the current device calls itself; empty without one.
+std::string device_name();
+/// Ten times the compute capability of the current device (90 for 9.0), 0 without one.
+int compute_capability();
+
 /// Puts the operation into `stream` (a cudaStream_t) and returns; its pointers are device memory.
 /// Defined for every operation of all.h. Throws Error when the device refuses, or when this build
 /// has no CUDA kernels.

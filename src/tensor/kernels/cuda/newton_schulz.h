@@ -32,14 +32,4 @@ struct SymmetricProduct {
   std::uint16_t* out = nullptr;  // Not x or addend.
 };
 
-/// out [n, n] = product_factor * product + addend_factor * addend from the elements of `product` on
-/// or below the diagonal, mirrored: for products whose upper half is missing or not exactly equal.
-struct FillSymmetric {
-  const std::uint16_t* product = nullptr;
-  const std::uint16_t* addend = nullptr;  // Symmetric, or null.
-  std::int64_t n = 0;
-  float product_factor = 1, addend_factor = 0;
-  std::uint16_t* out = nullptr;  // Not product.
-};
-
 }  // namespace panal::tensor::cuda

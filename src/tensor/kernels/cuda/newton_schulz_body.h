@@ -58,32 +58,6 @@ PANAL_DEVICE void body(Block& block, const Normalise& op) {
   }
 }
 
-inline Geometry geometry(const FillSymmetric& op) {
-  return {.blocks = triangle_tiles(op.n, kTurnTile),
-          .threads = kTurnThreads,
-          .shared_bytes = kTurnBytes};
-}
-template <typename Block>
-PANAL_DEVICE void body(Block& block, const FillSymmetric& op) {
-  const TriangleTile at = triangle_tile(block.index());
-  const std::int64_t row = at.row * kTurnTile, column = at.column * kTurnTile;
-  float* const tile = reinterpret_cast<float*>(block.shared());
-  for (int i = block.thread(); i < kTurnTile * kTurnTile; i += block.threads()) {
-    const std::int64_t r = row + i / kTurnTile, c = column + i % kTurnTile;
-    if (r >= op.n || c > r) continue;
-    float value = op.product_factor * to_float(op.product[r * op.n + c]);
-    if (op.addend != nullptr) value += op.addend_factor * to_float(op.addend[r * op.n + c]);
-    set_float(op.out[r * op.n + c], value);
-    tile[i / kTurnTile * (kTurnTile + 1) + i % kTurnTile] = value;
-  }
-  block.barrier();
-  for (int i = block.thread(); i < kTurnTile * kTurnTile; i += block.threads()) {
-    const std::int64_t r = row + i % kTurnTile, c = column + i / kTurnTile;
-    if (r < op.n && c < r)
-      set_float(op.out[c * op.n + r], tile[i % kTurnTile * (kTurnTile + 1) + i / kTurnTile]);
-  }
-}
-
 // X X^T by tiles of 128 x 128 per block of 8 warps, each warp 32 x 64 of it, in steps of 32 along
 // k. Rows in shared memory are 40 numbers apart, so that fragments are read without bank conflicts.
 constexpr int kTile = 128;

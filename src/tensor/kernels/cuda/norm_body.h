@@ -8,11 +8,16 @@
 namespace panal::tensor::cuda {
 
 constexpr int kNormThreads = 256;
+/// A run of eight numbers for each thread, as far as a row has them.
+inline int norm_threads(std::int64_t width) {
+  const std::int64_t warps = blocks_for(width, std::int64_t{8} * kWarp);
+  return static_cast<int>(warps < kNormThreads / kWarp ? warps * kWarp : kNormThreads);
+}
 constexpr int kHeadThreads = 128;  // A warp per head.
 
 template <typename Value>
 inline Geometry geometry(const ResidualNorm<Value>& op) {
-  return {.blocks = op.rows, .threads = kNormThreads};
+  return {.blocks = op.rows, .threads = norm_threads(op.width)};
 }
 template <typename Block, typename Value>
 PANAL_DEVICE void body(Block& block, const ResidualNorm<Value>& op) {
@@ -68,7 +73,7 @@ template <typename Value>
 inline Geometry geometry(const ResidualNormBackward<Value>& op) {
   const std::int64_t rows_kept = op.bias_parts == nullptr ? 1 : 2;
   return {.blocks = op.parts,
-          .threads = kNormThreads,
+          .threads = norm_threads(op.width),
           .shared_bytes =
               static_cast<std::int64_t>(sizeof(float)) * (kReductionFloats + rows_kept * op.width)};
 }

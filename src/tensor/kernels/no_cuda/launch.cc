@@ -14,6 +14,9 @@ constexpr const char* kNotBuilt =
 
 bool device_answers() { return false; }
 std::string why_no_device() { return kNotBuilt; }
+bool runs_on_host_memory() { return false; }
+std::string device_name() { return ""; }
+int compute_capability() { return 0; }
 
 template <typename Operation>
 void launch(const Operation&, void*) {

@@ -1,0 +1,26 @@
+// The functions of tensor/update.h by the kernels for CUDA devices: all tensors of a call in one
+// launch.
+#pragma once
+
+#include <span>
+
+#include "tensor/update.h"
+
+namespace panal::tensor::on_device {
+
+at::Tensor exact_values(const ExactParameter& parameter);
+void set_exact_values(const ExactParameter& parameter, const at::Tensor& exact);
+/// Of all together; the host waits for it.
+double sum_of_squares(std::span<const at::Tensor> numbers);
+void adamw_steps(std::span<const AdamWUpdate> updates);
+at::Tensor momentum_step(const at::Tensor& momentum, const at::Tensor& gradient, double keep,
+                         double gradient_scale, bool look_ahead);
+void change_step(const ExactParameter& parameter, const at::Tensor& change, const ChangeStep& step);
+void transport_step(const ExactParameter& parameter, const at::Tensor& change,
+                    const at::Tensor& displacement, const ChangeStep& step,
+                    double extrapolation_before, double extrapolation_after);
+void look_ahead_step(const ExactParameter& parameter, const at::Tensor& before,
+                     const at::Tensor& average, double keep, double extrapolation_before,
+                     double extrapolation_after);
+
+}  // namespace panal::tensor::on_device
