@@ -7,39 +7,51 @@
 #include <ATen/ops/randn.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
 #include "model/decoder.h"
+#include "tensor/device.h"
 #include "tensor/linear.h"
 #include "tensor/named_tensor.h"
+#include "tensor/recorded_work.h"
 #include "train/machine.h"
 
 namespace panal::train {
 
-double gemm_peak_flops(tensor::Precision precision, const Clock& clock, int repeats) {
-  constexpr std::int64_t kSide = 2048;
-  constexpr double kFlops = 2.0 * kSide * kSide * kSide;
+double gemm_peak_flops(tensor::Precision precision, const c10::Device& device, const Clock& clock,
+                       int repeats) {
+  const std::int64_t side = device.is_cpu() ? 2048 : 8192;
+  const double flops = 2.0 * std::pow(static_cast<double>(side), 3);
   const auto type = precision == tensor::Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
   at::Generator generator = at::detail::createCPUGenerator(1);
-  const at::Tensor a = at::randn({kSide, kSide}, generator).to(type);
-  const at::Tensor b = at::randn({kSide, kSide}, generator).to(type);
+  const at::Tensor a = at::randn({side, side}, generator).to(device, type);
+  const at::Tensor b = at::randn({side, side}, generator).to(device, type);
   double fastest = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < repeats; ++i) {
+  const auto time = [&](const auto& product) {
+    tensor::finish_work(device);
     const Nanoseconds begin = clock.steady_now();
-    at::mm(a, b);
-    const Nanoseconds middle = clock.steady_now();
-    tensor::product_nt(a, b);
-    const Nanoseconds end = clock.steady_now();
-    fastest = std::min({fastest, seconds(middle - begin), seconds(end - middle)});
+    product();
+    tensor::finish_work(device);
+    fastest = std::min(fastest, seconds(clock.steady_now() - begin));
+  };
+  for (int i = 0; i < repeats; ++i) {
+    time([&] { return at::mm(a, b); });
+    time([&] { return tensor::product_nt(a, b); });
   }
-  return kFlops / fastest;
+  return flops / fastest;
+}
+
+double gemm_peak_flops(tensor::Precision precision, const Clock& clock) {
+  return gemm_peak_flops(precision, c10::Device(c10::DeviceType::CPU), clock);
 }
 
 Result<BenchmarkResult> benchmark_training(
     const BenchmarkOptions& options, const Clock& clock,
     const std::function<void(std::int64_t step, double seconds)>& on_step, std::stop_token stop) {
   PANAL_TRY(model::validate(options.model));
+  const c10::Device device = tensor::training_device(options.device);
   forget_peak_resident_bytes();
   const auto base_resident_bytes = peak_resident_bytes();
   at::Generator generator = at::detail::createCPUGenerator(1);
@@ -49,29 +61,44 @@ Result<BenchmarkResult> benchmark_training(
   };
   const at::Tensor tokens = random_tokens(), targets = random_tokens();
   model::Decoder decoder = model::Decoder::random(options.model, 1, options.weights);
+  decoder.move_to(device);
   decoder.set_training_precision(options.precision);
   decoder.set_recompute(options.recompute);
   const auto parameters = decoder.trainable_parameters();
   const auto optimizer = optim::make_optimizer(options.optimizer, parameters);
 
   BenchmarkResult result{.parameters = options.model.num_parameters()};
+  const at::Tensor here = tokens.to(device), targets_here = targets.to(device);
+  tensor::RecordedWork pass(device, /*records=*/true);
+  at::Tensor loss;
   std::vector<double> taken;
-  for (std::int64_t step = 0; step < options.warmup + options.steps; ++step) {
+  // A pass is recorded in the fourth step; none of those counts.
+  const std::int64_t warmup =
+      device.is_cpu() ? options.warmup : std::max<std::int64_t>(options.warmup, 4);
+  for (std::int64_t step = 0; step < warmup + options.steps; ++step) {
     if (stop.stop_requested()) return Status(Code::kCancelled, "stopped while measuring");
     const Nanoseconds begin = clock.steady_now();
     for (const auto& parameter : parameters) {
       at::Tensor value = parameter.value;
-      value.mutable_grad() = at::Tensor();
+      if (device.is_cpu()) {
+        value.mutable_grad() = at::Tensor();
+      } else if (value.grad().defined()) {
+        value.mutable_grad().zero_();  // Where the recorded pass adds to it.
+      }
     }
     decoder.weights_changed();
-    const at::Tensor loss = decoder.loss(tokens, targets);
-    loss.backward();
+    pass.run([&] {
+      loss = decoder.loss(here, targets_here);
+      loss.backward();
+    });
     optimizer->step(1.0);
     result.loss = loss.item<double>();
+    tensor::finish_work(device);
     const double spent = seconds(clock.steady_now() - begin);
-    if (step >= options.warmup) taken.push_back(spent);
+    if (step >= warmup) taken.push_back(spent);
     on_step(step, spent);
   }
+  result.peak_device_bytes = tensor::peak_device_bytes(device);
   result.base_resident_bytes = base_resident_bytes;
   result.peak_resident_bytes = peak_resident_bytes();
   result.step_seconds = taken;
@@ -81,7 +108,10 @@ Result<BenchmarkResult> benchmark_training(
   result.step_s = (taken[(taken.size() - 1) / 2] + taken[taken.size() / 2]) / 2;
   result.tokens_per_s = static_cast<double>(B * T) / result.step_s;
   result.flops = options.model.training_flops_per_token(T) * result.tokens_per_s;
-  result.gemm_peak_flops = gemm_peak_flops(options.precision, clock);
+  result.gemm_peak_flops = gemm_peak_flops(options.precision, device, clock);
+  result.machine = describe_machine(options.precision, device);
+  result.machine.peak_flops = result.gemm_peak_flops;
+  result.machine.memory_bytes_per_s = measured_memory_bytes_per_s(clock, device);
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -14,7 +15,12 @@
 #include "model/config.h"
 #include "model/recompute.h"
 #include "optim/optimizer.h"
+#include "report/run_record.h"
 #include "tensor/precision.h"
+
+namespace c10 {
+struct Device;
+}
 
 namespace panal::train {
 
@@ -24,6 +30,7 @@ struct BenchmarkOptions {
   tensor::Precision precision = tensor::Precision::kFloat32;
   tensor::Precision weights = tensor::Precision::kFloat32;  // As a run file's memory.weights.
   model::Recompute recompute = model::Recompute::kNone;
+  std::string device = "cpu";  // As tensor/device.h has it.
   std::int64_t sequences = 4;  // Of model.context_length tokens each.
   std::int64_t warmup = 2;     // Steps that are not counted; 0 or more.
   std::int64_t steps = 5;      // 1 or more.
@@ -35,19 +42,24 @@ struct BenchmarkResult {
   /// The most the process held during the steps, and what it held before the model was made;
   /// empty where /proc is missing.
   std::optional<std::int64_t> peak_resident_bytes{}, base_resident_bytes{};
-  double step_s = 0;        // Median.
-  double step_s_low = 0;    // Fastest.
-  double step_s_high = 0;   // Slowest.
-  double tokens_per_s = 0;  // At the median.
-  double flops = 0;         // Of the model, per second, at the median (training_flops_per_token).
+  std::optional<std::int64_t> peak_device_bytes{};  // Of tensors on a CUDA device.
+  report::Machine machine{};                        // With the peaks that were measured.
+  double step_s = 0;                                // Median.
+  double step_s_low = 0;                            // Fastest.
+  double step_s_high = 0;                           // Slowest.
+  double tokens_per_s = 0;                          // At the median.
+  double flops = 0;  // Of the model, per second, at the median (training_flops_per_token).
   double gemm_peak_flops = 0;
   double loss = 0;  // Of the last step.
   double mfu() const { return flops / gemm_peak_flops; }
 };
 
-/// FLOP/s of the best product of two 2,048 x 2,048 matrices among the libraries at hand, best of
-/// `repeats`; the random numbers of the run stay as they are.
-double gemm_peak_flops(tensor::Precision precision, const Clock& clock, int repeats = 8);
+/// FLOP/s of the best product of two square matrices among the libraries at hand, best of
+/// `repeats`: 2,048 rows on the CPU, 8,192 on a CUDA device. The random numbers of the run stay as
+/// they are.
+double gemm_peak_flops(tensor::Precision precision, const c10::Device& device, const Clock& clock,
+                       int repeats = 8);
+double gemm_peak_flops(tensor::Precision precision, const Clock& clock);  // Of the CPU.
 
 /// Runs warmup + steps updates. `on_step` hears of each with its seconds. Errors: kInvalidArgument
 /// for dimensions that do not fit, kCancelled.

@@ -363,14 +363,16 @@ void read_limits(ConfigReader section, TrainConfig& config) {
   }
 }
 
-tensor::Precision read_precision(ConfigReader& top) {
+tensor::Precision read_precision(ConfigReader& top, const std::string& device) {
   const std::string name = top.choice("precision", "auto", {"auto", "fp32", "bf16"});
-  if (name == "bf16" && !tensor::cpu_multiplies_bfloat16()) {
+  // Every CUDA device that the kernels run on has them.
+  const bool has_instructions = tensor::cpu_multiplies_bfloat16() || tensor::trains_on_cuda(device);
+  if (name == "bf16" && !has_instructions) {
     top.reject("precision",
                "must be fp32 or auto here: this CPU has no bfloat16 instructions (AVX-512-BF16)");
   }
-  return name != "fp32" && tensor::cpu_multiplies_bfloat16() ? tensor::Precision::kBFloat16
-                                                             : tensor::Precision::kFloat32;
+  return name != "fp32" && has_instructions ? tensor::Precision::kBFloat16
+                                            : tensor::Precision::kFloat32;
 }
 
 void read_memory(ConfigReader section, TrainConfig& config) {
@@ -389,10 +391,14 @@ void read_memory(ConfigReader section, TrainConfig& config) {
                                                        : model::Recompute::kNone;
 }
 
-void check_device(ConfigReader& top) {
-  const std::string device = top.choice("device", "auto", {"auto", "cpu", "cuda"});
-  const std::string reason = tensor::why_not_trained_on(device);
-  if (!reason.empty()) top.reject("device", reason);
+void read_device(ConfigReader& top, TrainConfig& config) {
+  config.device = top.choice("device", "auto", {"auto", "cpu", "cuda"});
+  const std::string reason = tensor::why_not_trained_on(config.device);
+  if (!reason.empty()) {
+    top.reject("device", reason);
+    config.device = "cpu";
+  }
+  config.cuda_graphs = top.choice("cuda_graphs", "auto", {"auto", "off"}) == "auto";
 }
 
 void set_lora_defaults(TrainConfig& config) {
@@ -437,8 +443,8 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   config.name = top.text("name", config.name);
   config.seed = static_cast<std::uint64_t>(
       top.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
-  config.precision = read_precision(top);
-  check_device(top);
+  read_device(top, config);
+  config.precision = read_precision(top, config.device);
   read_memory(top.section("memory"), config);
 
   read_batch(top.section("batch"), config);
@@ -458,6 +464,12 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   read_rhythm(top, base_directory, config);
   read_limits(top.section("limits"), config);
   read_parallel(top.section("parallel"), config);
+  if (config.parallel.processes > 1 && config.device == "cuda") {
+    top.reject("device",
+               "must be cpu beside parallel.processes over 1: processes exchange their "
+               "gradients through the host's memory");
+  }
+  if (config.parallel.processes > 1) config.device = "cpu";
   PANAL_TRY(top.finish());
   return config;
 }

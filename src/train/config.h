@@ -37,7 +37,12 @@ struct TrainConfig {
   RunKind kind = RunKind::kPretrain;
   std::string name = "run";  // For people and lineage.
   std::uint64_t seed = 1;    // Of weights, data order and samples.
-  /// Of the products ("precision": auto, fp32 or bf16); "auto" is bf16 where the CPU has it.
+  /// "auto", "cpu" or "cuda" (tensor/device.h): of this call; a resume may go elsewhere.
+  std::string device = "auto";
+  /// On a CUDA device passes are recorded and replayed (tensor/recorded_work.h); "cuda_graphs: off"
+  /// for a library that cannot.
+  bool cuda_graphs = true;
+  /// Of the products ("precision": auto, fp32 or bf16); "auto" is bf16 where the device has it.
   tensor::Precision precision = tensor::Precision::kFloat32;
 
   /// Section "model". For kPretrain its dimensions, all of them or those that differ from `preset`

@@ -1,6 +1,7 @@
 #include "train/machine.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include <thread>
 
 #include "panal_version.h"
+#include "tensor/device.h"
 #include "tensor/runtime.h"
 
 namespace panal::train {
@@ -34,8 +36,8 @@ std::string proc_value(const char* path, std::string_view key) {
 
 }  // namespace
 
-report::Machine describe_machine(tensor::Precision precision) {
-  report::Machine machine{.device = "cpu"};
+report::Machine describe_machine(tensor::Precision precision, const c10::Device& device) {
+  report::Machine machine{.device = tensor::device_name(device)};
   machine.cpu = proc_value("/proc/cpuinfo", "model name");
   if (const unsigned cores = std::thread::hardware_concurrency(); cores > 0) machine.cores = cores;
   machine.threads = tensor::num_threads();
@@ -44,6 +46,10 @@ report::Machine describe_machine(tensor::Precision precision) {
   machine.precision = precision == tensor::Precision::kBFloat16 ? "bf16" : "fp32";
   machine.code_version = fmt::format("{} ({})", PANAL_VERSION, PANAL_COMMIT);
   return machine;
+}
+
+report::Machine describe_machine(tensor::Precision precision) {
+  return describe_machine(precision, c10::Device(c10::DeviceType::CPU));
 }
 
 report::ModelCost model_cost(const model::ModelConfig& model, std::int64_t context) {
@@ -56,22 +62,38 @@ report::ModelCost model_cost(const model::ModelConfig& model, std::int64_t conte
   return cost;
 }
 
-std::optional<double> measured_memory_bytes_per_s(const Clock& clock) {
-  constexpr std::int64_t kElements = std::int64_t{1} << 24;  // 64 MiB each: beyond most caches.
-  const at::Tensor sum = at::empty({kElements}, at::kFloat);
-  const at::Tensor first = at::full({kElements}, 1.0f), second = at::full({kElements}, 2.0f);
-  float* a = sum.data_ptr<float>();
-  const float *b = first.const_data_ptr<float>(), *c = second.const_data_ptr<float>();
-  double fastest = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < 4; ++i) {
-    const Nanoseconds begin = clock.steady_now();
-    at::parallel_for(0, kElements, 1 << 16, [&](std::int64_t from, std::int64_t to) {
+std::optional<double> measured_memory_bytes_per_s(const Clock& clock, const c10::Device& device) {
+  // Beyond the caches of either.
+  const std::int64_t elements = std::int64_t{1} << (device.is_cpu() ? 24 : 28);
+  const auto floats = at::TensorOptions().dtype(at::kFloat).device(device);
+  at::Tensor sum = at::empty({elements}, floats);
+  const at::Tensor first = at::full({elements}, 1.0f, floats),
+                   second = at::full({elements}, 2.0f, floats);
+  const auto on_cpu = [&] {
+    float* a = sum.data_ptr<float>();
+    const float *b = first.const_data_ptr<float>(), *c = second.const_data_ptr<float>();
+    at::parallel_for(0, elements, 1 << 16, [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t k = from; k < to; ++k) a[k] = b[k] + 3.0f * c[k];
     });
+  };
+  double fastest = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < 4; ++i) {
+    tensor::finish_work(device);
+    const Nanoseconds begin = clock.steady_now();
+    if (device.is_cpu()) {
+      on_cpu();
+    } else {
+      at::add_out(sum, first, second, 3.0);
+    }
+    tensor::finish_work(device);
     fastest = std::min(fastest, seconds(clock.steady_now() - begin));
   }
   if (!(fastest > 0)) return std::nullopt;
-  return 3.0 * sizeof(float) * static_cast<double>(kElements) / fastest;
+  return 3.0 * sizeof(float) * static_cast<double>(elements) / fastest;
+}
+
+std::optional<double> measured_memory_bytes_per_s(const Clock& clock) {
+  return measured_memory_bytes_per_s(clock, c10::Device(c10::DeviceType::CPU));
 }
 
 std::optional<std::int64_t> peak_resident_bytes() {

@@ -10,19 +10,25 @@
 #include "report/run_record.h"
 #include "tensor/precision.h"
 
+namespace c10 {
+struct Device;
+}
+
 namespace panal::train {
 
 /// Processor, memory, compute threads and code version; no measurements. What the system does not
 /// tell stays empty.
-report::Machine describe_machine(tensor::Precision precision);
+report::Machine describe_machine(tensor::Precision precision, const c10::Device& device);
+report::Machine describe_machine(tensor::Precision precision);  // Training on the CPU.
 
 /// The terms of ModelConfig::training_flops_per_token.
 report::ModelCost model_cost(const model::ModelConfig& model, std::int64_t context);
 
-/// Bytes per second of a triad a = b + s c over 192 MiB, on all compute threads, best of 4; three
-/// streams counted, as McCalpin's STREAM (1995) does. Nothing when the clock stands still. Cost:
-/// 192 MiB and about 0.1 s.
-std::optional<double> measured_memory_bytes_per_s(const Clock& clock);
+/// Bytes per second of a triad a = b + s c, best of 4; three streams counted, as McCalpin's STREAM
+/// (1995) does. On the CPU over 192 MiB on all compute threads, in about 0.1 s; on a CUDA device
+/// over 3 GiB. Nothing when the clock stands still.
+std::optional<double> measured_memory_bytes_per_s(const Clock& clock, const c10::Device& device);
+std::optional<double> measured_memory_bytes_per_s(const Clock& clock);  // Of the CPU.
 
 /// The most memory this process has held at once (VmHWM), in bytes; nothing where /proc is missing.
 std::optional<std::int64_t> peak_resident_bytes();

@@ -45,7 +45,8 @@ std::int32_t next_token(const model::Decoder& decoder, std::span<const std::int3
   if (tokens.size() > context) tokens = tokens.last(context);
   const at::Tensor window = at::empty({1, static_cast<std::int64_t>(tokens.size())}, at::kLong);
   std::copy(tokens.begin(), tokens.end(), window.data_ptr<std::int64_t>());
-  const at::Tensor logits = decoder.forward(window).select(1, -1).contiguous();  // [1, vocabulary]
+  const at::Tensor logits =  // [1, vocabulary]
+      decoder.forward(window).select(1, -1).to(at::kCPU).contiguous();
   return choose({logits.data_ptr<float>(), static_cast<std::size_t>(logits.numel())}, temperature,
                 rng);
 }

@@ -90,8 +90,8 @@ Result<Json> benchmark(const JobContext& job) {
   PANAL_ASSIGN(options.steps, json_integer(spec, "steps", "job", 1, 1'000'000));
   PANAL_ASSIGN(options.warmup, json_integer(spec, "warmup", "job", 0, 1'000'000));
   PANAL_ASSIGN(const std::string precision, json_string(spec, "precision", "job"));
-  PANAL_ASSIGN(const std::string device, json_string(spec, "device", "job"));
-  const std::string reason = tensor::why_not_trained_on(device);
+  PANAL_ASSIGN(options.device, json_string(spec, "device", "job"));
+  const std::string reason = tensor::why_not_trained_on(options.device);
   if (!reason.empty()) return Status(Code::kUnsupported, "--device " + reason);
   PANAL_ASSIGN(const std::string rule, json_string(spec, "optimizer", "job"));
   if (precision == "bf16") options.precision = tensor::Precision::kBFloat16;
@@ -109,10 +109,7 @@ Result<Json> benchmark(const JobContext& job) {
           },
           job.stop));
   Json document = spec;
-  document["device"] = "cpu";
-  report::Machine machine = train::describe_machine(options.precision);
-  machine.peak_flops = result.gemm_peak_flops;
-  machine.memory_bytes_per_s = train::measured_memory_bytes_per_s(clock);
+  document["device"] = result.machine.device;
   document.update(Json{{"arch", model::architecture_name(options.model.architecture)},
                        {"layers", options.model.layers},
                        {"width", options.model.width},
@@ -129,7 +126,8 @@ Result<Json> benchmark(const JobContext& job) {
                        {"mfu", result.mfu()},
                        {"loss", result.loss},
                        {"step_seconds", result.step_seconds},
-                       {"machine", report::machine_to_json(machine)}});
+                       {"machine", report::machine_to_json(result.machine)}});
+  if (result.peak_device_bytes) document["peak_device_bytes"] = *result.peak_device_bytes;
   if (result.peak_resident_bytes) {
     document["peak_resident_bytes"] = *result.peak_resident_bytes;
     document["base_resident_bytes"] = *result.base_resident_bytes;

@@ -47,7 +47,9 @@ Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock
     log.document_["model"] =
         report::model_cost_to_json(model_cost(decoder.config(), config.batch.context));
   }
-  log.call_ = {.from_step = from_step, .machine = describe_machine(config.precision)};
+  log.call_ = {.from_step = from_step,
+               .machine = describe_machine(config.precision, decoder.device())};
+  log.device_ = decoder.device();
   if (auto& threads = log.call_.machine.threads) *threads *= log.processes_;
   Json& calls = log.document_["calls"];
   // A call that came no further than its beginning says nothing.
@@ -71,9 +73,9 @@ void MachineLog::measure() {
   see_peak();
   const int threads = tensor::num_threads();
   if (processes_ > 1) tensor::set_num_threads(threads * processes_);
-  const double peak = gemm_peak_flops(precision_, *clock_, kRepeats);
+  const double peak = gemm_peak_flops(precision_, device_, *clock_, kRepeats);
   if (std::isfinite(peak)) call_.machine.peak_flops = peak;
-  call_.machine.memory_bytes_per_s = measured_memory_bytes_per_s(*clock_);
+  call_.machine.memory_bytes_per_s = measured_memory_bytes_per_s(*clock_, device_);
   if (processes_ > 1) tensor::set_num_threads(threads);
   forget_peak_resident_bytes();
 }

@@ -3,6 +3,8 @@
 // one machine with the peak of another.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -47,6 +49,7 @@ class MachineLog {
   store::FileSystem* files_;  // Outlives the log, as the clock does.
   const Clock* clock_;
   tensor::Precision precision_;
+  c10::Device device_{c10::DeviceType::CPU};
   int processes_;  // With as many threads each; while one measures, the others wait for it.
   std::filesystem::path path_;
   Json document_;

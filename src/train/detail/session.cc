@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tensor/device.h"
 #include "tensor/runtime.h"
 #include "train/detail/summary_file.h"
 
@@ -42,6 +43,7 @@ Session::Session(const TrainConfig& config, RunEvents& events, std::stop_token s
       events_(events),
       stop_(std::move(stop)),
       environment_(environment),
+      device_(tensor::training_device(config.device)),
       started_(environment.clock.steady_now()),
       energy_(environment.meter),
       patience_(
@@ -135,7 +137,9 @@ Result<model::Decoder> Session::make_decoder() const {
     dimensions.bos_id = corpus_->tokenizer.bos_id();
     dimensions.eos_id = corpus_->tokenizer.eos_id();
     PANAL_TRY(model::validate(dimensions));
-    return model::Decoder::random(dimensions, config_.seed, config_.memory.weights);
+    model::Decoder fresh = model::Decoder::random(dimensions, config_.seed, config_.memory.weights);
+    fresh.move_to(device_);
+    return fresh;
   }
   PANAL_ASSIGN(model::Decoder decoder, model::load_decoder(config_.model.core));
   if (corpus_->facts.vocabulary_size > decoder.config().vocabulary_size) {
@@ -150,6 +154,7 @@ Result<model::Decoder> Session::make_decoder() const {
                   fmt::format("batch.context must be at most the core's context of {}, found {}",
                               decoder.config().context_length, config_.batch.context));
   }
+  decoder.move_to(device_);
   decoder.add_lora({.rank = config_.lora.rank,
                     .alpha = config_.lora.alpha,
                     .targets = config_.lora.targets,

@@ -2,6 +2,8 @@
 // when to evaluate, to save and to end. All its state that must survive is in Counters.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -98,6 +100,7 @@ class Session {
   RunEvents& events_;
   const std::stop_token stop_;
   RunEnvironment& environment_;
+  const c10::Device device_;
   const Nanoseconds started_;
   const energy::EnergyWindow energy_;
 

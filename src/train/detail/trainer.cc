@@ -1,6 +1,8 @@
 #include "train/detail/trainer.h"
 
+#include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tensor/device.h"
 
 namespace panal::train::detail {
 namespace {
@@ -21,11 +24,33 @@ std::int64_t elements_of(const std::vector<tensor::NamedTensor>& tensors) {
   return count;
 }
 
-// [rows, columns] int64.
-at::Tensor integers(std::span<const std::int32_t> values, std::int64_t rows, std::int64_t columns) {
-  const at::Tensor made = at::empty({rows, columns}, at::kLong);
-  std::copy(values.begin(), values.end(), made.data_ptr<std::int64_t>());
-  return made;
+// Puts [rows, columns] integers into `to`, on `device`. From pinned memory the host does not wait:
+// while the device computes, the next batch is read.
+void put_integers(std::span<const std::int32_t> values, std::int64_t rows, at::ScalarType type,
+                  const at::Device& device, at::Tensor& to) {
+  const std::int64_t columns = std::ssize(values) / rows;
+  const at::Tensor host =
+      at::empty({rows, columns}, at::TensorOptions().dtype(type).pinned_memory(device.is_cuda()));
+  if (type == at::kLong) {
+    std::ranges::copy(values, host.data_ptr<std::int64_t>());
+  } else {
+    std::ranges::copy(values, host.data_ptr<std::int32_t>());
+  }
+  if (device.is_cpu()) {
+    to = host;
+    return;
+  }
+  if (!to.defined())
+    to = at::empty({rows, columns}, at::TensorOptions().dtype(type).device(device));
+  to.copy_(host, /*non_blocking=*/true);
+}
+
+// Documents that are kept apart differ in number from batch to batch, which no recording can
+// follow.
+bool can_record(const TrainConfig& config, const model::Decoder& decoder,
+                const DataParallel* parallel) {
+  return config.cuda_graphs && decoder.device().is_cuda() && parallel == nullptr &&
+         config.data.packing == data::Packing::kAcrossDocuments;
 }
 
 }  // namespace
@@ -41,7 +66,9 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
                     : std::make_unique<DataParallel>(*group, trainable_, config.optimizer.rule)),
       optimizer_(parallel_
                      ? optim::make_optimizer_of(config.optimizer, trainable_, parallel_->is_owned())
-                     : optim::make_optimizer(config.optimizer, trainable_)) {
+                     : optim::make_optimizer(config.optimizer, trainable_)),
+      records_passes_(can_record(config, decoder_, parallel_.get())),
+      recorded_pass_(decoder_.device(), records_passes_) {
   decoder_.set_training_precision(config.precision);
   decoder_.set_recompute(config.memory.recompute);
   if (config.qk_clip) {
@@ -61,6 +88,14 @@ std::int64_t Trainer::num_parameters() const {
 std::int64_t Trainer::num_trainable_parameters() const { return elements_of(trainable_); }
 
 void Trainer::clear_gradients() {
+  std::vector<at::Tensor> kept;
+  if (records_passes_) {
+    for (const auto& parameter : trainable_) {
+      if (parameter.value.grad().defined()) kept.push_back(parameter.value.grad());
+    }
+    if (!kept.empty()) at::_foreach_zero_(kept);
+    return;
+  }
   for (auto& parameter : trainable_) parameter.value.mutable_grad() = at::Tensor();
 }
 
@@ -77,16 +112,26 @@ void Trainer::show_evaluation_point(bool shown) {
   if (evaluation_point_differs_) decoder_.weights_changed();
 }
 
+// Puts these rows of the batch where a pass reads them.
+void Trainer::put_inputs(std::int64_t first_row, std::int64_t last_row) {
+  const auto context = static_cast<std::size_t>(config_.batch.context);
+  const auto put = [&](const std::vector<std::int32_t>& values, at::ScalarType type,
+                       at::Tensor& to) {
+    const auto rows =
+        std::span(values).subspan(static_cast<std::size_t>(first_row) * context,
+                                  static_cast<std::size_t>(last_row - first_row) * context);
+    put_integers(rows, last_row - first_row, type, decoder_.device(), to);
+  };
+  put(batch_.tokens, at::kLong, pass_.tokens);
+  put(batch_.targets, at::kLong, pass_.targets);
+  if (!batch_.first_keys.empty()) put(batch_.first_keys, at::kInt, pass_.first_keys);
+}
+
 // Every rank draws the whole batch, so that all streams stand where one process's would, and takes
 // its rows of it. What they count for is their part of the scored targets, as in one mean over all.
-double Trainer::accumulate_micro_batch(double share) {
+void Trainer::accumulate_micro_batch(double share) {
   const std::int64_t B = config_.batch.sequences, T = config_.batch.context;
   const auto [first, last] = parallel_ ? parallel_->rows(B) : std::pair(std::int64_t{0}, B);
-  const auto own = [&, first = first, last = last](const std::vector<std::int32_t>& values) {
-    return integers(std::span(values).subspan(static_cast<std::size_t>(first * T),
-                                              static_cast<std::size_t>((last - first) * T)),
-                    last - first, T);
-  };
   if (parallel_) {
     const auto scored = [](std::span<const std::int32_t> targets) {
       return static_cast<double>(std::ranges::count_if(
@@ -95,29 +140,35 @@ double Trainer::accumulate_micro_batch(double share) {
     const std::span<const std::int32_t> targets = batch_.targets;
     const double own_scored = scored(targets.subspan(static_cast<std::size_t>(first * T),
                                                      static_cast<std::size_t>((last - first) * T)));
-    if (own_scored == 0) return 0;
+    if (own_scored == 0) return;
     share *= own_scored / scored(targets);
   }
-  const at::Tensor mean =
-      decoder_.loss(own(batch_.tokens), own(batch_.targets),
-                    batch_.first_keys.empty() ? at::Tensor() : own(batch_.first_keys).to(at::kInt));
+  put_inputs(first, last);
+  recorded_pass_.run([&] {
+    const at::Tensor mean = decoder_.loss(pass_.tokens, pass_.targets, pass_.first_keys);
+    (share == 1.0 ? mean : mean * share).backward();
+    pass_.loss.add_(mean.detach().to(at::kDouble).mul_(share));
+  });
   if (qk_clipping_) qk_clipping_->note(decoder_.attention_maxima());
-  (share == 1.0 ? mean : mean * share).backward();
-  return mean.item<double>() * share;
 }
 
 double Trainer::accumulate_gradients(std::int64_t micro_batches) {
   clear_gradients();
   decoder_.weights_changed();
-  double loss = 0;
+  if (micro_batches != recorded_micro_batches_) recorded_pass_.forget();
+  recorded_micro_batches_ = micro_batches;
+  if (!pass_.loss.defined()) {
+    pass_.loss = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(decoder_.device()));
+  }
+  pass_.loss.zero_();
   for (std::int64_t i = 0; i < micro_batches; ++i) {
     ok_or_throw(stream_.next(batch_));
     if (parallel_ && i + 1 == micro_batches) parallel_->begin_exchange();
-    loss += accumulate_micro_batch(1.0 / static_cast<double>(micro_batches));
+    accumulate_micro_batch(1.0 / static_cast<double>(micro_batches));
   }
-  if (!parallel_) return loss;
-  parallel_->finish_exchange();
-  return parallel_->sum(loss);
+  if (parallel_) parallel_->finish_exchange();
+  const double loss = pass_.loss.item<double>();
+  return parallel_ ? parallel_->sum(loss) : loss;
 }
 
 double Trainer::gradient_norm() const {
@@ -191,6 +242,7 @@ double Trainer::measured_step_seconds(const Clock& clock) {
     accumulate_gradients(config_.batch.accumulate);
     optim::gradient_norm(trainable_);
     optimizer->step(0.0);
+    tensor::finish_work(decoder_.device());
     taken.push_back(seconds(clock.steady_now() - begin));
     total += taken.back();
   }

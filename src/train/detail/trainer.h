@@ -2,6 +2,8 @@
 // nothing of files or time limits.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,6 +15,7 @@
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "tensor/named_tensor.h"
+#include "tensor/recorded_work.h"
 #include "train/config.h"
 #include "train/detail/data_parallel.h"
 #include "train/detail/outliers.h"
@@ -67,10 +70,19 @@ class Trainer {
 
  private:
   double accumulate_gradients(std::int64_t micro_batches);
-  double accumulate_micro_batch(double share);
+  void accumulate_micro_batch(double share);
+  void put_inputs(std::int64_t first_row, std::int64_t last_row);
   double gradient_norm() const;
   void update(double factor, double gradient_scale, StepResult& result);
   void clear_gradients();
+
+  // What a pass reads, and what it adds to: where the decoder is. On a CUDA device they stay the
+  // same tensors for good.
+  struct PassTensors {
+    at::Tensor tokens{}, targets{};  // [rows, T] int64
+    at::Tensor first_keys{};         // [rows, T] int32, or undefined.
+    at::Tensor loss{};               // [] float64: the sum over the passes of a step.
+  };
 
   const TrainConfig config_;
   model::Decoder decoder_;
@@ -80,8 +92,13 @@ class Trainer {
   std::unique_ptr<optim::Optimizer> optimizer_;  // Of this rank's parameters.
   std::unique_ptr<optim::Optimizer> whole_;
   std::optional<QkClipping> qk_clipping_;  // Of the live weights.
-  bool evaluation_point_differs_ = false;  // From the training point, the last time it was shown.
-  data::TokenBatch batch_;                 // Reused by every step.
+  // Whether passes are recorded: then their gradients stay where they are from step to step.
+  const bool records_passes_;
+  PassTensors pass_;
+  tensor::RecordedWork recorded_pass_;
+  std::int64_t recorded_micro_batches_ = 0;  // What a recorded pass divides by.
+  bool evaluation_point_differs_ = false;    // From the training point, the last time it was shown.
+  data::TokenBatch batch_;                   // Reused by every step.
 };
 
 /// The config's schedule over a planned number of steps.
