@@ -7,10 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "optim/detail/rules.h"
+#include "optim/detail/state_stream.h"
 
 namespace panal::optim {
 namespace {
@@ -142,6 +145,45 @@ struct Slot {
   // Bits of parameter and remainder while the evaluation point is shown; else undefined.
   at::Tensor training_value{};
   at::Tensor training_remainder{};
+  std::optional<detail::AwayStates> away{};  // With states on the host.
+
+  // All states with their names, in their order: as handles, at home or on the device.
+  std::vector<NamedTensor> states() const {
+    std::vector<NamedTensor> all;
+    rule->append_state(all);
+    const at::Tensor& remainder = target.exact.remainder;
+    if (remainder.defined()) all.push_back({"remainder/" + target.name, remainder});
+    return all;
+  }
+};
+
+// Scalars that steer a rule stay where they are.
+std::vector<at::Tensor> movable(const std::vector<NamedTensor>& states) {
+  std::vector<at::Tensor> handles;
+  for (const NamedTensor& state : states) {
+    if (state.value.dim() > 0 && state.value.numel() > 1) handles.push_back(state.value);
+  }
+  return handles;
+}
+
+// The states of one slot on its device for as long as this lives.
+class VisitingStates {
+ public:
+  explicit VisitingStates(Slot& slot) : away_(slot.away ? &*slot.away : nullptr) {
+    if (away_ == nullptr) return;
+    away_->bring(slot.parameter.value.device());
+    away_->wait_until_here();
+  }
+  ~VisitingStates() {
+    if (away_ == nullptr) return;
+    away_->send_home();
+    away_->release();
+  }
+  VisitingStates(const VisitingStates&) = delete;
+  VisitingStates& operator=(const VisitingStates&) = delete;
+
+ private:
+  detail::AwayStates* away_;
 };
 
 class RuleSet final : public Optimizer {
@@ -156,15 +198,31 @@ class RuleSet final : public Optimizer {
     PANAL_REQUIRE(!shows_evaluation_point_,
                   "an optimizer steps from the training point, found the evaluation point");
     const at::NoGradGuard no_gradients;
-    std::vector<tensor::AdamWUpdate> waiting;
+    std::vector<std::pair<Slot*, at::Tensor>> due;  // With their gradients.
     for (auto& slot : slots_) {
       const at::Tensor gradient = detail::checked_gradient(slot.parameter);
-      if (!gradient.defined()) continue;
-      slot.rule->update(gradient, {.factor = factor,
-                                   .gradient_scale = gradient_scale,
-                                   .step = num_steps_ + 1,
-                                   .waiting = &waiting});
+      if (gradient.defined()) due.emplace_back(&slot, gradient);
     }
+    std::vector<tensor::AdamWUpdate> waiting;
+    const auto bring = [&](std::size_t i) {
+      if (i < due.size() && due[i].first->away)
+        due[i].first->away->bring(due[i].first->parameter.value.device());
+    };
+    bring(0);
+    for (std::size_t i = 0; i < due.size(); ++i) {
+      auto& [slot, gradient] = due[i];
+      if (slot->away) {
+        if (i > 0) due[i - 1].first->away->release();
+        bring(i + 1);
+        slot->away->wait_until_here();
+      }
+      slot->rule->update(gradient, {.factor = factor,
+                                    .gradient_scale = gradient_scale,
+                                    .step = num_steps_ + 1,
+                                    .waiting = slot->away ? nullptr : &waiting});
+      if (slot->away) slot->away->send_home();
+    }
+    if (!due.empty() && due.back().first->away) due.back().first->away->release();
     tensor::adamw_steps(waiting);
     ++num_steps_;
   }
@@ -178,9 +236,15 @@ class RuleSet final : public Optimizer {
   std::vector<NamedTensor> state() const override {
     std::vector<NamedTensor> all;
     for (const auto& slot : slots_) {
-      slot.rule->append_state(all);
-      const at::Tensor& remainder = slot.target.exact.remainder;
-      if (remainder.defined()) all.push_back({"remainder/" + slot.target.name, remainder});
+      std::vector<NamedTensor> own = slot.states();
+      if (slot.away) {
+        // What moves is empty while it is away.
+        std::size_t next = 0;
+        for (NamedTensor& state : own) {
+          if (state.value.numel() == 0) state.value = slot.away->homes()[next++];
+        }
+      }
+      std::ranges::move(own, std::back_inserter(all));
     }
     return all;
   }
@@ -190,6 +254,8 @@ class RuleSet final : public Optimizer {
     const at::NoGradGuard no_gradients;
     bool has_changed = false;
     for (auto& slot : slots_) {
+      if (slot.rule->lead().extrapolation == 0) continue;
+      const VisitingStates here(slot);
       const detail::Lead lead = slot.rule->lead();
       if (!lead.direction.defined() || lead.extrapolation == 0) continue;
       has_changed = true;
@@ -208,6 +274,7 @@ class RuleSet final : public Optimizer {
     const at::NoGradGuard no_gradients;
     for (auto& slot : slots_) {
       if (!slot.training_value.defined()) continue;
+      const VisitingStates here(slot);
       slot.target.exact.value.copy_(slot.training_value);
       if (slot.training_remainder.defined()) {
         slot.target.exact.remainder.copy_(slot.training_remainder);
@@ -343,7 +410,9 @@ std::unique_ptr<Optimizer> make_optimizer_of(const OptimizerConfig& config,
           at::zeros(parameter.value.sizes(), target.exact.value.options().dtype(at::kShort));
     }
     auto rule = make_rule(own, target);
-    slots.push_back({parameter, std::move(target), std::move(rule)});
+    Slot slot{parameter, std::move(target), std::move(rule)};
+    if (config.has_states_on_host) slot.away.emplace(movable(slot.states()));
+    slots.push_back(std::move(slot));
   }
   for (std::size_t i = 0; i < was_used.size(); ++i) {
     PANAL_REQUIRE(was_used[i],

@@ -163,6 +163,9 @@ struct OptimizerConfig {
   std::vector<Assignment> assignments{};  // Asked first.
   /// Of momenta and first moments; AdamW's second moments stay float32.
   tensor::Precision state_precision = tensor::Precision::kFloat32;
+  /// States, and the low bits of bfloat16 weights, live in the host's memory and are on the
+  /// parameters' device two parameters at a time (detail/state_stream.h).
+  bool has_states_on_host = false;
 };
 
 /// The learning rate of the rule the config names, at a schedule's factor of 1.
@@ -182,10 +185,10 @@ class Optimizer {
   /// Updates made so far; part of the state (bias correction needs it).
   virtual std::int64_t num_steps() const = 0;
   virtual void set_num_steps(std::int64_t num_steps) = 0;
-  /// Handles of all state tensors, named "<rule>.<what>/<parameter>" and, for the low bits of
-  /// bfloat16 matrices, "remainder/<parameter>" (tensor/update.h): write them to save, copy into
-  /// them to load. To be saved beside the parameters as training has them, not at the evaluation
-  /// point.
+  /// Handles of all state tensors where they live, named "<rule>.<what>/<parameter>" and, for the
+  /// low bits of bfloat16 matrices, "remainder/<parameter>" (tensor/update.h): write them to save,
+  /// copy into them to load. To be saved beside the parameters as training has them, not at the
+  /// evaluation point.
   virtual std::vector<tensor::NamedTensor> state() const = 0;
 
   /// Rules that take gradients ahead of their weights keep the parameters there while training.
@@ -208,7 +211,8 @@ bool is_hidden_matrix(const tensor::NamedTensor& parameter);
 /// parameters, a rule that does not suit the parameter its line names, a line of the table that
 /// matches nothing, or a parameter of another type or place. Memory a parameter: AdamW 8 bytes (6
 /// with bf16 states), Muon, NorMuon and Scion 4 (2), Transported Scion 6 (4), EMA-Nesterov 4 (2)
-/// more; 2 more beside bfloat16 weights. Temporaries: some copies of the largest matrix.
+/// more; 2 more beside bfloat16 weights; with states on the host only those of two parameters.
+/// Temporaries: some copies of the largest matrix.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
                                           std::span<const tensor::NamedTensor> parameters);
 /// The same for the parameters alone whose flag is set (one each): a process's share of a model.

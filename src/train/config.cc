@@ -389,6 +389,8 @@ void read_memory(ConfigReader section, TrainConfig& config) {
   config.memory.recompute = recompute == "full"        ? model::Recompute::kFull
                             : recompute == "selective" ? model::Recompute::kSelective
                                                        : model::Recompute::kNone;
+  config.memory.has_states_on_host =
+      section.choice("states", "device", {"device", "host"}) == "host";
 }
 
 void read_device(ConfigReader& top, TrainConfig& config) {
@@ -460,6 +462,11 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   }
   read_data(top.section("data"), base_directory, config);
   detail::read_optimizer(top.section("optimizer"), config);
+  if (config.qk_clip && config.memory.has_states_on_host) {
+    top.reject("memory",
+               "must leave states on the device beside optimizer.qk_clip, which changes "
+               "weights and their low bits by itself");
+  }
   read_schedule(top.section("schedule"), config);
   read_rhythm(top, base_directory, config);
   read_limits(top.section("limits"), config);

@@ -130,6 +130,9 @@ struct TrainConfig {
     /// Of the matrices; kBFloat16 needs kPretrain and bf16 products.
     tensor::Precision weights = tensor::Precision::kFloat32;
     model::Recompute recompute = model::Recompute::kNone;
+    /// Optimizer states live in the host's memory also where training is on a CUDA device, which
+    /// has those of two parameters at a time. Not with qk_clip, which changes weights by itself.
+    bool has_states_on_host = false;
   } memory;
 
   /// Section "checkpoint".

@@ -135,7 +135,8 @@ Json train_config_to_json(const TrainConfig& config) {
   json["parallel"] = {{"processes", config.parallel.processes},
                       {"deadline_seconds", config.parallel.deadline_seconds}};
   json["memory"] = {{"weights", tensor::precision_name(config.memory.weights)},
-                    {"recompute", model::recompute_name(config.memory.recompute)}};
+                    {"recompute", model::recompute_name(config.memory.recompute)},
+                    {"states", config.memory.has_states_on_host ? "host" : "device"}};
   json["checkpoint"] = {{"every_steps", config.checkpoint.every_steps},
                         {"every_seconds", config.checkpoint.every_seconds},
                         {"keep", config.checkpoint.keep},

@@ -16,7 +16,8 @@ using enum MemoryKind;
 using tensor::Precision;
 
 constexpr double kFloat = 4, kBFloat16 = 2, kLong = 8;
-constexpr double kLogitsPerChunk = 1 << 24;  // As tensor/layers.cc divides the head.
+// As tensor/layers.cc divides the head.
+constexpr double kLogitsPerChunk = 1 << 24, kLogitsPerChunkOnGpu = 1 << 26;
 
 // The dimensions as doubles: products of them leave the range of 32 bits, and of patience.
 struct Sizes {
@@ -113,10 +114,13 @@ std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s) {
   const double remainder = s.has_rounded_weights ? kBFloat16 : 0;
   std::vector<MemoryItem> items;
   if (shape.streams_states) {
-    // Newton-Schulz wants its matrix whole; tables, whose rule goes number by number, come in
-    // pieces.
+    // A table is followed or preceded by no other one.
+    const auto name = s.is_gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight";
+    const double of_table = state_bytes(config, rule_of_table(config, name));
+    const double matrix = s.largest() * (of_hidden + remainder);
+    const double table = s.embedding() * (of_table + remainder);
     items.push_back(
-        {kBuffers, "states of two matrices, streamed", 2 * s.largest() * (of_hidden + remainder)});
+        {kBuffers, "states of two parameters, on their way", matrix + std::max(matrix, table)});
     return items;
   }
   const auto of_table = [&](const char* name, double count) {
@@ -173,7 +177,9 @@ std::vector<MemoryItem> at_head(const StepShape& shape, const Sizes& s) {
   items.push_back({kActivations, "final_norm.x", s.rows * s.width * kFloat});
   items.push_back({kActivations, "hidden", s.rows * s.width * s.element()});
   items.push_back({kGradients, "hidden.gradient", s.rows * s.width * s.element()});
-  const double chunk = std::clamp(std::floor(kLogitsPerChunk / s.vocabulary), 1.0, s.rows);
+  const double chunk = std::clamp(
+      std::floor((shape.is_on_gpu ? kLogitsPerChunkOnGpu : kLogitsPerChunk) / s.vocabulary), 1.0,
+      s.rows);
   items.push_back({kLogits, "logits of a chunk", chunk * s.vocabulary * s.element()});
   // Several products add up in float32, a single one is the gradient of a bfloat16 head. The
   // float32 product is added in place; the bfloat16 one stands beside the sum.

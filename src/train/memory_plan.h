@@ -28,8 +28,9 @@ struct StepShape {
   tensor::Precision weights = tensor::Precision::kFloat32;  // Of matrices, and of their gradients.
   model::Recompute recompute = model::Recompute::kNone;
   bool copies_state = false;  // For checkpoints: weights and states once more.
-  /// Optimizer states are elsewhere and come matrix by matrix, two at a time, tables in pieces.
+  /// Optimizer states are elsewhere and come parameter by parameter, two at a time.
   bool streams_states = false;
+  bool is_on_gpu = false;      // The head works in larger chunks there.
   std::int64_t sequences = 1;  // Of one pass forward and backward.
   std::int64_t context = 1;    // 1 to model.context_length.
   bool accumulates = false;    // Over several passes: gradients live through all of them.

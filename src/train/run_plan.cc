@@ -111,9 +111,7 @@ class Savings {
     StepShape shape = shape_;
     shape.streams_states = true;
     const double states = plan_memory(shape_).bytes(MemoryKind::kStates);
-    if (!take("optimizer states in host memory, streamed matrix by matrix", shape)) return;
-    measures_.back().is_built = false;
-    measures_.back().host_bytes = states;
+    if (take("memory: {states: host}", shape)) measures_.back().host_bytes = states;
   }
 
   const PlannedDevice& device_;
@@ -192,6 +190,8 @@ Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size
                .memory = {}};
   plan.shape.model.vocabulary_size = vocabulary_size;
   plan.shape.copies_state = config.checkpoint.asynchronous && !plan.device.is_gpu;
+  plan.shape.is_on_gpu = plan.device.is_gpu;
+  plan.shape.streams_states = config.memory.has_states_on_host && plan.device.is_gpu;
   PANAL_TRY(model::validate(plan.shape.model));
   const std::int64_t all = config.batch.sequences * config.batch.accumulate;
   if (all % plan.device.count != 0) {
@@ -253,7 +253,6 @@ Json run_plan_to_json(const RunPlan& plan) {
   for (const MemoryMeasure& measure : plan.measures) {
     json["memory"]["measures"].push_back({{"setting", measure.setting},
                                           {"bytes", measure.bytes},
-                                          {"is_built", measure.is_built},
                                           {"host_bytes", measure.host_bytes}});
   }
   json["memory"]["fits_with_measures"] = plan.fits_with_measures;

@@ -41,7 +41,6 @@ PlannedDevice planned_device(const report::Device& device, tensor::Precision pre
 struct MemoryMeasure {
   std::string setting;    // As the run file says it: "memory: {recompute: full}".
   double bytes = 0;       // Of a device with this and all measures before it.
-  bool is_built = true;   // False: nothing of panal does it yet.
   double host_bytes = 0;  // What it moves to the host.
 };
 

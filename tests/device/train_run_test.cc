@@ -64,7 +64,8 @@ TEST(DeviceRun, LearnsWhatTheCpuLearns) {
 
 TEST(DeviceRun, LearnsInBfloat16WithEveryMemorySetting) {
   // Roundings meet elsewhere; a wrong sum or gradient would be far off after four steps.
-  for (const char* memory : {"{}", "{weights: bf16, recompute: full}", "{recompute: selective}"}) {
+  for (const char* memory : {"{}", "{weights: bf16, recompute: full, states: host}",
+                             "{recompute: selective, states: host}"}) {
     expect_same_run(yaml_of(", qk_norm: true", kMuon + ", state_precision: bf16",
                             std::string("precision: bf16\nmemory: ") + memory + "\n"),
                     3e-2);

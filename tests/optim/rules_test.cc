@@ -294,6 +294,59 @@ TEST(Rules, GoOnBitEqualFromTheirState) {
   }
 }
 
+// With states on the host: the same bits, also of what is saved, and nothing left on the device
+// between steps.
+TEST(Rules, KeepTheirStatesAtHomeOnTheHost) {
+  for (const auto& config : every_rule()) {
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      const auto parameters_of = [&] {
+        std::vector<NamedTensor> made;
+        for (const std::uint64_t seed : {71, 72, 73}) {
+          made.push_back({"layer" + std::to_string(seed) + ".weight",
+                          layer(seed).value.detach().to(type).set_requires_grad(true)});
+        }
+        made.push_back({"layer.bias", at::ones({kColumns}).set_requires_grad(true)});
+        return made;
+      };
+      std::vector<NamedTensor> near = parameters_of(), away = parameters_of();
+      OptimizerConfig hosted = config;
+      hosted.has_states_on_host = true;
+      const auto first = make_optimizer(config, near), second = make_optimizer(hosted, away);
+      for (int step = 0; step < 3; ++step) {
+        for (std::size_t i = 0; i < near.size(); ++i) {
+          // The third has no gradient in the second step: it is passed over.
+          if (step == 1 && i == 2) {
+            near[i].value.mutable_grad() = away[i].value.mutable_grad() = at::Tensor();
+            continue;
+          }
+          near[i].value.mutable_grad() =
+              at::randn(near[i].value.sizes()).to(near[i].value.scalar_type());
+          away[i].value.mutable_grad() = near[i].value.grad().clone();
+        }
+        first->step(1.0 / (1 + step), 0.5);
+        second->step(1.0 / (1 + step), 0.5);
+      }
+      const auto compare = [&](const char* when) {
+        for (std::size_t i = 0; i < near.size(); ++i) {
+          EXPECT_TRUE(at::equal(near[i].value, away[i].value)) << rule_name(config.rule) << when;
+        }
+        const auto wanted = state_of(*first), found = state_of(*second);
+        ASSERT_EQ(found.size(), wanted.size());
+        for (const auto& [name, value] : found) {
+          EXPECT_TRUE(at::equal(value, wanted.at(name))) << name << when;
+        }
+      };
+      compare(" after steps");
+      first->show_evaluation_point();
+      second->show_evaluation_point();
+      compare(" at the evaluation point");
+      first->show_training_point();
+      second->show_training_point();
+      compare(" back at the training point");
+    }
+  }
+}
+
 TEST(EvaluationPoint, ComesAndGoesBitForBit) {
   for (const auto& config : every_rule()) {
     for (const auto type : {at::kFloat, at::kBFloat16}) {

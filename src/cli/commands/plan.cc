@@ -29,8 +29,7 @@ void print_measures(const Json& memory, double process, Terminal& terminal) {
   std::vector<std::vector<std::string>> rows = {{"with this and all above it", "together", ""}};
   for (const Json& measure : memory.at("measures")) {
     const double host = measure.value("host_bytes", 0.0);
-    std::string remark = measure.value("is_built", true) ? "" : "planned, not built yet";
-    if (host > 0) remark += fmt::format("; {} on the host", gibibytes(host));
+    const std::string remark = host > 0 ? gibibytes(host) + " on the host" : "";
     rows.push_back(
         {measure.value("setting", ""), gibibytes(measure.value("bytes", 0.0) + process), remark});
   }
@@ -56,7 +55,7 @@ void print_memory(const Json& plan, Terminal& terminal) {
   terminal.table(rows);
   if (device.value("is_gpu", false)) {
     terminal.print(
-        "Planned, not measured: nothing trains on a GPU yet. The same tensors are measured on the "
+        "Planned, not measured on a GPU. The same tensors are measured on the "
         "CPU.");
   }
   if (memory.value("fits", false)) {

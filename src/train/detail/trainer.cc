@@ -53,6 +53,14 @@ bool can_record(const TrainConfig& config, const model::Decoder& decoder,
          config.data.packing == data::Packing::kAcrossDocuments;
 }
 
+// On the CPU states are in the host's memory anyhow.
+optim::OptimizerConfig optimizer_of(const TrainConfig& config) {
+  optim::OptimizerConfig optimizer = config.optimizer;
+  optimizer.has_states_on_host =
+      config.memory.has_states_on_host && tensor::trains_on_cuda(config.device);
+  return optimizer;
+}
+
 }  // namespace
 
 Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream,
@@ -64,9 +72,9 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
       parallel_(group == nullptr || group->size() == 1
                     ? nullptr
                     : std::make_unique<DataParallel>(*group, trainable_, config.optimizer.rule)),
-      optimizer_(parallel_
-                     ? optim::make_optimizer_of(config.optimizer, trainable_, parallel_->is_owned())
-                     : optim::make_optimizer(config.optimizer, trainable_)),
+      optimizer_(parallel_ ? optim::make_optimizer_of(optimizer_of(config), trainable_,
+                                                      parallel_->is_owned())
+                           : optim::make_optimizer(optimizer_of(config), trainable_)),
       records_passes_(can_record(config, decoder_, parallel_.get())),
       recorded_pass_(decoder_.device(), records_passes_) {
   decoder_.set_training_precision(config.precision);
@@ -177,7 +185,7 @@ double Trainer::gradient_norm() const {
 
 optim::Optimizer& Trainer::whole_optimizer() {
   if (!parallel_) return *optimizer_;
-  if (!whole_) whole_ = optim::make_optimizer(config_.optimizer, trainable_);
+  if (!whole_) whole_ = optim::make_optimizer(optimizer_of(config_), trainable_);
   return *whole_;
 }
 
@@ -232,7 +240,7 @@ double Trainer::measured_step_seconds(const Clock& clock) {
   const Json position = stream_.state();
   // A learning rate of 0 leaves the weights as they are; the moments are those of another
   // optimizer.
-  const auto optimizer = optim::make_optimizer(config_.optimizer, trainable_);
+  const auto optimizer = optim::make_optimizer(optimizer_of(config_), trainable_);
   std::vector<double> taken;
   double total = 0;
   // The first step pays for fresh memory: it counts only when there is no time for a second one.
