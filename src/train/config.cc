@@ -426,11 +426,6 @@ Status check_processes(const TrainConfig& config) {
                               "sequence of every batch",
                               config.batch.sequences, processes));
   }
-  if (processes > 1 && !config.limits.steps) {
-    return Status(Code::kInvalidArgument,
-                  "over 1 needs limits.steps: how many steps fit into max_seconds is measured with "
-                  "one process only");
-  }
   return Status();
 }
 

@@ -118,7 +118,7 @@ struct TrainConfig {
   } batch;
 
   /// Section "parallel": processes of this machine that share each batch. The batch and the result
-  /// stay what they are with one; limits.steps must be given.
+  /// stay what they are with one.
   struct Parallel {
     std::int64_t processes = 1;      // 1 to 64, at most batch.sequences.
     double deadline_seconds = 60.0;  // A process silent for longer is lost. 1 to 86,400.

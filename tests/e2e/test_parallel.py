@@ -29,7 +29,7 @@ ACCELERATED = ("{rule: transported_scion, learning_rate: 0.003, transported_scio
                "rules: [{match: lm_head, rule: scion, norm: sign, learning_rate: 0.0005}]}")
 
 
-def config(processes, steps=20, sequences=4, every_steps=10, optimizer=MUON, packing="across_documents"):
+def config(processes, steps=20, sequences=4, every_steps=10, optimizer=MUON, packing="across_documents", limits=None):
     return f"""kind: pretrain
 precision: fp32
 model: {{width: 32, layers: 2, heads: 2, feed_forward_width: 64, context_length: 32, tied_embeddings: false}}
@@ -39,7 +39,7 @@ optimizer: {optimizer}
 batch: {{sequences: {sequences}, context: 32}}
 checkpoint: {{every_steps: {every_steps}, every_seconds: 0}}
 evaluation: {{every_steps: 5, sample_tokens: 0, max_tokens: 256}}
-limits: {{steps: {steps}, threads: 1}}
+limits: {{{limits or f"steps: {steps}"}, threads: 1}}
 parallel: {{processes: {processes}, deadline_seconds: 20}}
 """
 
@@ -106,6 +106,22 @@ class Parallel(Case):
         self.assertTrue(self.losses(runs[1], "qk_clipped"))
         for one_loss, loss in zip(*(self.losses(run) for run in runs.values()), strict=True):
             self.assertAlmostEqual(one_loss, loss, delta=0.02)
+
+    def test_a_time_limit_alone_plans_the_steps_of_all_and_a_resume_keeps_the_plan(self):
+        folder = self.folder_for("timed")
+        (folder / "run.yaml").write_text(config(2, every_steps=5, limits="max_seconds: 8"))
+        self.interrupt_after_a_checkpoint(folder, 2, lambda process: process.send_signal(signal.SIGINT))
+        plan = next((folder / "home").rglob("plan.json"))
+        planned = json.loads(plan.read_text())
+        summary = self.panal("train", folder / "run.yaml", home=folder / "home")
+        self.assertEqual(json.loads(plan.read_text()), planned)
+        self.assertEqual(summary["planned_steps"], planned["steps"])
+        self.assertGreater(summary["resumed_from_step"], 0)
+        # Each process follows the schedule of the plan: the losses are those of one process that was told the steps.
+        several = self.losses(pathlib.Path(summary["run_folder"]) / "run")
+        one = self.losses(self.train(self.folder_for("told"), config(1, every_steps=5, steps=planned["steps"])))
+        for step, (alone, together) in enumerate(zip(one[:20], several[:20])):
+            self.assertAlmostEqual(alone, together, delta=1e-5, msg=f"step {step + 1}")
 
     def start(self, folder, processes):
         return subprocess.Popen([PANAL, "train", folder / "run.yaml", "--processes", str(processes)],

@@ -268,6 +268,14 @@ double DataParallel::gradient_norm() {
 
 double DataParallel::sum(double value) { return value_or_throw(group_.sum(value)); }
 
+double DataParallel::largest(double value) {
+  std::vector<double> all(static_cast<std::size_t>(group_.size()));
+  all[static_cast<std::size_t>(group_.rank())] = value;
+  const auto bytes = std::as_writable_bytes(std::span(all));
+  ok_or_throw(group_.all_gather_bytes(bytes, swarm::equal_parts(bytes.size(), group_.size())));
+  return *std::ranges::max_element(all);
+}
+
 void DataParallel::largest(std::span<float> values) {
   const auto size = static_cast<std::size_t>(group_.size());
   std::vector<float> all(values.size() * size);

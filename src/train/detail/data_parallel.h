@@ -55,6 +55,8 @@ class DataParallel {
   /// Of all ranks' owned gradients together; equal bits on all ranks.
   double gradient_norm();
   double sum(double value);
+  /// Of all ranks' values; equal on all ranks.
+  double largest(double value);
   /// Replaces each value by the largest of all ranks'.
   void largest(std::span<float> values);
   /// What rank 0 says, for decisions that must not differ.

@@ -90,8 +90,10 @@ std::int64_t QkClipping::clip() {
     clipped += optim::clip_queries_and_keys(
         layers_[layer], std::span<const float>(largest_).subspan(layer * heads, heads), config_);
   }
-  std::ranges::fill(largest_, -std::numeric_limits<float>::infinity());
+  forget();
   return clipped;
 }
+
+void QkClipping::forget() { std::ranges::fill(largest_, -std::numeric_limits<float>::infinity()); }
 
 }  // namespace panal::train::detail

@@ -25,6 +25,8 @@ class QkClipping {
   void note(const std::vector<std::vector<float>>& maxima);
   /// What note() found, layer by layer: for ranks to agree on the largest. [layers * heads].
   std::span<float> largest_logits() { return largest_; }
+  /// As if no pass had been noted since the last update.
+  void forget();
   /// After the update: scales what is over the threshold and forgets. Returns how many groups of
   /// heads were scaled.
   std::int64_t clip();

@@ -64,7 +64,7 @@ Result<TrainSummary> Session::run() {
   if (earlier) return std::move(*earlier);
   for (const auto part :
        {&Session::open_data, &Session::meet, &Session::open_trainer, &Session::restore,
-        &Session::begin, &Session::make_plan, &Session::agree}) {
+        &Session::begin, &Session::agree, &Session::make_plan}) {
     const Status status = (this->*part)();
     if (status.code() == Code::kCancelled) return stopped_summary();
     PANAL_TRY(status);
@@ -245,24 +245,28 @@ Status Session::begin() {
   return Status();
 }
 
+std::int64_t Session::steps_that_fit(double step_seconds) const {
+  const auto evaluations =
+      static_cast<double>(number_of_evaluations(config_, !validation_tokens_.empty()));
+  const double left =
+      *config_.limits.max_seconds - elapsed() - kEndingSeconds - evaluations * evaluation_seconds_;
+  const double steps = std::floor(left * kShareForSteps / std::max(step_seconds, 1e-6));
+  return static_cast<std::int64_t>(std::clamp(steps, 1.0, static_cast<double>(kMostPlannedSteps)));
+}
+
 Status Session::make_plan() {
   if (plan_->steps > 0) return Status();
   plan_->threads = tensor::num_threads();
   plan_->steps = config_.limits.steps.value_or(0);
   if (plan_->steps == 0) {
     const double step_seconds = trainer_->measured_step_seconds(environment_.clock);
-    const auto evaluations =
-        static_cast<double>(number_of_evaluations(config_, !validation_tokens_.empty()));
-    const double left = *config_.limits.max_seconds - elapsed() - kEndingSeconds -
-                        evaluations * evaluation_seconds_;
-    const double steps = std::floor(left * kShareForSteps / std::max(step_seconds, 1e-6));
-    plan_->steps = std::clamp<std::int64_t>(
-        static_cast<std::int64_t>(std::clamp(steps, 1.0, static_cast<double>(kMostPlannedSteps))),
-        1, kMostPlannedSteps);
+    plan_->steps = steps_that_fit(step_seconds);
+    // Clocks and evaluations are each rank's own, the schedule is not.
+    PANAL_TRY(adopt_number(plan_->steps));
     events_.on_message(fmt::format("{} steps of {:.2f} s fit into {:.0f} s", plan_->steps,
                                    step_seconds, *config_.limits.max_seconds));
   }
-  return write_plan(environment_.files, at("plan.json"), *plan_);
+  return leads() ? write_plan(environment_.files, at("plan.json"), *plan_) : Status();
 }
 
 }  // namespace panal::train::detail

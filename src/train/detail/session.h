@@ -43,10 +43,11 @@ class Session {
   Status open_trainer();
   Status restore();
   Status begin();
-  Status make_plan();
   // With several ranks: the data is there; all begin at the same point.
   Status meet();
   Status agree();
+  // On all ranks, because all of them take the steps that are measured.
+  Status make_plan();
   Result<bool> evaluate_what_is_left();  // False: stopped.
   Result<RunStatus> train();
   Result<TrainSummary> finish(RunStatus status);
@@ -62,9 +63,13 @@ class Session {
     kEnd
   };
   Status order(Order order);
+  /// Rank 0's number becomes everybody's.
+  Status adopt_number(std::int64_t& number);
   /// Does `work` while the decoder holds the weights the optimizer stands for. Not nested.
   Status at_evaluation_point(const std::function<Status()>& work);
   int num_ranks() const { return environment_.group == nullptr ? 1 : environment_.group->size(); }
+  bool leads() const { return environment_.group == nullptr || environment_.group->rank() == 0; }
+  std::int64_t steps_that_fit(double step_seconds) const;
 
   Result<model::Decoder> make_decoder() const;
   Status take_step();

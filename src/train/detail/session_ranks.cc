@@ -12,6 +12,11 @@ Status Session::order(Order order) {
   return environment_.group->broadcast_bytes(std::as_writable_bytes(std::span(&order, 1)), 0);
 }
 
+Status Session::adopt_number(std::int64_t& number) {
+  if (num_ranks() == 1) return Status();
+  return environment_.group->broadcast_bytes(std::as_writable_bytes(std::span(&number, 1)), 0);
+}
+
 Status Session::at_evaluation_point(const std::function<Status()>& work) {
   // Before the first step the two points are one, and the others wait for agree().
   const bool shows = num_ranks() == 1 || counters_.step > 0;
@@ -38,26 +43,26 @@ Status Session::agree() {
   if (num_ranks() == 1) return Status();
   swarm::Group& group = *environment_.group;
   trainer_->adopt_from_first_rank();
-  PANAL_ASSIGN(
-      const std::string text,
-      broadcast_text(group, group.rank() == 0 ? to_line({{"step", counters_.step},
-                                                         {"steps", plan_->steps},
-                                                         {"stream", trainer_->stream().state()}})
-                                              : std::string()));
+  PANAL_ASSIGN(const std::string text,
+               broadcast_text(group, group.rank() == 0
+                                         ? to_line({{"step", counters_.step},
+                                                    {"steps", plan_->steps},  // 0: not known yet.
+                                                    {"stream", trainer_->stream().state()}})
+                                         : std::string()));
   if (group.rank() == 0) return Status();
   constexpr std::string_view kWhere = "position of rank 0";
   constexpr std::int64_t kMost = std::int64_t{1} << 60;
   PANAL_ASSIGN(const Json position, parse_json(text, kWhere));
   PANAL_ASSIGN(counters_.step, json_integer(position, "step", kWhere, 0, kMost));
   plan_ = Plan{};
-  PANAL_ASSIGN(plan_->steps, json_integer(position, "steps", kWhere, 1, kMost));
+  PANAL_ASSIGN(plan_->steps, json_integer(position, "steps", kWhere, 0, kMost));
   if (!json_has(position, "stream")) return Status(Code::kCorrupt, "rank 0 sent no position");
   return trainer_->stream().restore(position["stream"]);
 }
 
 Result<TrainSummary> Session::follow() {
-  for (const auto part :
-       {&Session::meet, &Session::open_data, &Session::open_trainer, &Session::agree}) {
+  for (const auto part : {&Session::meet, &Session::open_data, &Session::open_trainer,
+                          &Session::agree, &Session::make_plan}) {
     PANAL_TRY((this->*part)());
   }
   while (true) {

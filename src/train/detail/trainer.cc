@@ -72,9 +72,7 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
       parallel_(group == nullptr || group->size() == 1
                     ? nullptr
                     : std::make_unique<DataParallel>(*group, trainable_, config.optimizer.rule)),
-      optimizer_(parallel_ ? optim::make_optimizer_of(optimizer_of(config), trainable_,
-                                                      parallel_->is_owned())
-                           : optim::make_optimizer(optimizer_of(config), trainable_)),
+      optimizer_(make_own_optimizer()),
       records_passes_(can_record(config, decoder_, parallel_.get())),
       recorded_pass_(decoder_.device(), records_passes_) {
   decoder_.set_training_precision(config.precision);
@@ -82,6 +80,12 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
   if (config.qk_clip) {
     qk_clipping_.emplace(*config.qk_clip, decoder_.config(), trainable_, *optimizer_);
   }
+}
+
+std::unique_ptr<optim::Optimizer> Trainer::make_own_optimizer() const {
+  const optim::OptimizerConfig config = optimizer_of(config_);
+  return parallel_ ? optim::make_optimizer_of(config, trainable_, parallel_->is_owned())
+                   : optim::make_optimizer(config, trainable_);
 }
 
 std::int64_t Trainer::tokens_per_step() const {
@@ -240,7 +244,7 @@ double Trainer::measured_step_seconds(const Clock& clock) {
   const Json position = stream_.state();
   // A learning rate of 0 leaves the weights as they are; the moments are those of another
   // optimizer.
-  const auto optimizer = optim::make_optimizer(optimizer_of(config_), trainable_);
+  const auto optimizer = make_own_optimizer();
   std::vector<double> taken;
   double total = 0;
   // The first step pays for fresh memory: it counts only when there is no time for a second one.
@@ -248,13 +252,17 @@ double Trainer::measured_step_seconds(const Clock& clock) {
                           : total < kMeasuredSeconds && taken.size() < kMostMeasuredSteps) {
     const Nanoseconds begin = clock.steady_now();
     accumulate_gradients(config_.batch.accumulate);
-    optim::gradient_norm(trainable_);
+    gradient_norm();
     optimizer->step(0.0);
+    if (parallel_) parallel_->share_weights();
     tensor::finish_work(decoder_.device());
-    taken.push_back(seconds(clock.steady_now() - begin));
+    const double own = seconds(clock.steady_now() - begin);
+    // All ranks take as many steps: what each one's clock says must not decide.
+    taken.push_back(parallel_ ? parallel_->largest(own) : own);
     total += taken.back();
   }
   clear_gradients();
+  if (qk_clipping_) qk_clipping_->forget();
   ok_or_throw(stream_.restore(position));
   const std::size_t first = taken.size() > 1 ? 1 : 0;
   return (total - (first == 1 ? taken[0] : 0.0)) / static_cast<double>(taken.size() - first);

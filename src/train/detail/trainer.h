@@ -48,7 +48,8 @@ class Trainer {
   /// all ranks.
   StepResult step(const optim::Schedule& schedule, std::int64_t step,
                   const OutlierEstimate* outliers = nullptr);
-  /// Seconds one step takes, with weights, optimizer and stream left as they were.
+  /// Seconds one step takes, with weights, optimizer and stream left as they were. On all ranks;
+  /// the slowest one's seconds, equal on all of them.
   double measured_step_seconds(const Clock& clock);
 
   /// Of a step after the batch ramp.
@@ -73,6 +74,8 @@ class Trainer {
   void accumulate_micro_batch(double share);
   void put_inputs(std::int64_t first_row, std::int64_t last_row);
   double gradient_norm() const;
+  // A fresh one of this rank's parameters.
+  std::unique_ptr<optim::Optimizer> make_own_optimizer() const;
   void update(double factor, double gradient_scale, StepResult& result);
   void clear_gradients();
 
