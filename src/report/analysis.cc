@@ -45,6 +45,7 @@ std::vector<Part> parts_of(const RunRecord& run, std::vector<std::size_t>& part_
     keep_larger(stretch.machine.peak_flops, call.machine.peak_flops);
     keep_larger(stretch.machine.memory_bytes_per_s, call.machine.memory_bytes_per_s);
     keep_larger(stretch.peak_resident_bytes, call.peak_resident_bytes);
+    keep_larger(stretch.largest_process_bytes, call.largest_process_bytes);
     part_of_call.push_back(parts.size() - 1);
   }
   if (parts.empty()) parts.emplace_back();
@@ -155,6 +156,7 @@ Json stretch_to_json(const Stretch& stretch) {
           {"step_tokens_per_s", spread_to_json(stretch.tokens_per_s)},
           {"tokens_per_s", or_null(stretch.mean_tokens_per_s)},
           {"peak_resident_bytes", or_null(stretch.peak_resident_bytes)},
+          {"largest_process_bytes", or_null(stretch.largest_process_bytes)},
           {"model_flops_per_s", or_null(stretch.model_flops_per_s)},
           {"mfu", or_null(stretch.mfu)},
           {"model_flops_per_byte_of_bandwidth", or_null(stretch.flops_per_byte)},

@@ -20,9 +20,10 @@ struct Stretch {
   std::optional<Spread> step_seconds{};
   std::optional<Spread> tokens_per_s{};       // Of the single steps.
   std::optional<double> mean_tokens_per_s{};  // All tokens by all seconds; a benchmark's median.
-  std::optional<std::int64_t> peak_resident_bytes{};
-  std::optional<double> model_flops_per_s{};    // (6 N + 12 L H Q T) tokens/s
-  std::optional<double> mfu{};                  // The same by the machine's peak.
+  std::optional<std::int64_t> peak_resident_bytes{};    // Of all processes together.
+  std::optional<std::int64_t> largest_process_bytes{};  // Of several processes.
+  std::optional<double> model_flops_per_s{};            // (6 N + 12 L H Q T) tokens/s
+  std::optional<double> mfu{};                          // The same by the machine's peak.
   std::optional<double> flops_per_byte{};       // The same by the machine's memory bandwidth.
   std::optional<double> tokens_per_gigabyte{};  // tokens/s by GB/s.
 };

@@ -130,7 +130,12 @@ std::vector<Row> rows_about_the_machine() {
       {"tokens per GB of bandwidth",
        [](const auto&, const auto& part) { return shown(part.tokens_per_gigabyte, plain); }},
       {"peak memory, GiB",
-       [](const auto&, const auto& part) { return shown(part.peak_resident_bytes, gibibytes); }},
+       [](const auto&, const auto& part) {
+         const std::string all = shown(part.peak_resident_bytes, gibibytes);
+         if (!part.largest_process_bytes) return all;
+         return fmt::format("{}, largest process {}", all,
+                            shown(part.largest_process_bytes, gibibytes));
+       }},
   };
 }
 

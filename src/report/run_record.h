@@ -48,7 +48,8 @@ struct Machine {
 struct Call {
   std::int64_t from_step = 0;  // Updates done when it began.
   Machine machine{};
-  std::optional<std::int64_t> peak_resident_bytes{};
+  std::optional<std::int64_t> peak_resident_bytes{};    // Of all processes together.
+  std::optional<std::int64_t> largest_process_bytes{};  // Of several processes.
 };
 
 /// The terms of the PaLM formula, where the run is one it holds for.

@@ -39,6 +39,13 @@ constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 14> k
     {"tokens", &TrainSummary::tokens},
 }};
 
+// What may be unknown.
+constexpr std::array<std::pair<const char*, std::optional<std::int64_t> TrainSummary::*>, 2>
+    kOptionalIntegers{{
+        {"peak_resident_bytes", &TrainSummary::peak_resident_bytes},
+        {"largest_process_bytes", &TrainSummary::largest_process_bytes},
+    }};
+
 constexpr std::array<std::pair<const char*, double TrainSummary::*>, 4> kNumbers{{
     {"seconds", &TrainSummary::seconds},
     {"tokens_per_second", &TrainSummary::tokens_per_second},
@@ -87,6 +94,9 @@ Json summary_to_json(const TrainSummary& summary) {
                {"kind", run_kind_name(summary.kind)},
                {"name", summary.name}};
   for (const auto& [key, member] : kIntegers) json[key] = summary.*member;
+  for (const auto& [key, member] : kOptionalIntegers) {
+    if (summary.*member) json[key] = *(summary.*member);
+  }
   for (const auto& [key, member] : kNumbers) json[key] = summary.*member;
   if (summary.first_evaluation) {
     json["first_evaluation"] = evaluation_to_json(*summary.first_evaluation);
@@ -122,6 +132,10 @@ Result<TrainSummary> detail::read_summary(const std::filesystem::path& path) {
   PANAL_ASSIGN(summary.name, json_string(json, "name", where));
   for (const auto& [key, member] : kIntegers) {
     PANAL_ASSIGN(summary.*member, json_integer(json, key, where, -1, kMost));
+  }
+  for (const auto& [key, member] : kOptionalIntegers) {
+    if (!json_has(json, key)) continue;
+    PANAL_ASSIGN(summary.*member, json_integer(json, key, where, 1, kMost));
   }
   for (const auto& [key, member] : kNumbers) {
     PANAL_ASSIGN(summary.*member, json_number(json, key, where, 0, 1e18));

@@ -76,6 +76,15 @@ class Parallel(Case):
         # What the others used is the run's too.
         machine = json.loads((runs["four"] / "machines.json").read_text())["calls"][0]["machine"]
         self.assertEqual(machine["threads"], 4)
+        for name, processes in (("one", 1), ("four", 4)):
+            call = json.loads((runs[name] / "machines.json").read_text())["calls"][0]
+            summary = json.loads((runs[name] / "summary.json").read_text())
+            self.assertEqual(summary["peak_resident_bytes"], call["peak_resident_bytes"])
+            largest = call.get("largest_process_bytes", call["peak_resident_bytes"])
+            self.assertEqual("largest_process_bytes" in call, processes > 1)
+            # Each holds the same libraries, and little else in so small a run.
+            self.assertGreater(call["peak_resident_bytes"], 0.7 * processes * largest)
+            self.assertLessEqual(call["peak_resident_bytes"], processes * largest)
         energy = json.loads((runs["four"] / "summary.json").read_text())["energy"]
         if energy["method"].startswith("estimated:cpu-time"):
             self.assertIn("this process and 3 more", energy["detail"])

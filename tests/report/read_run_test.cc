@@ -50,7 +50,8 @@ class ReadRun : public testing::Test {
           R"("calls":[{"from_step":0,"peak_resident_bytes":1000,"machine":{"cpu":"A","cores":2,)"
           R"("threads":2,"memory_bytes":8,"precision":"fp32","peak_flops":1e7,)"
           R"("memory_bytes_per_s":1e9}},)"
-          R"({"from_step":2,"peak_resident_bytes":3000,"machine":{"cpu":"A","cores":2,"threads":2,)"
+          R"({"from_step":2,"peak_resident_bytes":3000,"largest_process_bytes":1600,)"
+          R"("machine":{"cpu":"A","cores":2,"threads":2,)"
           R"("memory_bytes":8,"precision":"fp32"}},)"
           R"({"from_step":4,"machine":{"cpu":"B","cores":4,"threads":4,"memory_bytes":8,)"
           R"("precision":"fp32","peak_flops":2e7}}]})");
@@ -74,6 +75,7 @@ TEST_F(ReadRun, KeepsResumesOnAnotherMachineApart) {
   EXPECT_DOUBLE_EQ(*second.mfu, 12144.0 * 400 / 2e7);
   EXPECT_DOUBLE_EQ(*first.flops_per_byte, 12144.0 * 200 / 1e9);
   EXPECT_EQ(*first.peak_resident_bytes, 3000);
+  EXPECT_EQ(*first.largest_process_bytes, 1600);
   // What the second machine did not record stays unknown.
   EXPECT_FALSE(second.peak_resident_bytes);
   EXPECT_FALSE(second.flops_per_byte);

@@ -38,12 +38,25 @@ std::string shown_energy(const Json& summary) {
                      energy.value("method", "unknown"));
 }
 
+// With several processes of all of them, each at its own peak.
+std::string shown_memory(const Json& summary) {
+  const auto gibibytes = [&](const char* key) {
+    return static_cast<double>(summary.value(key, std::int64_t{0})) / (1 << 30);
+  };
+  if (!json_has(summary, "peak_resident_bytes")) return "memory unknown";
+  std::string text = fmt::format("{:.2f} GiB at most", gibibytes("peak_resident_bytes"));
+  if (json_has(summary, "largest_process_bytes")) {
+    text += fmt::format(" ({:.2f} in the largest process)", gibibytes("largest_process_bytes"));
+  }
+  return text;
+}
+
 void print_summary(const Json& summary, Terminal& terminal) {
-  terminal.print(fmt::format("{} after {} steps, {} tokens, {:.0f} tokens/s, {}",
+  terminal.print(fmt::format("{} after {} steps, {} tokens, {:.0f} tokens/s, {}, {}",
                              summary.value("status", ""), summary.value("steps", 0),
                              shown_count(summary.value("tokens", 0.0)),
                              summary.value("tokens_per_s", summary.value("tokens_per_second", 0.0)),
-                             shown_energy(summary)));
+                             shown_memory(summary), shown_energy(summary)));
 }
 
 registry::Lineage lineage_of(const Json& summary, const std::string& config,

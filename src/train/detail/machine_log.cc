@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "model/decoder.h"
@@ -16,6 +17,7 @@ constexpr double kMeasureAfterSeconds = 20;
 constexpr double kMeasureAtEndAfterSeconds = 10;
 constexpr std::uint64_t kMostBytes = 16 << 20;
 constexpr int kRepeats = 3;
+constexpr std::int64_t kMostPeak = std::int64_t{1} << 60;
 
 // Earlier calls. The file is a record and decides nothing: one that cannot be read is begun anew.
 Json earlier_document(const std::filesystem::path& path) {
@@ -32,6 +34,7 @@ Json call_to_json(const report::Call& call) {
                {"machine", report::machine_to_json(call.machine)},
                {"peak_resident_bytes", nullptr}};
   if (call.peak_resident_bytes) json["peak_resident_bytes"] = *call.peak_resident_bytes;
+  if (call.largest_process_bytes) json["largest_process_bytes"] = *call.largest_process_bytes;
   return json;
 }
 
@@ -39,8 +42,8 @@ Json call_to_json(const report::Call& call) {
 
 Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock,
                                     const TrainConfig& config, const model::Decoder& decoder,
-                                    std::int64_t from_step) {
-  MachineLog log(files, clock, config);
+                                    std::int64_t from_step, ResidentPeaks peaks) {
+  MachineLog log(files, clock, config, std::move(peaks));
   log.path_ = config.run_directory / "machines.json";
   log.document_ = from_step > 0 ? earlier_document(log.path_) : Json{{"calls", Json::array()}};
   if (config.kind == RunKind::kPretrain) {
@@ -62,15 +65,21 @@ Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock
   return log;
 }
 
-void MachineLog::see_peak() {
-  const auto found = peak_resident_bytes();
-  if (found) call_.peak_resident_bytes = std::max(call_.peak_resident_bytes.value_or(0), *found);
+// A process that forgot its peak after measuring tells a smaller one than before.
+Status MachineLog::see_peaks() {
+  PANAL_ASSIGN(const std::vector<std::int64_t> found, ask_for_peaks_());
+  peaks_.resize(std::max(peaks_.size(), found.size()));
+  for (std::size_t i = 0; i < found.size(); ++i) peaks_[i] = std::max(peaks_[i], found[i]);
+  if (std::ranges::find(peaks_, 0) != peaks_.end() || peaks_.empty()) return Status();
+  call_.peak_resident_bytes = std::accumulate(peaks_.begin(), peaks_.end(), std::int64_t{0});
+  if (peaks_.size() > 1) call_.largest_process_bytes = *std::ranges::max_element(peaks_);
+  return Status();
 }
 
 // What measuring itself holds does not count as the run's.
-void MachineLog::measure() {
+Status MachineLog::measure() {
   is_measured_ = true;
-  see_peak();
+  PANAL_TRY(see_peaks());
   const int threads = tensor::num_threads();
   if (processes_ > 1) tensor::set_num_threads(threads * processes_);
   const double peak = gemm_peak_flops(precision_, device_, *clock_, kRepeats);
@@ -78,11 +87,12 @@ void MachineLog::measure() {
   call_.machine.memory_bytes_per_s = measured_memory_bytes_per_s(*clock_, device_);
   if (processes_ > 1) tensor::set_num_threads(threads);
   forget_peak_resident_bytes();
+  return Status();
 }
 
 Status MachineLog::after_step(double call_seconds) {
   if (is_written_ || call_seconds < kMeasureAfterSeconds) return Status();
-  if (!is_measured_) measure();
+  if (!is_measured_) PANAL_TRY(measure());
   PANAL_TRY(write());
   is_written_ = true;
   return Status();
@@ -90,11 +100,23 @@ Status MachineLog::after_step(double call_seconds) {
 
 Status MachineLog::end(double call_seconds) {
   if (!is_measured_ && call_seconds >= kMeasureAtEndAfterSeconds) {
-    measure();
+    PANAL_TRY(measure());
   } else {
-    see_peak();
+    PANAL_TRY(see_peaks());
   }
   return write();
+}
+
+report::Call MachineLog::largest_call() const {
+  report::Call largest = call_;
+  for (const Json& earlier : document_.at("calls")) {
+    const auto peak = json_integer(earlier, "peak_resident_bytes", "call", 1, kMostPeak);
+    if (!peak.ok() || *peak <= largest.peak_resident_bytes.value_or(0)) continue;
+    largest.peak_resident_bytes = *peak;
+    const auto process = json_integer(earlier, "largest_process_bytes", "call", 1, kMostPeak);
+    largest.largest_process_bytes = process.ok() ? std::optional(*process) : std::nullopt;
+  }
+  return largest;
 }
 
 Status MachineLog::write() const {

@@ -7,7 +7,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -22,28 +25,35 @@ class Decoder;
 
 namespace panal::train::detail {
 
+/// The most each process of the run has had resident so far, or nothing where that is not known.
+using ResidentPeaks = std::function<Result<std::vector<std::int64_t>>()>;
+
 class MachineLog {
  public:
   /// Adds an entry for this call, which begins after `from_step` updates. The model's cost is
   /// written for kPretrain only: the formula is not that of adapters.
   static Result<MachineLog> open(store::FileSystem& files, const Clock& clock,
                                  const TrainConfig& config, const model::Decoder& decoder,
-                                 std::int64_t from_step);
+                                 std::int64_t from_step, ResidentPeaks peaks);
 
   /// Measures products and memory once, when the call has lasted for 20 s: short runs are not held
   /// up, and killed ones have it in their file. Costs about a second. `call_seconds`: so far.
   Status after_step(double call_seconds);
   /// Writes the peak of memory; measures if the call lasted for 10 s and has not measured yet.
   Status end(double call_seconds);
+  /// The call that held the most: memory alone is of use in it.
+  report::Call largest_call() const;
 
  private:
-  MachineLog(store::FileSystem& files, const Clock& clock, const TrainConfig& config)
+  MachineLog(store::FileSystem& files, const Clock& clock, const TrainConfig& config,
+             ResidentPeaks peaks)
       : files_(&files),
         clock_(&clock),
         precision_(config.precision),
-        processes_(static_cast<int>(config.parallel.processes)) {}
-  void see_peak();
-  void measure();
+        processes_(static_cast<int>(config.parallel.processes)),
+        ask_for_peaks_(std::move(peaks)) {}
+  Status see_peaks();
+  Status measure();
   Status write() const;
 
   store::FileSystem* files_;  // Outlives the log, as the clock does.
@@ -51,6 +61,8 @@ class MachineLog {
   tensor::Precision precision_;
   c10::Device device_{c10::DeviceType::CPU};
   int processes_;  // With as many threads each; while one measures, the others wait for it.
+  ResidentPeaks ask_for_peaks_;
+  std::vector<std::int64_t> peaks_;  // Of each process, as far as they were seen.
   std::filesystem::path path_;
   Json document_;
   report::Call call_;

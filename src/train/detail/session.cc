@@ -70,6 +70,7 @@ Result<TrainSummary> Session::run() {
     PANAL_TRY(status);
     if (stop_.stop_requested()) return stopped_summary();
   }
+  others_follow_ = true;
   PANAL_ASSIGN(const RunStatus status, train());
   PANAL_TRY(collect_checkpoint(true));
   if (saved_step_ != counters_.step) PANAL_TRY(save());
@@ -240,7 +241,8 @@ Status Session::begin() {
   PANAL_ASSIGN(journal_, Journal::open(environment_.files, at("metrics.jsonl"), resumed_from_step_,
                                        evaluated));
   PANAL_ASSIGN(machines_, MachineLog::open(environment_.files, environment_.clock, config_,
-                                           trainer_->decoder(), counters_.step));
+                                           trainer_->decoder(), counters_.step,
+                                           [this] { return ask_for_peaks(); }));
   if (counters_.step == 0 && !counters_.first_evaluation) return evaluate_now();
   return Status();
 }

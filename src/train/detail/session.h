@@ -60,11 +60,16 @@ class Session {
     kAgree,
     kShowEvaluationPoint,
     kShowTrainingPoint,
+    kTellPeak,
     kEnd
   };
   Status order(Order order);
   /// Rank 0's number becomes everybody's.
   Status adopt_number(std::int64_t& number);
+  /// The most each rank has had resident, in their order. On all ranks.
+  Result<std::vector<std::int64_t>> gathered_peaks() const;
+  /// The same, asked for by rank 0; empty while the others do not wait for orders.
+  Result<std::vector<std::int64_t>> ask_for_peaks();
   /// Does `work` while the decoder holds the weights the optimizer stands for. Not nested.
   Status at_evaluation_point(const std::function<Status()>& work);
   int num_ranks() const { return environment_.group == nullptr ? 1 : environment_.group->size(); }
@@ -124,6 +129,7 @@ class Session {
   energy::EnergyReading earlier_energy_;  // Likewise; method "" when there were none.
   std::int64_t resumed_from_step_ = -1;
   std::int64_t saved_step_ = -1;  // -1: nothing saved yet.
+  bool others_follow_ = false;    // They wait for orders.
   bool best_is_unsaved_ = false;  // The last evaluation was the best, and checkpoints keep it.
   Nanoseconds last_save_;
   OutlierEstimate outliers_;

@@ -75,6 +75,9 @@ Status Session::write_small_file(std::string_view name, std::string_view text) {
 Result<TrainSummary> Session::write_summary(TrainSummary summary) {
   if (machines_) {
     PANAL_TRY(patience_.keep_trying([&] { return machines_->end(elapsed() - earlier_seconds_); }));
+    const report::Call largest = machines_->largest_call();
+    summary.peak_resident_bytes = largest.peak_resident_bytes;
+    summary.largest_process_bytes = largest.largest_process_bytes;
   }
   if (journal_ && trainer_) {
     LossCurves curves = journal_->curves();

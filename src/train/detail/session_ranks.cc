@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "train/detail/session.h"
+#include "train/machine.h"
 
 namespace panal::train::detail {
 
@@ -15,6 +16,23 @@ Status Session::order(Order order) {
 Status Session::adopt_number(std::int64_t& number) {
   if (num_ranks() == 1) return Status();
   return environment_.group->broadcast_bytes(std::as_writable_bytes(std::span(&number, 1)), 0);
+}
+
+Result<std::vector<std::int64_t>> Session::gathered_peaks() const {
+  std::vector<std::int64_t> peaks(static_cast<std::size_t>(num_ranks()));
+  const auto rank = num_ranks() == 1 ? 0 : static_cast<std::size_t>(environment_.group->rank());
+  peaks[rank] = peak_resident_bytes().value_or(0);
+  if (num_ranks() == 1) return peaks;
+  const auto bytes = std::as_writable_bytes(std::span(peaks));
+  PANAL_TRY(
+      environment_.group->all_gather_bytes(bytes, swarm::equal_parts(bytes.size(), num_ranks())));
+  return peaks;
+}
+
+Result<std::vector<std::int64_t>> Session::ask_for_peaks() {
+  if (num_ranks() > 1 && !others_follow_) return std::vector<std::int64_t>();
+  PANAL_TRY(order(Order::kTellPeak));
+  return gathered_peaks();
 }
 
 Status Session::at_evaluation_point(const std::function<Status()>& work) {
@@ -84,6 +102,9 @@ Result<TrainSummary> Session::follow() {
         break;
       case Order::kShowTrainingPoint:
         trainer_->show_evaluation_point(false);
+        break;
+      case Order::kTellPeak:
+        PANAL_TRY(gathered_peaks().status());
         break;
       case Order::kEnd: {
         TrainSummary summary;
