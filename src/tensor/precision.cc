@@ -1,18 +1,14 @@
 #include "tensor/precision.h"
 
+#include "tensor/kernels/cpu/dispatch.h"
+
 namespace panal::tensor {
 
 std::string_view precision_name(Precision precision) {
   return precision == Precision::kBFloat16 ? "bf16" : "fp32";
 }
 
-bool cpu_multiplies_bfloat16() {
-#if defined(__x86_64__)
-  // Every CPU with AMX has it too.
-  return __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
+// Every CPU with AMX has them too.
+bool cpu_multiplies_bfloat16() { return cpu::level() == cpu::Level::kAvx512BFloat16; }
 
 }  // namespace panal::tensor

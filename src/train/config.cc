@@ -363,10 +363,12 @@ void read_limits(ConfigReader section, TrainConfig& config) {
   }
 }
 
-tensor::Precision read_precision(ConfigReader& top, const std::string& device) {
+tensor::Precision read_precision(ConfigReader& top, const RunsOn& runs_on,
+                                 const std::string& device) {
   const std::string name = top.choice("precision", "auto", {"auto", "fp32", "bf16"});
   // Every CUDA device that the kernels run on has them.
-  const bool has_instructions = tensor::cpu_multiplies_bfloat16() || tensor::trains_on_cuda(device);
+  const bool has_instructions =
+      runs_on.multiplies_bfloat16 || (runs_on.is_here && tensor::trains_on_cuda(device));
   if (name == "bf16" && !has_instructions) {
     top.reject("precision",
                "must be fp32 or auto here: this CPU has no bfloat16 instructions (AVX-512-BF16)");
@@ -393,14 +395,14 @@ void read_memory(ConfigReader section, TrainConfig& config) {
       section.choice("states", "device", {"device", "host"}) == "host";
 }
 
-void read_device(ConfigReader& top, TrainConfig& config) {
+void read_device(ConfigReader& top, const RunsOn& runs_on, TrainConfig& config) {
   config.device = top.choice("device", "auto", {"auto", "cpu", "cuda"});
-  const std::string reason = tensor::why_not_trained_on(config.device);
-  if (!reason.empty()) {
-    top.reject("device", reason);
-    config.device = "cpu";
-  }
   config.cuda_graphs = top.choice("cuda_graphs", "auto", {"auto", "off"}) == "auto";
+  if (!runs_on.is_here) return;
+  const std::string reason = tensor::why_not_trained_on(config.device);
+  if (reason.empty()) return;
+  top.reject("device", reason);
+  config.device = "cpu";
 }
 
 void set_lora_defaults(TrainConfig& config) {
@@ -430,7 +432,8 @@ Status check_processes(const TrainConfig& config) {
 }
 
 Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
-                                       const std::filesystem::path& base_directory) {
+                                       const std::filesystem::path& base_directory,
+                                       const RunsOn& runs_on) {
   PANAL_ASSIGN(ConfigReader top, ConfigReader::parse(yaml, std::move(name)));
   TrainConfig config;
   if (!top.has("kind")) top.reject("kind", "is missing; it must be one of pretrain, lora");
@@ -440,8 +443,8 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   config.name = top.text("name", config.name);
   config.seed = static_cast<std::uint64_t>(
       top.integer("seed", 1, 0, std::numeric_limits<std::int64_t>::max()));
-  read_device(top, config);
-  config.precision = read_precision(top, config.device);
+  read_device(top, runs_on, config);
+  config.precision = read_precision(top, runs_on, config.device);
   read_memory(top.section("memory"), config);
 
   read_batch(top.section("batch"), config);

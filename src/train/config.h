@@ -187,10 +187,18 @@ struct TrainConfig {
   std::filesystem::path run_directory;  // Not in YAML: the caller's.
 };
 
+/// What a run is judged by beside its file: the computer it is for.
+struct RunsOn {
+  bool multiplies_bfloat16 = tensor::cpu_multiplies_bfloat16();
+  /// False: another one than this, for a plan. "device" is then not asked of this machine.
+  bool is_here = true;
+};
+
 /// Parses and checks everything that needs no other file. `name` is the file's name in messages;
 /// relative data, tokenizer and core paths are taken from `base_directory` when it is not empty.
 Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
-                                       const std::filesystem::path& base_directory = {});
+                                       const std::filesystem::path& base_directory = {},
+                                       const RunsOn& runs_on = {});
 
 /// That so many processes can share the run. Errors: kInvalidArgument.
 Status check_processes(const TrainConfig& config);

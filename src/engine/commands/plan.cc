@@ -1,6 +1,5 @@
 #include <utility>
 
-#include "base/config.h"
 #include "data/tokenizer.h"
 #include "energy/meter.h"
 #include "engine/commands/commands.h"
@@ -33,14 +32,6 @@ train::PlannedDevice this_cpu(tensor::Precision precision, std::int64_t count) {
           .mfu_reason = "73 to 89 % were measured for GPT-2 and LLaMA, see docs/benchmarks.md"};
 }
 
-// A GPU multiplies in bfloat16 whatever this CPU can: only fp32 in the file keeps it from that.
-Result<tensor::Precision> precision_on_gpu(const std::string& yaml, const std::string& name) {
-  PANAL_ASSIGN(ConfigReader top, ConfigReader::parse(yaml, name));
-  return top.choice("precision", "auto", {"auto", "fp32", "bf16"}) == "fp32"
-             ? tensor::Precision::kFloat32
-             : tensor::Precision::kBFloat16;
-}
-
 }  // namespace
 
 Result<Json> plan(const JobContext& job) {
@@ -49,7 +40,12 @@ Result<Json> plan(const JobContext& job) {
   PANAL_ASSIGN(const std::string base, json_string(job.spec, "base_directory", "job"));
   PANAL_ASSIGN(const std::string device, json_string(job.spec, "device", "job"));
   PANAL_ASSIGN(const std::int64_t count, json_integer(job.spec, "count", "job", 1, 65536));
-  PANAL_ASSIGN(train::TrainConfig config, train::parse_train_config(yaml, name, base));
+  // A GPU multiplies in bfloat16 whatever this CPU can.
+  const train::RunsOn runs_on = device == "cpu"
+                                    ? train::RunsOn{}
+                                    : train::RunsOn{.multiplies_bfloat16 = true, .is_here = false};
+  PANAL_ASSIGN(const train::TrainConfig config,
+               train::parse_train_config(yaml, name, base, runs_on));
   std::int64_t vocabulary = config.tokenizer.vocabulary_size;
   if (!config.tokenizer.path.empty()) {
     PANAL_ASSIGN(const data::Tokenizer tokenizer, data::Tokenizer::load(config.tokenizer.path));
@@ -61,8 +57,6 @@ Result<Json> plan(const JobContext& job) {
     planned = this_cpu(config.precision, count);
   } else {
     PANAL_ASSIGN(const report::Device found, report::find_device(device));
-    PANAL_ASSIGN(config.precision, precision_on_gpu(yaml, name));
-    config.optimizer.muon.precision = config.precision;
     planned = train::planned_device(found, config.precision, count);
   }
   PANAL_ASSIGN(const train::RunPlan made, train::plan_run(config, vocabulary, std::move(planned)));

@@ -1,7 +1,15 @@
 #include "tensor/kernels/cpu/dispatch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
 
 namespace panal::tensor::cpu {
 namespace {
@@ -18,8 +26,26 @@ Level detected_level() {
   return Level::kBaseline;
 }
 
+// So that a program can be seen on a CPU that is not at hand. torch's own kernels do not ask.
+Level level_from_environment() {
+  constexpr std::array<std::pair<std::string_view, Level>, 4> kNames{
+      {{"baseline", Level::kBaseline},
+       {"avx2", Level::kAvx2},
+       {"avx512", Level::kAvx512},
+       {"avx512_bf16", Level::kAvx512BFloat16}}};
+  const char* named = std::getenv("PANAL_CPU_LEVEL");
+  if (named == nullptr || *named == '\0') return Level::kAvx512BFloat16;
+  const auto* found = std::ranges::find(kNames, std::string_view(named),
+                                        &std::pair<std::string_view, Level>::first);
+  PANAL_REQUIRE(found != kNames.end(),
+                fmt::format("PANAL_CPU_LEVEL must be baseline, avx2, avx512 or avx512_bf16, found "
+                            "\"{}\"",
+                            named));
+  return found->second;
+}
+
 std::atomic<Level>& current_level() {
-  static std::atomic<Level> current = detected_level();
+  static std::atomic<Level> current = std::min(detected_level(), level_from_environment());
   return current;
 }
 
@@ -27,6 +53,8 @@ std::atomic<Level>& current_level() {
 
 Level level() { return current_level().load(std::memory_order_relaxed); }
 
-void set_level_for_test(Level wanted) { current_level() = std::min(wanted, detected_level()); }
+void set_level_for_test(Level wanted) {
+  current_level() = std::min({wanted, detected_level(), level_from_environment()});
+}
 
 }  // namespace panal::tensor::cpu

@@ -9,7 +9,8 @@ namespace panal::tensor::cpu {
 /// copy there.
 enum class Level { kBaseline, kAvx2, kAvx512, kAvx512BFloat16 };
 
-/// The best level this CPU has, or what set_level_for_test() says.
+/// The best level this CPU has, at most what PANAL_CPU_LEVEL ("baseline", "avx2", "avx512" or
+/// "avx512_bf16") or set_level_for_test() say. Throws Error, the first time, for another name.
 Level level();
 /// Uses at most `wanted` from now on in the whole process, so that tests reach every copy.
 void set_level_for_test(Level wanted);
