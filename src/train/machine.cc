@@ -52,6 +52,11 @@ report::Machine describe_machine(tensor::Precision precision) {
   return describe_machine(precision, c10::Device(c10::DeviceType::CPU));
 }
 
+std::int64_t threads_of_process(std::int64_t wanted, std::int64_t processes) {
+  if (wanted > 0) return wanted;
+  return std::max<std::int64_t>(1, std::thread::hardware_concurrency() / processes);
+}
+
 report::ModelCost model_cost(const model::ModelConfig& model, std::int64_t context) {
   report::ModelCost cost{.layers = model.layers,
                          .heads = model.heads,

@@ -21,6 +21,10 @@ namespace panal::train {
 report::Machine describe_machine(tensor::Precision precision, const c10::Device& device);
 report::Machine describe_machine(tensor::Precision precision);  // Training on the CPU.
 
+/// Compute threads of each of several processes: `wanted` when it is over 0, else its share of the
+/// cores, because threads that find no core of their own make all processes wait for the slowest.
+std::int64_t threads_of_process(std::int64_t wanted, std::int64_t processes);
+
 /// The terms of ModelConfig::training_flops_per_token.
 report::ModelCost model_cost(const model::ModelConfig& model, std::int64_t context);
 

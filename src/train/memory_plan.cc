@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "train/detail/data_parallel.h"
+#include "train/detail/process_shares.h"
 
 namespace panal::train {
 namespace {
@@ -21,14 +23,16 @@ constexpr double kLogitsPerChunk = 1 << 24, kLogitsPerChunkOnGpu = 1 << 26;
 
 // The dimensions as doubles: products of them leave the range of 32 bits, and of patience.
 struct Sizes {
-  explicit Sizes(const StepShape& shape)
+  Sizes(const StepShape& shape, int rank)
       : is_gpt2(shape.model.architecture == model::Architecture::kGpt2),
         is_gated(shape.model.is_gated()),
         is_tied(shape.model.tied_embeddings),
         has_qk_norm(shape.model.qk_norm),
         is_rounded(shape.precision == Precision::kBFloat16),
         has_rounded_weights(shape.weights == Precision::kBFloat16),
-        rows(static_cast<double>(shape.sequences * shape.context)),
+        is_shared(shape.processes > 1),
+        gathers(is_shared && rank == 0),
+        rows(rows_of(shape, rank)),
         width(static_cast<double>(shape.model.width)),
         inner(static_cast<double>(shape.model.feed_forward_width)),
         queries(static_cast<double>(shape.model.heads * shape.model.head_width)),
@@ -37,7 +41,21 @@ struct Sizes {
         vocabulary(static_cast<double>(shape.model.vocabulary_size)),
         positions(is_gpt2 ? static_cast<double>(shape.model.context_length) : 0),
         layers(static_cast<double>(shape.model.layers)),
-        parameters(static_cast<double>(shape.model.num_parameters())) {}
+        parameters(static_cast<double>(shape.model.num_parameters())),
+        whole({.hidden = hidden(),
+               .embedding = embedding(),
+               .positions = positions * width,
+               .head = is_tied ? 0 : embedding(),
+               .vectors = vectors(),
+               .largest_hidden = largest()}),
+        own(is_shared ? detail::process_shares(shape.model, shape.optimizer,
+                                               shape.processes)[static_cast<std::size_t>(rank)]
+                      : whole) {}
+
+  static double rows_of(const StepShape& shape, int rank) {
+    const auto [first, last] = detail::rows_of_rank(shape.sequences, rank, shape.processes);
+    return static_cast<double>((last - first) * shape.context);
+  }
 
   double embedding() const { return vocabulary * width; }
   // Weights that products read: the layers' and the head's.
@@ -52,10 +70,15 @@ struct Sizes {
   double element() const { return is_rounded ? kBFloat16 : kFloat; }  // What products read.
   double weight() const { return has_rounded_weights ? kBFloat16 : kFloat; }
   // Of weights, or of their gradients.
-  double all_parameters() const { return (hidden() + tables()) * weight() + vectors() * kFloat; }
+  double bytes_of(const detail::ProcessShare& share) const {
+    return share.matrices() * weight() + share.vectors * kFloat;
+  }
+  double all_parameters() const { return bytes_of(whole); }
 
   bool is_gpt2, is_gated, is_tied, has_qk_norm, is_rounded, has_rounded_weights;
+  bool is_shared, gathers;
   double rows, width, inner, queries, keys, heads, vocabulary, positions, layers, parameters;
+  detail::ProcessShare whole, own;  // What all update, and what this process does.
 };
 
 // What one layer keeps from its forward pass for its backward pass, by the names of
@@ -108,7 +131,8 @@ double state_bytes(const optim::OptimizerConfig& config, optim::Rule rule) {
   return momentum + ahead + (rule == optim::Rule::kTransportedScion ? kBFloat16 : 0);
 }
 
-std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s) {
+std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s,
+                               const detail::ProcessShare& share) {
   const optim::OptimizerConfig& config = shape.optimizer;
   const double of_hidden = state_bytes(config, config.rule);
   const double remainder = s.has_rounded_weights ? kBFloat16 : 0;
@@ -128,16 +152,24 @@ std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s) {
                      count * state_bytes(config, rule_of_table(config, name))});
   };
   items.push_back({kStates, fmt::format("{} states of hidden matrices", rule_name(config.rule)),
-                   s.hidden() * of_hidden});
-  of_table(s.is_gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight", s.embedding());
-  if (s.is_gpt2) of_table("transformer.wpe.weight", s.positions * s.width);
-  if (!s.is_tied) of_table("lm_head.weight", s.embedding());
-  items.push_back(
-      {kStates, "adamw states of vectors", s.vectors() * state_bytes(config, optim::Rule::kAdamW)});
+                   share.hidden * of_hidden});
+  of_table(s.is_gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight", share.embedding);
+  if (s.is_gpt2) of_table("transformer.wpe.weight", share.positions);
+  if (!s.is_tied) of_table("lm_head.weight", share.head);
+  items.push_back({kStates, "adamw states of vectors",
+                   share.vectors * state_bytes(config, optim::Rule::kAdamW)});
   if (s.has_rounded_weights) {
-    items.push_back({kStates, "remainders of weights", (s.hidden() + s.tables()) * remainder});
+    items.push_back({kStates, "remainders of weights", share.matrices() * remainder});
   }
   return items;
+}
+
+double state_bytes_of_all(const StepShape& shape, const Sizes& s) {
+  double bytes = 0;
+  for (const MemoryItem& item : states(shape, s, s.whole)) {
+    bytes += item.kind == kStates ? item.bytes : 0;
+  }
+  return bytes;
 }
 
 void add_lasting(const StepShape& shape, const Sizes& s, std::vector<MemoryItem>& items) {
@@ -145,12 +177,15 @@ void add_lasting(const StepShape& shape, const Sizes& s, std::vector<MemoryItem>
   if (s.is_rounded && !s.has_rounded_weights) {
     items.push_back({kWeights, "weights.rounded", (s.hidden() + s.embedding()) * kBFloat16});
   }
-  double in_checkpoint = s.all_parameters();
-  for (MemoryItem& item : states(shape, s)) {
-    if (item.kind == kStates) in_checkpoint += item.bytes;
-    items.push_back(std::move(item));
+  for (MemoryItem& item : states(shape, s, s.own)) items.push_back(std::move(item));
+  if (shape.copies_state && (s.gathers || !s.is_shared)) {
+    items.push_back(
+        {kBuffers, "checkpoint's copy", s.all_parameters() + state_bytes_of_all(shape, s)});
   }
-  if (shape.copies_state) items.push_back({kBuffers, "checkpoint's copy", in_checkpoint});
+  if (s.is_shared) {
+    items.push_back(
+        {kBuffers, "gradients on their way", detail::largest_bucket(shape.model) * kFloat});
+  }
   if (!s.is_gpt2) {
     const auto half = static_cast<double>(shape.model.head_width) / 2;
     items.push_back({kBuffers, "rotary table",
@@ -218,21 +253,39 @@ std::vector<MemoryItem> at_backward(const StepShape& shape, const Sizes& s, doub
   return items;
 }
 
+// When every gradient is there, those of other processes' tensors and the embedding's own beside
+// the head's among them.
+std::vector<MemoryItem> at_exchange(const StepShape& shape, const Sizes& s) {
+  std::vector<MemoryItem> items;
+  add_lasting(shape, s, items);
+  items.push_back({kGradients, "gradients", s.all_parameters()});
+  if (s.is_tied) items.push_back({kGradients, "embedding.gradient", s.embedding() * s.weight()});
+  return items;
+}
+
 // When every gradient is there: the embedding's own beside the head's, then the update.
 std::vector<MemoryItem> at_update(const StepShape& shape, const Sizes& s) {
   std::vector<MemoryItem> items;
   add_lasting(shape, s, items);
-  items.push_back({kGradients, "gradients", s.all_parameters()});
-  double buffers = s.is_tied ? s.embedding() * s.weight() : 0;
+  items.push_back({kGradients, "gradients", s.bytes_of(s.own)});
+  double buffers = s.is_tied && !s.is_shared ? s.embedding() * s.weight() : 0;
   if (shape.optimizer.rule != optim::Rule::kAdamW) {
     const bool is_rounded = shape.optimizer.muon.precision == Precision::kBFloat16;
     const double element = is_rounded ? kBFloat16 : kFloat;
-    const double largest = s.largest(), gram = s.width * s.width;
+    const double largest = s.own.largest_hidden, gram = largest > 0 ? s.width * s.width : 0;
     // The direction, and beside it Newton-Schulz's matrices, or float32 copies of the change.
     buffers = std::max(
         {buffers, largest * kFloat + (2 * largest + 2 * gram) * element, 3 * largest * kFloat});
   }
   items.push_back({kBuffers, "update", buffers});
+  return items;
+}
+
+// The first process has everybody's states for as long as a checkpoint is made.
+std::vector<MemoryItem> at_checkpoint(const StepShape& shape, const Sizes& s) {
+  std::vector<MemoryItem> items;
+  add_lasting(shape, s, items);
+  items.push_back({kBuffers, "states of all processes", state_bytes_of_all(shape, s)});
   return items;
 }
 
@@ -256,9 +309,14 @@ double MemoryPlan::bytes(MemoryKind kind) const {
   return sum;
 }
 
-MemoryPlan plan_memory(const StepShape& shape) {
+MemoryPlan plan_memory(const StepShape& shape, int rank) {
   ok_or_throw(model::validate(shape.model));
-  const Sizes s(shape);
+  PANAL_REQUIRE(shape.processes >= 1 && shape.processes <= shape.sequences && rank >= 0 &&
+                    rank < shape.processes,
+                fmt::format("each process must have a sequence of every pass: expected 1 to {} of "
+                            "them, found rank {} of {}",
+                            shape.sequences, rank, shape.processes));
+  const Sizes s(shape, rank);
   MemoryPlan most{.moment = "head", .items = at_head(shape, s)};
   const auto consider = [&](const char* moment, std::vector<MemoryItem> items) {
     MemoryPlan found{.moment = moment, .items = std::move(items)};
@@ -268,6 +326,8 @@ MemoryPlan plan_memory(const StepShape& shape) {
     consider("backward", at_backward(shape, s, before));
   }
   consider("update", at_update(shape, s));
+  if (s.is_shared) consider("exchange", at_exchange(shape, s));
+  if (s.gathers) consider("checkpoint", at_checkpoint(shape, s));
   return most;
 }
 

@@ -1,6 +1,6 @@
 // How much memory a training step takes, before it is taken: the tensors of the step one by one, at
-// the moment when most of them live. Torch-free arithmetic over the same shapes the code makes; a
-// test runs real steps under a counting allocator and holds it to 5 %.
+// the moment when most of them live. Arithmetic over the same shapes the code makes; a test runs
+// real steps under a counting allocator and holds it to 5 %.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ struct StepShape {
   /// Optimizer states are elsewhere and come parameter by parameter, two at a time.
   bool streams_states = false;
   bool is_on_gpu = false;      // The head works in larger chunks there.
-  std::int64_t sequences = 1;  // Of one pass forward and backward.
+  int processes = 1;           // That share each pass and the states, by whole tensors.
+  std::int64_t sequences = 1;  // Of one pass forward and backward, of all processes.
   std::int64_t context = 1;    // 1 to model.context_length.
   bool accumulates = false;    // Over several passes: gradients live through all of them.
 };
@@ -43,14 +44,17 @@ struct MemoryItem {
 };
 
 struct MemoryPlan {
-  std::string moment;             // When the most is held: "head", "backward" or "update".
+  /// When the most is held: "head", "backward", "update"; with several processes also "exchange",
+  /// before gradients of others' tensors go, and, in the first one, "checkpoint".
+  std::string moment;
   std::vector<MemoryItem> items;  // What is held then.
   double bytes() const;
   double bytes(MemoryKind kind) const;
 };
 
-/// The peak of a training step of a decoder whose parameters all train. Throws Error for an invalid
-/// model.
-MemoryPlan plan_memory(const StepShape& shape);
+/// The peak of a training step of a decoder whose parameters all train, in process `rank` of
+/// shape.processes. The first one makes checkpoints, for which it has everybody's states too.
+/// Throws Error for an invalid model, or more processes than sequences or tensors.
+MemoryPlan plan_memory(const StepShape& shape, int rank = 0);
 
 }  // namespace panal::train

@@ -3,7 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
+
+#include "base/error.h"
+#include "train/detail/data_parallel.h"
+#include "train/detail/process_shares.h"
 
 namespace panal::train {
 namespace {
@@ -16,17 +21,29 @@ std::int64_t largest_divisor(std::int64_t sequences, std::int64_t most) {
   return 1;
 }
 
-bool fits_in(const PlannedDevice& device, double bytes) {
-  return bytes + device.process_bytes <= device.memory_bytes * device.usable_share;
+// Of the processes that share a pass on one device.
+double bytes_of(const StepShape& shape) {
+  double bytes = 0;
+  for (int rank = 0; rank < shape.processes; ++rank) bytes += plan_memory(shape, rank).bytes();
+  return bytes;
+}
+
+bool fits_in(const PlannedDevice& device, int processes, double bytes) {
+  return bytes + processes * device.process_bytes <= device.memory_bytes * device.usable_share;
+}
+
+bool fits_in(const PlannedDevice& device, const StepShape& shape) {
+  return fits_in(device, shape.processes, bytes_of(shape));
 }
 
 std::optional<std::int64_t> fewer_sequences(const RunPlan& plan) {
   const std::int64_t share = plan.shape.sequences * plan.accumulate;
-  for (std::int64_t most = plan.shape.sequences - 1; most >= 1;) {
+  for (std::int64_t most = plan.shape.sequences - 1; most >= plan.shape.processes;) {
     StepShape smaller = plan.shape;
     smaller.sequences = largest_divisor(share, most);
     smaller.accumulates = smaller.sequences < share;
-    if (fits_in(plan.device, plan_memory(smaller).bytes())) return smaller.sequences;
+    if (smaller.sequences < smaller.processes) break;
+    if (fits_in(plan.device, smaller)) return smaller.sequences;
     most = smaller.sequences - 1;
   }
   return std::nullopt;
@@ -39,9 +56,9 @@ class Savings {
       : device_(plan.device),
         shape_(plan.shape),
         share_(plan.shape.sequences * plan.accumulate),
-        bytes_(plan.memory.bytes()) {}
+        bytes_(plan.bytes()) {}
 
-  bool fits() const { return fits_in(device_, bytes_); }
+  bool fits() const { return fits_in(device_, shape_.processes, bytes_); }
   std::vector<MemoryMeasure> find() {
     round_weights_and_states();
     recompute(model::Recompute::kSelective);
@@ -55,7 +72,7 @@ class Savings {
  private:
   // Takes the measure when it is needed and helps.
   bool take(std::string setting, const StepShape& shape) {
-    const double bytes = plan_memory(shape).bytes();
+    const double bytes = bytes_of(shape);
     if (fits() || bytes >= bytes_) return false;
     shape_ = shape;
     bytes_ = bytes;
@@ -90,10 +107,13 @@ class Savings {
 
   void shrink_passes() {
     StepShape shape = shape_;
-    for (std::int64_t most = shape_.sequences - 1; most >= 1; most = shape.sequences - 1) {
-      shape.sequences = largest_divisor(share_, most);
-      shape.accumulates = shape.sequences < share_;
-      if (shape.sequences == 1 || fits_in(device_, plan_memory(shape).bytes())) break;
+    for (std::int64_t most = shape_.sequences - 1; most >= shape_.processes;
+         most = shape.sequences - 1) {
+      const std::int64_t sequences = largest_divisor(share_, most);
+      if (sequences < shape_.processes) break;  // Each process wants one.
+      shape.sequences = sequences;
+      shape.accumulates = sequences < share_;
+      if (sequences == 1 || fits_in(device_, shape)) break;
     }
     take(fmt::format("batch: {{sequences: {}, accumulate: {}}}", shape.sequences,
                      share_ / shape.sequences * device_.count),
@@ -138,15 +158,37 @@ double update_flops(const StepShape& shape) {
   return static_cast<double>(model.layers) * of_layer;
 }
 
+// All processes wait for the one that has the most rows, then for the one with the most matrices.
+void add_imbalance(RunPlan& plan) {
+  const int processes = plan.shape.processes;
+  if (processes == 1) return;
+  std::int64_t most_rows = 0;
+  for (int rank = 0; rank < processes; ++rank) {
+    const auto [first, last] = detail::rows_of_rank(plan.shape.sequences, rank, processes);
+    most_rows = std::max(most_rows, last - first);
+  }
+  plan.pass_imbalance =
+      static_cast<double>(most_rows * processes) / static_cast<double>(plan.shape.sequences);
+  double most_flops = 0, flops = 0;
+  for (const auto& share :
+       detail::process_shares(plan.shape.model, plan.shape.optimizer, processes)) {
+    most_flops = std::max(most_flops, share.update_flops);
+    flops += share.update_flops;
+  }
+  if (flops > 0) plan.update_imbalance = most_flops * processes / flops;
+}
+
 void add_time(const TrainConfig& config, RunPlan& plan) {
   const auto& device = plan.device;
   const auto count = static_cast<double>(device.count);
   plan.flops_per_token = plan.shape.model.training_flops_per_token(config.batch.context);
   plan.flops_per_update = update_flops(plan.shape);
+  add_imbalance(plan);
   const auto per_step =
       static_cast<double>(config.batch.sequences * config.batch.accumulate * config.batch.context);
   plan.tokens_per_s = count * device.peak_flops * device.assumed_mfu /
-                      (plan.flops_per_token + plan.flops_per_update / per_step);
+                      (plan.flops_per_token * plan.pass_imbalance +
+                       plan.flops_per_update * plan.update_imbalance / per_step);
   plan.steps = config.limits.steps.value_or(0);
   double spent = config.limits.max_seconds.value_or(0);
   if (plan.steps > 0) {
@@ -158,7 +200,36 @@ void add_time(const TrainConfig& config, RunPlan& plan) {
   if (device.watts > 0) plan.kwh = plan.hours * device.watts * count / 1000;
 }
 
+Status add_processes(const TrainConfig& config, RunPlan& plan) {
+  if (config.parallel.processes == 1) return Status();
+  if (plan.device.is_gpu) {
+    plan.processes_left_out = config.parallel.processes;
+    return Status();
+  }
+  if (plan.device.count > 1) {
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("several processes share one machine: expected a count of 1 beside {} "
+                    "processes, found {}",
+                    config.parallel.processes, plan.device.count));
+  }
+  plan.shape.processes = static_cast<int>(config.parallel.processes);
+  return check_processes(config);
+}
+
+void add_memory(RunPlan& plan) {
+  for (int rank = 0; rank < plan.shape.processes; ++rank) {
+    MemoryPlan memory = plan_memory(plan.shape, rank);
+    plan.bytes_by_process.push_back(memory.bytes());
+    if (rank == 0 || memory.bytes() > plan.memory.bytes()) plan.memory = std::move(memory);
+  }
+}
+
 }  // namespace
+
+double RunPlan::bytes() const {
+  return std::accumulate(bytes_by_process.begin(), bytes_by_process.end(), 0.0);
+}
 
 PlannedDevice planned_device(const report::Device& device, tensor::Precision precision,
                              std::int64_t count) {
@@ -204,8 +275,9 @@ Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size
   plan.shape.sequences = largest_divisor(share, config.batch.sequences);
   plan.accumulate = share / plan.shape.sequences;
   plan.shape.accumulates = plan.accumulate > 1;
-  plan.memory = plan_memory(plan.shape);
-  plan.fits = fits_in(plan.device, plan.memory.bytes());
+  PANAL_TRY(add_processes(config, plan));
+  PANAL_TRY(capture([&] { add_memory(plan); }));
+  plan.fits = fits_in(plan.device, plan.shape.processes, plan.bytes());
   if (!plan.fits) {
     plan.sequences_that_fit = fewer_sequences(plan);
     Savings savings(plan);
@@ -233,7 +305,9 @@ Json run_plan_to_json(const RunPlan& plan) {
                {"parameters", plan.shape.model.num_parameters()},
                {"sequences", plan.shape.sequences},
                {"accumulate", plan.accumulate},
-               {"context", plan.shape.context}};
+               {"context", plan.shape.context},
+               {"processes", plan.shape.processes},
+               {"processes_left_out", plan.processes_left_out}};
   Json kinds = Json::object(), items = Json::array();
   for (int i = 0; i < kNumMemoryKinds; ++i) {
     const auto kind = static_cast<MemoryKind>(i);
@@ -245,6 +319,8 @@ Json run_plan_to_json(const RunPlan& plan) {
   }
   json["memory"] = {{"bytes", plan.memory.bytes()},
                     {"process_bytes", device.process_bytes},
+                    {"bytes_by_process", plan.bytes_by_process},
+                    {"device_bytes", plan.bytes() + plan.shape.processes * device.process_bytes},
                     {"moment", plan.memory.moment},
                     {"by_kind", kinds},
                     {"tensors", items},
@@ -260,6 +336,8 @@ Json run_plan_to_json(const RunPlan& plan) {
       plan.sequences_that_fit ? Json(*plan.sequences_that_fit) : Json(nullptr);
   json["flops_per_token"] = plan.flops_per_token;
   json["flops_per_update"] = plan.flops_per_update;
+  json["pass_imbalance"] = plan.pass_imbalance;
+  json["update_imbalance"] = plan.update_imbalance;
   json["tokens_per_s"] = plan.tokens_per_s;
   json["steps"] = plan.steps > 0 ? Json(plan.steps) : Json(nullptr);
   json["tokens"] = plan.tokens;

@@ -23,7 +23,7 @@ struct PlannedDevice {
   std::string peak_source{};   // "maker's dense figure", "measured now".
   double memory_bytes = 0;     // Of one.
   double usable_share = 0.92;  // Of memory_bytes: the rest is for driver, system, fragments.
-  double process_bytes = 0;    // Held before the model is made.
+  double process_bytes = 0;    // Held by each process before the model is made.
   double watts = 0;            // Of one at full load; 0: unknown.
   std::string watts_source{};
   double assumed_mfu = 0;  // Over 0 to 1.
@@ -40,15 +40,18 @@ PlannedDevice planned_device(const report::Device& device, tensor::Precision pre
 /// A setting that makes a run hold less.
 struct MemoryMeasure {
   std::string setting;    // As the run file says it: "memory: {recompute: full}".
-  double bytes = 0;       // Of a device with this and all measures before it.
+  double bytes = 0;       // Of a device, as RunPlan::bytes(), with this and all before it.
   double host_bytes = 0;  // What it moves to the host.
 };
 
 struct RunPlan {
   PlannedDevice device{};
-  StepShape shape{};            // Of one pass on one device.
+  StepShape shape{};            // Of one pass on one device, of all its processes together.
   std::int64_t accumulate = 1;  // Passes of one device per step.
-  MemoryPlan memory{};
+  MemoryPlan memory{};          // Of the process that holds the most.
+  std::vector<double> bytes_by_process{};  // Of each at its peak; they share the device's memory.
+  double bytes() const;                    // Of a device: of its processes together.
+  std::int64_t processes_left_out = 0;     // The config's, where a GPU is planned for.
   bool fits = false;
   /// The largest number of sequences per pass that fits, when the config's does not; the passes
   /// grow in number, the batch stays.
@@ -60,14 +63,19 @@ struct RunPlan {
   bool fits_with_measures = false;
   double flops_per_token = 0;
   double flops_per_update = 0;  // Newton-Schulz of the hidden matrices, shared by the devices.
-  double tokens_per_s = 0;      // Of all devices.
-  std::int64_t steps = 0;       // 0: the time limit decides.
+  /// Processes wait for the one with the most to do: its share of a pass and of an update times
+  /// their number, 1 where the work divides evenly.
+  double pass_imbalance = 1, update_imbalance = 1;
+  double tokens_per_s = 0;  // Of all devices.
+  std::int64_t steps = 0;   // 0: the time limit decides.
   double tokens = 0, hours = 0;
   std::optional<double> kwh{};
 };
 
-/// `vocabulary_size`: of the tokenizer the run will have. Errors: kUnsupported for an adapter run;
-/// kInvalidArgument when the model is invalid or the batch cannot be shared by the devices.
+/// `vocabulary_size`: of the tokenizer the run will have. config.parallel.processes share the
+/// machine that is planned for; on a GPU they are left out. Errors: kUnsupported for an adapter
+/// run; kInvalidArgument when the model is invalid, the batch cannot be shared by the devices or
+/// processes, or there are several of both.
 Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size,
                          PlannedDevice device);
 Json run_plan_to_json(const RunPlan& plan);

@@ -39,6 +39,30 @@ class Plan(Case):
         with mock.patch.dict(os.environ, PANAL_CPU_LEVEL="sse9"):
             self.refused("plan", run, code=2, words=["PANAL_CPU_LEVEL must be baseline, avx2", "sse9"])
 
+    def test_processes_share_the_memory_of_one_machine(self):
+        run = self.write("shared.yaml", """kind: pretrain
+precision: fp32
+model: {width: 256, layers: 4, heads: 4, context_length: 64}
+data: {path: text.txt}
+optimizer: {rule: muon}
+batch: {sequences: 4, context: 64}
+limits: {max_seconds: 10}
+parallel: {processes: 2}
+""")
+        plan = self.panal("plan", run)
+        self.assertEqual(plan["processes"], 2)
+        memory = plan["memory"]
+        self.assertEqual(len(memory["bytes_by_process"]), 2)
+        self.assertAlmostEqual(memory["device_bytes"], sum(memory["bytes_by_process"]) + 2 * memory["process_bytes"])
+        one = self.panal("plan", run, "--processes", "1")
+        self.assertEqual(len(one["memory"]["bytes_by_process"]), 1)
+        self.assertLess(memory["bytes_by_process"][1], one["memory"]["bytes"])
+        shown = self.run_panal("plan", run).stdout
+        self.assertIn("all 2 processes", shown)
+        self.refused("plan", run, "--processes", "5", code=2, words=["--processes", "batch.sequences 4", "5"])
+        self.refused("plan", run, "--processes", "2", "--device", "A40", code=2, words=["--processes is for the CPU", "A40"])
+        self.assertEqual(self.panal("plan", run, "--device", "A40")["processes_left_out"], 2)
+
 
 if __name__ == "__main__":
     unittest.main()

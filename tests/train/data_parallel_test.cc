@@ -5,13 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <set>
-#include <thread>
-#include <utility>
 
-#include "base/error.h"
-#include "data/token_shard.h"
+#include "tests/train/toy_ranks.h"
 #include "tests/train/toy_run.h"
 #include "train/detail/trainer.h"
 
@@ -19,24 +15,6 @@ namespace panal::train {
 namespace {
 
 constexpr int kRanks = 2;
-
-// Runs `work` on every rank of a group, each in a thread of its own. What one of them throws is
-// thrown when all have ended.
-void on_all_ranks(const std::function<void(swarm::Group&)>& work) {
-  auto groups = swarm::simulated_groups(kRanks, std::chrono::seconds(20)).value();
-  std::vector<Status> outcomes(groups.size());
-  std::vector<std::thread> threads;
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    threads.emplace_back([&, i, group = std::move(groups[i])]() mutable {
-      outcomes[i] = capture([&]() -> Status {
-        work(group);
-        return Status();
-      });
-    });
-  }
-  for (auto& thread : threads) thread.join();
-  for (const Status& outcome : outcomes) ok_or_throw(outcome);
-}
 
 // Goes on by a step at every look.
 class SteppingClock final : public Clock {
@@ -89,21 +67,6 @@ TEST(DataParallel, MoreProcessesThanSequencesAreRefusedWithTheLine) {
   EXPECT_FALSE(refused("limits: {steps: 3}\nparallel: {processes: 0}\n").ok());
 }
 
-// One batch after another of the tokens 0 to 319.
-data::TokenMixture toy_stream(const std::filesystem::path& folder, const TrainConfig& config) {
-  std::vector<std::vector<std::int32_t>> documents(1);
-  for (std::int32_t i = 0; i < 4000; ++i) documents[0].push_back(i * i % 320);
-  const auto path = folder / "toy.tokens";
-  ok_or_throw(data::write_token_shard(store::posix_file_system(), path, 320, documents));
-  return value_or_throw(data::TokenMixture::open(
-      {{.name = "toy", .weight = 1, .shards = {value_or_throw(data::TokenShard::open(path))}}},
-      {.batch = config.batch.sequences,
-       .context = config.batch.context,
-       .end_of_text = 0,
-       .seed = 1,
-       .packing = data::Packing::kAcrossDocuments}));
-}
-
 // Were each to go by its own clock, the one whose stands still would take eight steps and the
 // other two: they would wait for each other until the deadline.
 TEST(DataParallel, RanksMeasureStepsTogetherAndLeaveEverythingAsItWas) {
@@ -113,12 +76,10 @@ TEST(DataParallel, RanksMeasureStepsTogetherAndLeaveEverythingAsItWas) {
   model::ModelConfig dimensions = config.model.dimensions;
   dimensions.vocabulary_size = 320;
   std::vector<double> found(kRanks);
-  on_all_ranks([&](swarm::Group& group) {
+  on_all_ranks(kRanks, [&](swarm::Group& group) {
     const auto rank = static_cast<std::size_t>(group.rank());
-    const auto own_folder = folder.path() / std::to_string(rank);
-    std::filesystem::create_directories(own_folder);
     detail::Trainer trainer(config, model::Decoder::random(dimensions, 7),
-                            toy_stream(own_folder, config), &group);
+                            toy_stream(toy_shard(folder.path(), 320), config), &group);
     std::vector<at::Tensor> before;
     for (const auto& entry : trainer.trainable()) before.push_back(entry.value.detach().clone());
     const Json position = trainer.stream().state();

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
 #include <string>
@@ -14,10 +15,17 @@
 
 #include "model/decoder.h"
 #include "tensor/named_tensor.h"
+#include "tests/train/toy_ranks.h"
+#include "tests/train/toy_run.h"
 #include "train/detail/snapshot.h"
+#include "train/detail/trainer.h"
 
 namespace panal::train {
 namespace {
+
+// What the thread's allocations are counted for: 0, or the rank that it is, from 1.
+thread_local std::size_t counted_for = 0;
+constexpr std::size_t kMostCounted = 4;
 
 // Stands before torch's own allocator and remembers the most that was held at once. oneDNN asks it
 // for raw memory, so what is held is found by its address.
@@ -27,9 +35,10 @@ class CountingAllocator final : public c10::Allocator {
     void* data = c10::alloc_cpu(bytes);
     if (data != nullptr) {
       const std::lock_guard lock(mutex_);
-      sizes_[data] = static_cast<std::int64_t>(bytes);
-      held_ += static_cast<std::int64_t>(bytes);
-      most_ = std::max(most_, held_);
+      const auto size = static_cast<std::int64_t>(bytes);
+      sizes_[data] = {counted_for, size};
+      Count& count = counts_[counted_for];
+      count.most = std::max(count.most, count.held += size);
     }
     return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
   }
@@ -37,21 +46,25 @@ class CountingAllocator final : public c10::Allocator {
   void copy_data(void* to, const void* from, std::size_t bytes) const override {
     default_copy_data(to, from, bytes);
   }
-  /// Bytes held now, from where the most is counted anew.
+  /// Bytes held now by what this thread counts for, from where the most is counted anew.
   std::int64_t start() {
     const std::lock_guard lock(mutex_);
-    return most_ = held_;
+    return counts_[counted_for].most = counts_[counted_for].held;
   }
   std::int64_t most() {
     const std::lock_guard lock(mutex_);
-    return most_;
+    return counts_[counted_for].most;
   }
 
  private:
+  struct Count {
+    std::int64_t held = 0, most = 0;
+  };
   static void give_back(void* data);
   std::mutex mutex_;
-  std::map<void*, std::int64_t> sizes_;  // Guarded by mutex_, as the next two.
-  std::int64_t held_ = 0, most_ = 0;
+  // Guarded by mutex_, as the next one.
+  std::map<void*, std::pair<std::size_t, std::int64_t>> sizes_;
+  std::array<Count, kMostCounted> counts_{};
 };
 
 // Lives as long as the process: tensors that torch keeps may outlive a test.
@@ -70,7 +83,7 @@ void CountingAllocator::give_back(void* data) {
     const std::lock_guard lock(allocator.mutex_);
     const auto found = allocator.sizes_.find(data);
     if (found != allocator.sizes_.end()) {
-      allocator.held_ -= found->second;
+      allocator.counts_[found->second.first].held -= found->second.second;
       allocator.sizes_.erase(found);
     }
   }
@@ -203,6 +216,95 @@ void expect_planned(const std::vector<Case>& all) {
   }
 }
 
+TrainConfig config_of(const StepShape& shape) {
+  TrainConfig config;
+  config.model.dimensions = shape.model;
+  config.optimizer = shape.optimizer;
+  config.precision = shape.precision;
+  config.memory = {.weights = shape.weights, .recompute = shape.recompute};
+  config.batch = {.sequences = shape.sequences,
+                  .context = shape.context,
+                  .accumulate = shape.accumulates ? 2 : 1};
+  config.parallel.processes = shape.processes;
+  return config;
+}
+
+// The most that each of several ranks holds, from its model to the step after a checkpoint.
+std::vector<double> measured_by_rank(const StepShape& shape) {
+  const TestFolder folder("ranks");
+  const TrainConfig config = config_of(shape);
+  const data::TokenShard shard =
+      toy_shard(folder.path(), static_cast<std::int32_t>(shape.model.vocabulary_size));
+  std::vector<double> measured(static_cast<std::size_t>(shape.processes));
+  on_all_ranks(shape.processes, [&](swarm::Group& group) {
+    const auto rank = static_cast<std::size_t>(group.rank());
+    counted_for = rank + 1;
+    const std::int64_t before = counting_allocator().start();
+    detail::Snapshot snapshot;
+    detail::Trainer trainer(config, model::Decoder::random(shape.model, 1, shape.weights),
+                            toy_stream(shard, config), &group);
+    for (int step = 0; step < 3; ++step) {
+      trainer.release_whole();
+      trainer.step(detail::schedule_of(config, 10), step);
+      if (step == 0) trainer.gather_state();
+      if (step == 0 && rank == 0 && shape.copies_state) {
+        detail::copy_state({}, trainer.trainable(), trainer.whole_optimizer(), snapshot);
+      }
+    }
+    measured[rank] = static_cast<double>(counting_allocator().most() - before);
+  });
+  return measured;
+}
+
+std::vector<Case> shared_cases() {
+  using enum model::Architecture;
+  using tensor::Precision;
+  std::vector<Case> all;
+  const auto add = [&](const char* name, model::ModelConfig model, Precision weights, int processes,
+                       optim::Rule rule) {
+    StepShape shape{.model = std::move(model),
+                    .precision = weights,
+                    .weights = weights,
+                    .copies_state = all.size() % 2 == 0,
+                    .processes = processes,
+                    .sequences = 5,
+                    .accumulates = all.size() % 3 == 0};
+    shape.optimizer.rule = rule;
+    shape.optimizer.muon.precision = shape.optimizer.state_precision = weights;
+    shape.context = shape.model.context_length;
+    if (weights == Precision::kBFloat16) shape.recompute = model::Recompute::kFull;
+    all.push_back({name, shape});
+  };
+  for (const auto weights : {Precision::kFloat32, Precision::kBFloat16}) {
+    for (const int processes : {2, 3}) {
+      add("gpt2, weights", dimensions(kGpt2, 4, 256, 4, 4096, 32), weights, processes,
+          optim::Rule::kAdamW);
+      add("gpt2, vocabulary", dimensions(kGpt2, 2, 192, 3, 16384, 128), weights, processes,
+          optim::Rule::kMuon);
+      add("llama, activations", dimensions(kLlama, 4, 128, 4, 2048, 256), weights, processes,
+          optim::Rule::kMuon);
+      add("llama, weights", dimensions(kLlama, 4, 384, 6, 2048, 32), weights, processes,
+          optim::Rule::kMuon);
+      add("llama, weights", dimensions(kLlama, 4, 384, 6, 4096, 32), weights, processes,
+          optim::Rule::kAdamW);
+    }
+  }
+  return all;
+}
+
+TEST(MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
+  for (const Case& one : shared_cases()) {
+    const std::vector<double> measured = measured_by_rank(one.shape);
+    for (int rank = 0; rank < one.shape.processes; ++rank) {
+      const MemoryPlan plan = plan_memory(one.shape, rank);
+      const double found = measured[static_cast<std::size_t>(rank)];
+      EXPECT_NEAR(plan.bytes() / found, 1.0, 0.05)
+          << "rank " << rank << " of " << one.shape.processes
+          << (one.shape.copies_state ? ", copied: " : ": ") << described(one, plan, found);
+    }
+  }
+}
+
 TEST(MemoryPlan, IsWithinFivePercentOfWhatStepsAllocate) { expect_planned(cases()); }
 
 TEST(MemoryPlan, IsWithinFivePercentWhereLessIsHeld) { expect_planned(lean_cases()); }
@@ -285,6 +387,9 @@ TEST(MemoryPlan, GrowsWithEverySetting) {
 TEST(MemoryPlan, RefusesAModelThatCannotBe) {
   StepShape shape{.model = dimensions(model::Architecture::kGpt2, 0, 128, 4, 2048, 256)};
   EXPECT_ANY_THROW(plan_memory(shape));
+  StepShape shared{.model = dimensions(model::Architecture::kGpt2, 1, 128, 4, 2048, 256),
+                   .processes = 2};
+  EXPECT_ANY_THROW(plan_memory(shared));  // One sequence.
 }
 
 }  // namespace

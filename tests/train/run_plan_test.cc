@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "model/presets.h"
 #include "tests/train/toy_run.h"
 
@@ -52,6 +54,45 @@ TEST(RunPlan, ATimeLimitDecidesTheTokens) {
   EXPECT_DOUBLE_EQ(plan.tokens, 36 * plan.tokens_per_s);
   EXPECT_EQ(plan.shape.sequences, 2);  // Two devices share the four.
   EXPECT_DOUBLE_EQ(*plan.kwh, 0.01 * 0.2);
+}
+
+// Three processes have 1, 1 and 2 of four sequences, so a pass takes as long as one of six; and
+// each holds its own part of the states on one machine.
+TEST(RunPlan, ProcessesShareOneMachineAndWaitForEachOther) {
+  const std::string limits = "limits: {steps: 12}\n";
+  const RunPlan one = plan_run(config_with(limits), 320, device_of(1e9)).value();
+  const TrainConfig config = config_with(limits + "parallel: {processes: 3}\n");
+  PlannedDevice device = device_of(1e9);
+  device.process_bytes = 1000;
+  const RunPlan plan = plan_run(config, 320, device).value();
+  ASSERT_EQ(plan.bytes_by_process.size(), 3u);
+  EXPECT_DOUBLE_EQ(plan.memory.bytes(), *std::ranges::max_element(plan.bytes_by_process));
+  double states = 0;
+  for (int rank = 0; rank < 3; ++rank) {
+    const MemoryPlan memory = plan_memory(plan.shape, rank);
+    EXPECT_DOUBLE_EQ(memory.bytes(), plan.bytes_by_process[static_cast<std::size_t>(rank)]);
+    states += memory.bytes(MemoryKind::kStates);
+  }
+  EXPECT_NEAR(states, one.memory.bytes(MemoryKind::kStates), 1);
+  EXPECT_DOUBLE_EQ(plan.pass_imbalance, 3 * 2 / 4.0);
+  EXPECT_GE(plan.update_imbalance, 1);
+  EXPECT_LT(plan.update_imbalance, 1.5);
+  EXPECT_DOUBLE_EQ(plan.tokens_per_s, 0.5e9 / (1.5 * one.flops_per_token +
+                                               plan.update_imbalance * one.flops_per_update / 128));
+  EXPECT_DOUBLE_EQ(run_plan_to_json(plan)["memory"]["device_bytes"].get<double>(),
+                   plan.bytes() + 3000);
+  device.memory_bytes = plan.bytes() + 3000;
+  EXPECT_TRUE(plan_run(config, 320, device)->fits);
+  device.memory_bytes -= 1;
+  const RunPlan full = plan_run(config, 320, device).value();
+  EXPECT_FALSE(full.fits);
+  for (const MemoryMeasure& measure : full.measures) EXPECT_LT(measure.bytes, plan.bytes());
+
+  EXPECT_THAT(plan_run(config, 320, device_of(1e9, 2)).status().message(),
+              HasSubstr("a count of 1 beside 3 processes, found 2"));
+  device.is_gpu = true;
+  EXPECT_EQ(plan_run(config, 320, device)->processes_left_out, 3);
+  EXPECT_DOUBLE_EQ(plan_run(config, 320, device)->tokens_per_s, one.tokens_per_s);
 }
 
 TEST(RunPlan, NamesTheLargestPartOfTheBatchThatFits) {

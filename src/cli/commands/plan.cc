@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 
 #include "cli/commands/commands.h"
 #include "report/chart.h"
@@ -16,6 +17,7 @@ struct PlanOptions {
   std::string config_file;
   std::string device = "cpu";
   std::int64_t count = 1;
+  std::optional<int> processes{};
 };
 
 std::string gibibytes(double bytes) { return fmt::format("{:.2f} GiB", bytes / (1 << 30)); }
@@ -41,7 +43,11 @@ void print_measures(const Json& memory, double process, Terminal& terminal) {
 
 void print_memory(const Json& plan, Terminal& terminal) {
   const Json &memory = plan.at("memory"), &device = plan.at("device");
-  std::vector<std::vector<std::string>> rows = {{"memory of one device", ""}};
+  const auto processes = plan.value("processes", std::int64_t{1});
+  std::vector<std::vector<std::string>> rows = {
+      {processes > 1 ? fmt::format("memory of the largest of {} processes", processes)
+                     : "memory of one device",
+       ""}};
   for (const auto& [kind, bytes] : memory.at("by_kind").items()) {
     rows.push_back({kind, gibibytes(bytes.get<double>())});
   }
@@ -49,10 +55,19 @@ void print_memory(const Json& plan, Terminal& terminal) {
   if (process > 0) rows.push_back({"the process itself", gibibytes(process)});
   rows.push_back({fmt::format("together, at its peak ({})", memory.value("moment", "")),
                   gibibytes(memory.value("bytes", 0.0) + process)});
+  if (processes > 1) {
+    rows.push_back({fmt::format("all {} processes, each at its peak", processes),
+                    gibibytes(memory.value("device_bytes", 0.0))});
+  }
   rows.push_back(
       {fmt::format("usable of {}", gibibytes(device.value("memory_bytes", 0.0))),
        gibibytes(device.value("memory_bytes", 0.0) * device.value("usable_share", 0.0))});
   terminal.table(rows);
+  if (plan.value("processes_left_out", 0) > 1) {
+    terminal.print(
+        "parallel.processes is for the CPU and left out here: --count says how many GPUs share a "
+        "batch.");
+  }
   if (device.value("is_gpu", false)) {
     terminal.print(
         "Planned, not measured on a GPU. The same tensors are measured on the "
@@ -62,7 +77,7 @@ void print_memory(const Json& plan, Terminal& terminal) {
     terminal.print("It fits.");
     return;
   }
-  print_measures(memory, process, terminal);
+  print_measures(memory, process * static_cast<double>(processes), terminal);
   if (json_has(memory, "sequences_that_fit")) {
     const auto sequences = memory.at("sequences_that_fit").get<std::int64_t>();
     const auto all = plan.value("sequences", std::int64_t{1}) *
@@ -90,7 +105,16 @@ void print_speed(const Json& plan, Terminal& terminal) {
       plan.value("flops_per_token", 0.0) / 1e6, plan.value("flops_per_update", 0.0) / 1e9,
       device.value("peak_flops", 0.0) / 1e12, device.value("peak_source", ""),
       100 * device.value("assumed_mfu", 0.0), device.value("mfu_reason", "")));
-  terminal.print("Evaluations, checkpoints and, between devices, communication are not counted.");
+  const double passes = plan.value("pass_imbalance", 1.0);
+  const double updates = plan.value("update_imbalance", 1.0);
+  if (passes > 1.005 || updates > 1.005) {
+    terminal.print(fmt::format(
+        "Processes wait for the one with the most to do: passes count {:.3g} times, updates {:.3g} "
+        "times.",
+        passes, updates));
+  }
+  terminal.print(
+      "Evaluations, checkpoints and, between devices or processes, communication are not counted.");
   if (json_has(device, "watts")) {
     terminal.print(fmt::format("Energy at {:.4g} W a device ({}).", device.value("watts", 0.0),
                                device.value("watts_source", "")));
@@ -101,13 +125,13 @@ Result<Json> plan_training(const PlanOptions& options, Workspace& workspace) {
   if (options.device != "cpu") PANAL_TRY(report::find_device(options.device).status());
   PANAL_ASSIGN(const std::string config, store::read_file(options.config_file, kMaxConfigBytes));
   const auto base = std::filesystem::absolute(options.config_file).parent_path().string();
-  PANAL_ASSIGN(Json plan, workspace.run_job("plan",
-                                            Json{{"config", config},
-                                                 {"config_name", options.config_file},
-                                                 {"base_directory", base},
-                                                 {"device", options.device},
-                                                 {"count", options.count}},
-                                            "planning"));
+  Json spec = {{"config", config},
+               {"config_name", options.config_file},
+               {"base_directory", base},
+               {"device", options.device},
+               {"count", options.count}};
+  if (options.processes) spec["processes"] = *options.processes;
+  PANAL_ASSIGN(Json plan, workspace.run_job("plan", spec, "planning"));
   workspace.terminal().print(
       fmt::format("{} parameters, {} x {} tokens per pass, {} passes per step and device",
                   report::short_number(plan.value("parameters", 0.0)), plan.value("sequences", 0),
@@ -134,6 +158,10 @@ void add_plan_command(CLI::App& app, Action& action) {
   command->add_option("--count", options->count, "Devices that share the batch of each step")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+  command
+      ->add_option("--processes", options->processes,
+                   "Processes of this machine that share each batch, instead of parallel.processes")
+      ->check(CLI::Range(1, 64));
   command->callback([options, &action] {
     action = [options](Workspace& workspace) { return plan_training(*options, workspace); };
   });

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "data/tokenizer.h"
@@ -12,16 +14,28 @@
 namespace panal::engine {
 namespace {
 
+// As many threads as the run will have, on no more cores than there are.
+void use_threads_of(const train::TrainConfig& config) {
+  const std::int64_t processes = config.parallel.processes;
+  std::int64_t threads = config.limits.threads;
+  if (processes > 1) {
+    const std::int64_t all = processes * train::threads_of_process(threads, processes);
+    threads = std::min<std::int64_t>(all, std::max(1u, std::thread::hardware_concurrency()));
+  }
+  if (threads > 0) tensor::set_num_threads(static_cast<int>(threads));
+}
+
 // This machine: its product is measured, its memory asked for.
-train::PlannedDevice this_cpu(tensor::Precision precision, std::int64_t count) {
+train::PlannedDevice this_cpu(const train::TrainConfig& config, std::int64_t count) {
+  use_threads_of(config);
   const SystemClock clock;
   const double process_bytes =
       static_cast<double>(train::peak_resident_bytes().value_or(0));  // Before anything is made.
-  const report::Machine machine = train::describe_machine(precision);
+  const report::Machine machine = train::describe_machine(config.precision);
   const double watts = energy::cpu_watts_per_thread_from_environment();
   return {.name = report::machine_label(machine),
           .count = count,
-          .peak_flops = train::gemm_peak_flops(precision, clock),
+          .peak_flops = train::gemm_peak_flops(config.precision, clock),
           .peak_source = "the best 2,048 x 2,048 product, measured now",
           .memory_bytes = static_cast<double>(machine.memory_bytes.value_or(0)),
           .usable_share = 0.95,
@@ -29,7 +43,9 @@ train::PlannedDevice this_cpu(tensor::Precision precision, std::int64_t count) {
           .watts = watts * static_cast<double>(machine.threads.value_or(1)),
           .watts_source = "estimated: watts per busy thread, as PANAL_CPU_WATTS_PER_THREAD has it",
           .assumed_mfu = 0.75,
-          .mfu_reason = "73 to 89 % were measured for GPT-2 and LLaMA, see docs/benchmarks.md"};
+          .mfu_reason =
+              "73 to 89 % were measured for GPT-2 and LLaMA, two processes of one thread "
+              "were as fast as one of two, see docs/benchmarks.md"};
 }
 
 }  // namespace
@@ -44,8 +60,16 @@ Result<Json> plan(const JobContext& job) {
   const train::RunsOn runs_on = device == "cpu"
                                     ? train::RunsOn{}
                                     : train::RunsOn{.multiplies_bfloat16 = true, .is_here = false};
-  PANAL_ASSIGN(const train::TrainConfig config,
-               train::parse_train_config(yaml, name, base, runs_on));
+  PANAL_ASSIGN(train::TrainConfig config, train::parse_train_config(yaml, name, base, runs_on));
+  if (json_has(job.spec, "processes")) {
+    if (device != "cpu") {
+      return Status(Code::kInvalidArgument,
+                    "--processes is for the CPU, found it beside --device " + device +
+                        ": there --count says how many share a batch");
+    }
+    PANAL_ASSIGN(config.parallel.processes, json_integer(job.spec, "processes", "job", 1, 64));
+    PANAL_TRY(train::check_processes(config).with_context("--processes"));
+  }
   std::int64_t vocabulary = config.tokenizer.vocabulary_size;
   if (!config.tokenizer.path.empty()) {
     PANAL_ASSIGN(const data::Tokenizer tokenizer, data::Tokenizer::load(config.tokenizer.path));
@@ -53,8 +77,7 @@ Result<Json> plan(const JobContext& job) {
   }
   train::PlannedDevice planned;
   if (device == "cpu") {
-    if (config.limits.threads > 0) tensor::set_num_threads(static_cast<int>(config.limits.threads));
-    planned = this_cpu(config.precision, count);
+    planned = this_cpu(config, count);
   } else {
     PANAL_ASSIGN(const report::Device found, report::find_device(device));
     planned = train::planned_device(found, config.precision, count);

@@ -2,6 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
+#include "model/parameter_shapes.h"
+
 namespace panal::model::detail {
 namespace {
 
@@ -129,3 +133,15 @@ std::string module_of(std::string_view parameter_name) {
 }
 
 }  // namespace panal::model::detail
+
+namespace panal::model {
+
+std::vector<ParameterShape> parameter_shapes(const ModelConfig& config) {
+  std::vector<ParameterShape> shapes;
+  for (detail::ParameterSpec& spec : detail::parameter_table(config)) {
+    shapes.push_back({.name = std::move(spec.name), .shape = std::move(spec.shape)});
+  }
+  return shapes;
+}
+
+}  // namespace panal::model

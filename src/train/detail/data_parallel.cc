@@ -1,6 +1,7 @@
 #include "train/detail/data_parallel.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
@@ -85,6 +86,26 @@ std::vector<int> balanced_owners(std::span<const NamedTensor> parameters, optim:
   return owners;
 }
 
+std::vector<std::vector<std::size_t>> gradient_buckets(std::span<const NamedTensor> parameters) {
+  std::vector<std::vector<std::size_t>> buckets;
+  std::int64_t elements = kBucketElements;
+  for (std::size_t i = parameters.size(); i-- > 0;) {
+    const std::int64_t count = parameters[i].value.numel();
+    if (elements + count > kBucketElements) {
+      buckets.emplace_back();
+      elements = 0;
+    }
+    elements += count;
+    buckets.back().push_back(i);
+  }
+  return buckets;
+}
+
+std::pair<std::int64_t, std::int64_t> rows_of_rank(std::int64_t sequences, int rank,
+                                                   int num_ranks) {
+  return {sequences * rank / num_ranks, sequences * (rank + 1) / num_ranks};
+}
+
 // Some parameters' gradients (later weights) end to end, those of rank 0 first.
 struct DataParallel::Bucket {
   std::vector<std::size_t> members;
@@ -143,23 +164,16 @@ DataParallel::~DataParallel() {
 
 void DataParallel::make_buckets() {
   bucket_of_.resize(parameters_.size());
-  std::int64_t elements = kBucketElements;
-  for (std::size_t i = parameters_.size(); i-- > 0;) {
-    const std::int64_t count = parameters_[i].value.numel();
-    if (elements + count > kBucketElements) {
-      buckets_.emplace_back();
-      elements = 0;
-    }
-    elements += count;
-    buckets_.back().members.push_back(i);
-    bucket_of_[i] = buckets_.size() - 1;
-  }
-  for (Bucket& bucket : buckets_) {
+  std::size_t largest = 0;
+  for (auto& members : gradient_buckets(parameters_)) {
+    Bucket& bucket = buckets_.emplace_back();
+    bucket.members = std::move(members);
     std::ranges::stable_sort(bucket.members,
                              [&](std::size_t a, std::size_t b) { return owners_[a] < owners_[b]; });
     bucket.ends.assign(static_cast<std::size_t>(group_.size()), 0);
     std::size_t place = 0;
     for (const std::size_t member : bucket.members) {
+      bucket_of_[member] = buckets_.size() - 1;
       bucket.begins.push_back(place);
       place += static_cast<std::size_t>(parameters_[member].value.numel());
       bucket.ends[static_cast<std::size_t>(owners_[member])] = place;
@@ -168,13 +182,13 @@ void DataParallel::make_buckets() {
       bucket.ends[rank] = std::max(bucket.ends[rank], bucket.ends[rank - 1]);
     }
     bucket.size = place;
-    passing_.resize(std::max(passing_.size(), place));
+    largest = std::max(largest, place);
   }
+  passing_ = at::empty({static_cast<std::int64_t>(largest)}, at::kFloat);
 }
 
-std::pair<std::int64_t, std::int64_t> DataParallel::rows(std::int64_t sequences) const {
-  return {sequences * group_.rank() / group_.size(),
-          sequences * (group_.rank() + 1) / group_.size()};
+std::span<float> DataParallel::passing(std::size_t size) const {
+  return {passing_.data_ptr<float>(), size};
 }
 
 void DataParallel::begin_exchange() {
@@ -230,10 +244,11 @@ void DataParallel::communicate() {
   }
 }
 
-// Plain copies: torch's would wake a second pool of compute threads beside the backward pass.
+// Plain copies where that is possible: torch's would wake a second pool of compute threads beside
+// the backward pass.
 Status DataParallel::exchange(const Bucket& bucket) {
   const at::NoGradGuard no_gradients;
-  const auto values = std::span(passing_).first(bucket.size);
+  const std::span<float> values = passing(bucket.size);
   for (std::size_t i = 0; i < bucket.members.size(); ++i) {
     const at::Tensor& value = parameters_[bucket.members[i]].value;
     const at::Tensor& gradient = value.grad();
@@ -242,8 +257,11 @@ Status DataParallel::exchange(const Bucket& bucket) {
       std::ranges::fill(place, 0.0f);
       continue;
     }
-    const at::Tensor plain = gradient.to(at::kFloat).contiguous();
-    std::memcpy(place.data(), plain.data_ptr<float>(), place.size_bytes());
+    if (gradient.scalar_type() == at::kFloat && gradient.is_contiguous()) {
+      std::memcpy(place.data(), gradient.data_ptr<float>(), place.size_bytes());
+    } else {
+      at::from_blob(place.data(), value.sizes(), at::kFloat).copy_(gradient);
+    }
   }
   PANAL_TRY(group_.reduce_scatter(values, bucket.ends));
   for (std::size_t i = 0; i < bucket.members.size(); ++i) {
@@ -301,7 +319,7 @@ std::vector<bool> DataParallel::is_owned() const {
 void DataParallel::share_weights() {
   const at::NoGradGuard no_gradients;
   for (const Bucket& bucket : buckets_) {
-    const auto values = std::span(passing_).first(bucket.size);
+    const std::span<float> values = passing(bucket.size);
     const auto copy = [&](bool is_own) {
       for (std::size_t i = 0; i < bucket.members.size(); ++i) {
         if ((owners_[bucket.members[i]] == group_.rank()) != is_own) continue;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -26,12 +27,20 @@ namespace panal::train::detail {
 std::vector<int> balanced_owners(std::span<const tensor::NamedTensor> parameters, optim::Rule rule,
                                  int num_ranks);
 
+/// Which parameters' gradients leave together, in the order of the backward pass: the last ones
+/// first, as many as make 4 MiB of float32, or one that is larger.
+std::vector<std::vector<std::size_t>> gradient_buckets(
+    std::span<const tensor::NamedTensor> parameters);
+
+/// This rank's rows [first, second) of a batch.
+std::pair<std::int64_t, std::int64_t> rows_of_rank(std::int64_t sequences, int rank, int num_ranks);
+
 /// Data parallel training with sharded optimizer states: each rank holds all weights and
 /// gradients, and the optimizer state of the parameters it owns.
 ///
 /// Source   Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion parameter
 ///          models", 2020, stage 1. We differ: whole tensors, not slices, for orthogonalisation.
-/// Memory   Beside the model's own: a copy of the largest bucket (4 MiB, or the largest tensor).
+/// Memory   Beside the model's own: the largest bucket in float32 (4 MiB, or the largest tensor).
 /// Errors   Error(kUnavailable) naming the lost rank. Not thread-safe.
 class DataParallel {
  public:
@@ -41,8 +50,9 @@ class DataParallel {
   DataParallel(const DataParallel&) = delete;
   DataParallel& operator=(const DataParallel&) = delete;
 
-  /// This rank's rows [first, second) of a batch.
-  std::pair<std::int64_t, std::int64_t> rows(std::int64_t sequences) const;
+  std::pair<std::int64_t, std::int64_t> rows(std::int64_t sequences) const {
+    return rows_of_rank(sequences, group_.rank(), group_.size());
+  }
   bool is_first() const { return group_.rank() == 0; }
   std::vector<bool> is_owned() const;  // By parameter.
 
@@ -79,6 +89,7 @@ class DataParallel {
   void is_ready(std::size_t parameter);
   void communicate();
   Status exchange(const Bucket& bucket);
+  std::span<float> passing(std::size_t size) const;
   struct StateTensor {
     std::string name;
     std::size_t bytes = 0;
@@ -92,7 +103,7 @@ class DataParallel {
   std::vector<tensor::NamedTensor> owned_;
   std::vector<Bucket> buckets_;         // In the order of the backward pass.
   std::vector<std::size_t> bucket_of_;  // By parameter.
-  std::vector<float> passing_;          // One bucket's values, of whoever passes it on.
+  at::Tensor passing_;                  // One bucket's values, of whoever passes it on. Float32.
   bool exchanging_ = false;             // Of the thread that runs the backward pass.
 
   std::mutex mutex_;

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "tensor/device.h"
 #include "tensor/runtime.h"
 #include "train/detail/summary_file.h"
+#include "train/machine.h"
 
 namespace panal::train::detail {
 namespace {
@@ -27,12 +27,6 @@ std::int64_t number_of_evaluations(const TrainConfig& config, bool has_validatio
   return config.kind == RunKind::kLora
              ? 1
              : 5;  // After the first; with every_steps given it is a guess.
-}
-
-// Threads that find no core of their own make all ranks wait for the slowest.
-std::int64_t threads_of_rank(std::int64_t wanted, int num_ranks) {
-  if (wanted > 0) return wanted;
-  return std::max<std::int64_t>(1, std::thread::hardware_concurrency() / num_ranks);
 }
 
 }  // namespace
@@ -167,7 +161,7 @@ Result<model::Decoder> Session::make_decoder() const {
 Status Session::open_trainer() {
   PANAL_ASSIGN(plan_, read_plan(at("plan.json")));
   if (config_.limits.threads > 0 || plan_ || num_ranks() > 1) {
-    const auto threads = num_ranks() > 1 ? threads_of_rank(config_.limits.threads, num_ranks())
+    const auto threads = num_ranks() > 1 ? threads_of_process(config_.limits.threads, num_ranks())
                          : plan_         ? plan_->threads
                                          : config_.limits.threads;
     if (threads != tensor::num_threads()) tensor::set_num_threads(static_cast<int>(threads));
