@@ -2,6 +2,7 @@
 
 #include <ATen/DeviceAccelerator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <fmt/core.h>
 #include <torch/types.h>
 
 #include "base/error.h"
@@ -11,39 +12,49 @@ namespace panal::tensor {
 namespace {
 
 // Both halves are needed: the kernels of this build, and a torch that was built for CUDA.
-std::string why_no_cuda() {
+std::string why_no_cuda(int processes) {
   const std::string missing = cuda::why_no_device();
   if (!missing.empty() || cuda::runs_on_host_memory()) return missing;
-  if (at::hasCUDA()) return "";
+  if (at::hasCUDA()) {
+    const int found = at::accelerator::deviceCount();
+    if (found >= processes) return "";
+    return fmt::format("{} processes want a CUDA device each, found {}", processes, found);
+  }
   return "the PyTorch library of this build has no CUDA: build with the CUDA wheel "
          "(docs/guides/gpu.md)";
 }
 
-c10::Device cuda_device() {
-  const c10::Device device(c10::DeviceType::CUDA, 0);
+c10::Device cuda_device(int index) {
+  const c10::Device device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index));
   const c10::impl::VirtualGuardImpl guard(device.type());
-  at::accelerator::setDeviceIndex(device.index());
+  enter(device);
   guard.exchangeStream(guard.getStreamFromGlobalPool(device, /*isHighPriority=*/false));
   return device;
 }
 
 }  // namespace
 
-std::string why_not_trained_on(std::string_view device) {
+std::string why_not_trained_on(std::string_view device, int processes) {
   if (device != "cuda") return "";
-  const std::string missing = why_no_cuda();
+  const std::string missing = why_no_cuda(processes);
   return missing.empty() ? "" : "must be auto or cpu here: " + missing;
 }
 
-bool trains_on_cuda(std::string_view wanted) {
-  return (wanted == "cuda" || wanted == "auto") && why_no_cuda().empty();
+bool trains_on_cuda(std::string_view wanted, int processes) {
+  return (wanted == "cuda" || wanted == "auto") && why_no_cuda(processes).empty();
 }
 
-c10::Device training_device(std::string_view wanted) {
-  const std::string reason = why_not_trained_on(wanted);
+c10::Device training_device(std::string_view wanted, int rank, int processes) {
+  const std::string reason = why_not_trained_on(wanted, processes);
   PANAL_REQUIRE(reason.empty(), "the device " + reason);
-  if (!trains_on_cuda(wanted) || cuda::runs_on_host_memory()) return {c10::DeviceType::CPU};
-  return cuda_device();
+  if (!trains_on_cuda(wanted, processes) || cuda::runs_on_host_memory()) {
+    return {c10::DeviceType::CPU};
+  }
+  return cuda_device(rank);
+}
+
+void enter(const c10::Device& device) {
+  if (!device.is_cpu()) at::accelerator::setDeviceIndex(device.index());
 }
 
 std::string device_name(const c10::Device& device) {

@@ -12,18 +12,21 @@ struct Device;  // c10/core/Device.h
 
 namespace panal::tensor {
 
-/// Why training cannot run on `device` ("auto", "cpu" or "cuda"), as the rest of a sentence; empty
-/// when it can.
-std::string why_not_trained_on(std::string_view device);
+/// Why training by so many processes cannot run on `device` ("auto", "cpu" or "cuda"), as the rest
+/// of a sentence; empty when it can. Each process wants a CUDA device of its own.
+std::string why_not_trained_on(std::string_view device, int processes = 1);
 
-/// True where training_device(wanted) is a CUDA device; a bad wish is none.
-bool trains_on_cuda(std::string_view wanted);
+/// True where training_device(wanted, ...) is a CUDA device; a bad wish is none.
+bool trains_on_cuda(std::string_view wanted, int processes = 1);
 
-/// "auto" is the first CUDA device where this build has kernels for it and it answers, else the
-/// CPU. Where it is a CUDA device, the calling thread's work goes into a stream of its own from
-/// here on, because the default stream cannot be recorded (recorded_work.h). Throws Error where
-/// why_not_trained_on() has a reason.
-c10::Device training_device(std::string_view wanted);
+/// "auto" is a CUDA device where this build has kernels for it and enough of them answer, else the
+/// CPU. Process `rank` of `processes` gets the device of its number. Where it is a CUDA device, the
+/// calling thread's work goes into a stream of its own from here on, because the default stream
+/// cannot be recorded (recorded_work.h). Throws Error where why_not_trained_on() has a reason.
+c10::Device training_device(std::string_view wanted, int rank = 0, int processes = 1);
+
+/// Has the calling thread use the device, as each thread that touches its tensors must.
+void enter(const c10::Device& device);
 
 /// "cpu", or what the CUDA device calls itself.
 std::string device_name(const c10::Device& device);

@@ -402,7 +402,7 @@ void read_device(ConfigReader& top, const RunsOn& runs_on, TrainConfig& config) 
   const std::string reason = tensor::why_not_trained_on(config.device);
   if (reason.empty()) return;
   top.reject("device", reason);
-  config.device = "cpu";
+  config.device = "cpu";  // What follows is judged all the same.
 }
 
 void set_lora_defaults(TrainConfig& config) {
@@ -469,12 +469,11 @@ Result<TrainConfig> parse_train_config(std::string_view yaml, std::string name,
   read_rhythm(top, base_directory, config);
   read_limits(top.section("limits"), config);
   read_parallel(top.section("parallel"), config);
-  if (config.parallel.processes > 1 && config.device == "cuda") {
-    top.reject("device",
-               "must be cpu beside parallel.processes over 1: processes exchange their "
-               "gradients through the host's memory");
+  if (runs_on.is_here) {
+    const int processes = static_cast<int>(config.parallel.processes);
+    const std::string reason = tensor::why_not_trained_on(config.device, processes);
+    if (!reason.empty()) top.reject("device", reason);
   }
-  if (config.parallel.processes > 1) config.device = "cpu";
   PANAL_TRY(top.finish());
   return config;
 }

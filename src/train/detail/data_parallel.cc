@@ -4,6 +4,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/from_blob.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <fmt/format.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
@@ -17,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "tensor/device.h"
 
 namespace panal::train::detail {
 namespace {
@@ -53,17 +56,28 @@ TensorsByName by_name(const std::vector<NamedTensor>& tensors) {
   return found;
 }
 
-// Where a state tensor's bytes come and go on this rank: in the whole optimizer, which rank 0 has,
-// in its own, or only in passing.
-std::span<std::byte> place_of_state(const std::string& name, std::size_t bytes,
-                                    const TensorsByName& all, const TensorsByName& owned,
-                                    std::vector<std::byte>& passing) {
+// Everybody gets what `root` has. From and to a CUDA device the bytes go through the host's memory.
+Status broadcast_tensor(swarm::Group& group, const at::Tensor& tensor, int root) {
+  if (tensor.device().is_cpu()) return group.broadcast_bytes(bytes_of(tensor), root);
+  const bool is_root = group.rank() == root;
+  const at::Tensor host = is_root ? tensor.detach().to(at::kCPU).contiguous()
+                                  : at::empty(tensor.sizes(), tensor.scalar_type());
+  PANAL_TRY(group.broadcast_bytes(bytes_of(host), root));
+  if (!is_root) tensor.detach().copy_(host);
+  return Status();
+}
+
+// The same for a state tensor: in the whole optimizer, which rank 0 has, in this rank's own, or
+// only in passing.
+Status broadcast_state(swarm::Group& group, const std::string& name, std::size_t bytes, int root,
+                       const TensorsByName& all, const TensorsByName& owned,
+                       std::vector<std::byte>& passing) {
   for (const TensorsByName* tensors : {&all, &owned}) {
     const auto found = tensors->find(name);
-    if (found != tensors->end()) return bytes_of(found->second);
+    if (found != tensors->end()) return broadcast_tensor(group, found->second, root);
   }
   passing.resize(bytes);
-  return passing;
+  return group.broadcast_bytes(passing, root);
 }
 
 }  // namespace
@@ -113,6 +127,8 @@ struct DataParallel::Bucket {
   std::vector<std::size_t> ends;    // By rank.
   std::size_t size = 0;
   std::size_t missing = 0;  // Members whose gradient is not there yet.
+  /// On a CUDA device: when it has computed the last of them.
+  std::shared_ptr<c10::Event> computed{};
 
   std::span<float> place_of(std::size_t member, const at::Tensor& tensor,
                             std::span<float> values) const {
@@ -134,6 +150,7 @@ DataParallel::DataParallel(swarm::Group& group, std::vector<NamedTensor> paramet
                            optim::Rule rule)
     : group_(group),
       parameters_(std::move(parameters)),
+      device_(parameters_.front().value.device()),
       owners_(balanced_owners(parameters_, rule, group.size())) {
   PANAL_REQUIRE(parameters_.size() >= static_cast<std::size_t>(group.size()),
                 fmt::format("each process must own a tensor of the model: expected at most {} "
@@ -203,6 +220,10 @@ void DataParallel::is_ready(std::size_t parameter) {
   if (!exchanging_) return;
   Bucket& own = buckets_[bucket_of_[parameter]];
   if (own.missing > 0) --own.missing;
+  if (own.missing == 0 && device_.is_cuda()) {
+    own.computed = std::make_shared<c10::Event>(device_.type());
+    own.computed->record(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
+  }
   {
     const std::lock_guard lock(mutex_);
     while (ready_ < buckets_.size() && buckets_[ready_].missing == 0) ++ready_;
@@ -212,6 +233,7 @@ void DataParallel::is_ready(std::size_t parameter) {
 
 void DataParallel::finish_exchange() {
   exchanging_ = false;
+  tensor::finish_work(device_);  // Also for buckets that lack a gradient, and have no event.
   std::unique_lock lock(mutex_);
   ready_ = buckets_.size();  // A parameter without a gradient counts as 0.
   changed_.notify_all();
@@ -227,6 +249,7 @@ void DataParallel::finish_exchange() {
 }
 
 void DataParallel::communicate() {
+  tensor::enter(device_);
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [&] { return ends_ || (exchanged_ < ready_ && status_.ok()); });
@@ -249,6 +272,7 @@ void DataParallel::communicate() {
 Status DataParallel::exchange(const Bucket& bucket) {
   const at::NoGradGuard no_gradients;
   const std::span<float> values = passing(bucket.size);
+  if (bucket.computed) bucket.computed->synchronize();
   for (std::size_t i = 0; i < bucket.members.size(); ++i) {
     const at::Tensor& value = parameters_[bucket.members[i]].value;
     const at::Tensor& gradient = value.grad();
@@ -257,7 +281,7 @@ Status DataParallel::exchange(const Bucket& bucket) {
       std::ranges::fill(place, 0.0f);
       continue;
     }
-    if (gradient.scalar_type() == at::kFloat && gradient.is_contiguous()) {
+    if (gradient.is_cpu() && gradient.scalar_type() == at::kFloat && gradient.is_contiguous()) {
       std::memcpy(place.data(), gradient.data_ptr<float>(), place.size_bytes());
     } else {
       at::from_blob(place.data(), value.sizes(), at::kFloat).copy_(gradient);
@@ -270,7 +294,7 @@ Status DataParallel::exchange(const Bucket& bucket) {
     if (!value.grad().defined()) value.mutable_grad() = at::empty_like(value);
     at::Tensor& gradient = value.mutable_grad();
     const std::span<float> place = bucket.place_of(i, value, values);
-    if (gradient.scalar_type() == at::kFloat && gradient.is_contiguous()) {
+    if (gradient.is_cpu() && gradient.scalar_type() == at::kFloat && gradient.is_contiguous()) {
       std::memcpy(gradient.data_ptr<float>(), place.data(), place.size_bytes());
     } else {
       gradient.copy_(at::from_blob(place.data(), value.sizes(), at::kFloat));
@@ -376,8 +400,7 @@ void DataParallel::gather_state(const optim::Optimizer& own, optim::Optimizer* w
   for (const auto& [name, bytes] : agreed_state(whole)) {
     const auto mine = owned.find(name);
     if (whole != nullptr && mine != owned.end()) all.at(name).copy_(mine->second);
-    ok_or_throw(group_.broadcast_bytes(place_of_state(name, bytes, all, owned, passing),
-                                       owner_of_state(name)));
+    ok_or_throw(broadcast_state(group_, name, bytes, owner_of_state(name), all, owned, passing));
   }
   if (whole != nullptr) whole->set_num_steps(own.num_steps());
 }
@@ -388,7 +411,7 @@ void DataParallel::scatter_state(const optim::Optimizer* whole, optim::Optimizer
   const auto all = by_name(whole == nullptr ? std::vector<NamedTensor>() : whole->state());
   std::vector<std::byte> passing;
   for (const auto& [name, bytes] : agreed_state(whole)) {
-    ok_or_throw(group_.broadcast_bytes(place_of_state(name, bytes, all, owned, passing), 0));
+    ok_or_throw(broadcast_state(group_, name, bytes, 0, all, owned, passing));
     const auto mine = owned.find(name);
     if (whole != nullptr && mine != owned.end()) mine->second.copy_(all.at(name));
   }
@@ -400,7 +423,7 @@ void DataParallel::scatter_state(const optim::Optimizer* whole, optim::Optimizer
 void DataParallel::broadcast_weights() {
   const at::NoGradGuard no_gradients;
   for (const auto& parameter : parameters_) {
-    ok_or_throw(group_.broadcast_bytes(bytes_of(parameter.value), 0));
+    ok_or_throw(broadcast_tensor(group_, parameter.value, 0));
   }
 }
 

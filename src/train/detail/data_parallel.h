@@ -2,6 +2,8 @@
 // the backward pass still runs, and its part of the optimizer.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -40,6 +42,7 @@ std::pair<std::int64_t, std::int64_t> rows_of_rank(std::int64_t sequences, int r
 ///
 /// Source   Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion parameter
 ///          models", 2020, stage 1. We differ: whole tensors, not slices, for orthogonalisation.
+/// Places   On CUDA devices, one for each rank, gradients and weights go through the host's memory.
 /// Memory   Beside the model's own: the largest bucket in float32 (4 MiB, or the largest tensor).
 /// Errors   Error(kUnavailable) naming the lost rank. Not thread-safe.
 class DataParallel {
@@ -99,6 +102,7 @@ class DataParallel {
 
   swarm::Group& group_;
   const std::vector<tensor::NamedTensor> parameters_;
+  const c10::Device device_;       // Where they lie.
   const std::vector<int> owners_;  // By parameter.
   std::vector<tensor::NamedTensor> owned_;
   std::vector<Bucket> buckets_;         // In the order of the backward pass.

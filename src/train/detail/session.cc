@@ -37,7 +37,9 @@ Session::Session(const TrainConfig& config, RunEvents& events, std::stop_token s
       events_(events),
       stop_(std::move(stop)),
       environment_(environment),
-      device_(tensor::training_device(config.device)),
+      device_(tensor::training_device(config.device,
+                                      environment.group == nullptr ? 0 : environment.group->rank(),
+                                      num_ranks())),
       started_(environment.clock.steady_now()),
       energy_(environment.meter),
       patience_(

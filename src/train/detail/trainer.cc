@@ -57,7 +57,8 @@ bool can_record(const TrainConfig& config, const model::Decoder& decoder,
 optim::OptimizerConfig optimizer_of(const TrainConfig& config) {
   optim::OptimizerConfig optimizer = config.optimizer;
   optimizer.has_states_on_host =
-      config.memory.has_states_on_host && tensor::trains_on_cuda(config.device);
+      config.memory.has_states_on_host &&
+      tensor::trains_on_cuda(config.device, static_cast<int>(config.parallel.processes));
   return optimizer;
 }
 
