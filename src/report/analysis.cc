@@ -46,6 +46,7 @@ std::vector<Part> parts_of(const RunRecord& run, std::vector<std::size_t>& part_
     keep_larger(stretch.machine.memory_bytes_per_s, call.machine.memory_bytes_per_s);
     keep_larger(stretch.peak_resident_bytes, call.peak_resident_bytes);
     keep_larger(stretch.largest_process_bytes, call.largest_process_bytes);
+    keep_larger(stretch.peak_device_bytes, call.peak_device_bytes);
     part_of_call.push_back(parts.size() - 1);
   }
   if (parts.empty()) parts.emplace_back();
@@ -157,6 +158,7 @@ Json stretch_to_json(const Stretch& stretch) {
           {"tokens_per_s", or_null(stretch.mean_tokens_per_s)},
           {"peak_resident_bytes", or_null(stretch.peak_resident_bytes)},
           {"largest_process_bytes", or_null(stretch.largest_process_bytes)},
+          {"peak_device_bytes", or_null(stretch.peak_device_bytes)},
           {"model_flops_per_s", or_null(stretch.model_flops_per_s)},
           {"mfu", or_null(stretch.mfu)},
           {"model_flops_per_byte_of_bandwidth", or_null(stretch.flops_per_byte)},

@@ -22,6 +22,7 @@ struct Stretch {
   std::optional<double> mean_tokens_per_s{};  // All tokens by all seconds; a benchmark's median.
   std::optional<std::int64_t> peak_resident_bytes{};    // Of all processes together.
   std::optional<std::int64_t> largest_process_bytes{};  // Of several processes.
+  std::optional<std::int64_t> peak_device_bytes{};      // Of tensors on one GPU, the first rank's.
   std::optional<double> model_flops_per_s{};            // (6 N + 12 L H Q T) tokens/s
   std::optional<double> mfu{};                          // The same by the machine's peak.
   std::optional<double> flops_per_byte{};       // The same by the machine's memory bandwidth.

@@ -136,6 +136,11 @@ std::vector<Row> rows_about_the_machine() {
          return fmt::format("{}, largest process {}", all,
                             shown(part.largest_process_bytes, gibibytes));
        }},
+      {"peak GPU memory, GiB",
+       [](const auto&, const auto& part) {
+         return part.machine.device == "cpu" ? std::string("-")
+                                             : shown(part.peak_device_bytes, gibibytes);
+       }},
   };
 }
 

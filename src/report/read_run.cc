@@ -125,6 +125,10 @@ Status read_machines(const std::filesystem::path& folder, RunRecord& run) {
       PANAL_ASSIGN(call.peak_resident_bytes,
                    json_integer(entry, "peak_resident_bytes", where, 1, kMost));
     }
+    if (json_has(entry, "peak_device_bytes")) {
+      PANAL_ASSIGN(call.peak_device_bytes,
+                   json_integer(entry, "peak_device_bytes", where, 1, kMost));
+    }
     if (json_has(entry, "largest_process_bytes")) {
       PANAL_ASSIGN(call.largest_process_bytes,
                    json_integer(entry, "largest_process_bytes", where, 1, kMost));

@@ -50,6 +50,7 @@ struct Call {
   Machine machine{};
   std::optional<std::int64_t> peak_resident_bytes{};    // Of all processes together.
   std::optional<std::int64_t> largest_process_bytes{};  // Of several processes.
+  std::optional<std::int64_t> peak_device_bytes{};      // Of tensors on one GPU, the first rank's.
 };
 
 /// The terms of the PaLM formula, where the run is one it holds for.

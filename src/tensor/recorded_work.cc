@@ -27,7 +27,8 @@ void RecordedWork::run(const std::function<void()>& work) {
   }
   if (!graph_) {
     graph_ = std::make_unique<Graph>();
-    graph_->graph.capture_begin();
+    // Other threads may copy from the device meanwhile: checkpoints do.
+    graph_->graph.capture_begin({0, 0}, at::GraphCaptureMode::ThreadLocal);
     try {
       work();
     } catch (...) {

@@ -114,6 +114,7 @@ struct TrainSummary {
   /// The most that was resident, of this and earlier calls: of all processes together, each at its
   /// own peak, and with several of the largest one. Empty where the system does not tell.
   std::optional<std::int64_t> peak_resident_bytes{}, largest_process_bytes{};
+  std::optional<std::int64_t> peak_device_bytes{};  // Of tensors on process 0's GPU.
   /// Of this and earlier calls together; unknown as soon as one part is.
   energy::EnergyReading energy;
   std::filesystem::path model_folder;  // Empty when stopped.

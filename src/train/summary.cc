@@ -40,10 +40,11 @@ constexpr std::array<std::pair<const char*, std::int64_t TrainSummary::*>, 14> k
 }};
 
 // What may be unknown.
-constexpr std::array<std::pair<const char*, std::optional<std::int64_t> TrainSummary::*>, 2>
+constexpr std::array<std::pair<const char*, std::optional<std::int64_t> TrainSummary::*>, 3>
     kOptionalIntegers{{
         {"peak_resident_bytes", &TrainSummary::peak_resident_bytes},
         {"largest_process_bytes", &TrainSummary::largest_process_bytes},
+        {"peak_device_bytes", &TrainSummary::peak_device_bytes},
     }};
 
 constexpr std::array<std::pair<const char*, double TrainSummary::*>, 4> kNumbers{{

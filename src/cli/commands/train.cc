@@ -48,6 +48,9 @@ std::string shown_memory(const Json& summary) {
   if (json_has(summary, "largest_process_bytes")) {
     text += fmt::format(" ({:.2f} in the largest process)", gibibytes("largest_process_bytes"));
   }
+  if (json_has(summary, "peak_device_bytes")) {
+    text += fmt::format(", {:.2f} GiB of tensors on the GPU", gibibytes("peak_device_bytes"));
+  }
   return text;
 }
 

@@ -103,6 +103,9 @@ Result<RunRecord> benchmark_record(const Json& json, const std::filesystem::path
     PANAL_ASSIGN(call.peak_resident_bytes,
                  json_integer(json, "peak_resident_bytes", where, 1, kMost));
   }
+  if (json_has(json, "peak_device_bytes")) {
+    PANAL_ASSIGN(call.peak_device_bytes, json_integer(json, "peak_device_bytes", where, 1, kMost));
+  }
   run.calls.push_back(std::move(call));
   return run;
 }

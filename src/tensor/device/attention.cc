@@ -15,6 +15,30 @@ namespace {
 
 constexpr double kNoDropout = 0.0;
 
+// Backward kernels add up in an order of chance unless they are told not to, and a resumed run
+// shall end with the same bits. Only around those calls: elsewhere torch would refuse products
+// whose environment it does not know.
+class InFixedOrder {
+ public:
+  InFixedOrder()
+      : was_deterministic_(context_.deterministicAlgorithms()),
+        only_warned_(context_.deterministicAlgorithmsWarnOnly()),
+        filled_(context_.deterministicFillUninitializedMemory()) {
+    context_.setDeterministicAlgorithms(true, /*warn_only=*/false);
+    context_.setDeterministicFillUninitializedMemory(false);
+  }
+  ~InFixedOrder() {
+    context_.setDeterministicAlgorithms(was_deterministic_, only_warned_);
+    context_.setDeterministicFillUninitializedMemory(filled_);
+  }
+  InFixedOrder(const InFixedOrder&) = delete;
+  InFixedOrder& operator=(const InFixedOrder&) = delete;
+
+ private:
+  at::Context& context_ = at::globalContext();
+  const bool was_deterministic_, only_warned_, filled_;
+};
+
 double scale_of(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(3))); }
 
 // [B, T, heads, width] as the library has it, [B, heads, T, width], and back.
@@ -104,6 +128,7 @@ AttentionGradients attend_backward(const at::Tensor& out_gradient, const at::Ten
                                    const at::Tensor& values, const std::vector<at::Tensor>& kept,
                                    bool has_first_keys) {
   const std::int64_t T = q.size(1), H = q.size(2);
+  const InFixedOrder fixed;
   if (q.scalar_type() == at::kFloat) {
     const auto [dq, dk, dv, of_mask] = at::_scaled_dot_product_efficient_attention_backward(
         turned(out_gradient), turned(q), repeated(k, H), repeated(v, H), kept[3], turned(values),

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/decoder.h"
+#include "tensor/device.h"
 #include "tensor/runtime.h"
 #include "train/benchmark.h"
 #include "train/machine.h"
@@ -35,6 +36,7 @@ Json call_to_json(const report::Call& call) {
                {"peak_resident_bytes", nullptr}};
   if (call.peak_resident_bytes) json["peak_resident_bytes"] = *call.peak_resident_bytes;
   if (call.largest_process_bytes) json["largest_process_bytes"] = *call.largest_process_bytes;
+  if (call.peak_device_bytes) json["peak_device_bytes"] = *call.peak_device_bytes;
   return json;
 }
 
@@ -67,6 +69,9 @@ Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock
 
 // A process that forgot its peak after measuring tells a smaller one than before.
 Status MachineLog::see_peaks() {
+  if (const auto found = tensor::peak_device_bytes(device_)) {
+    call_.peak_device_bytes = std::max(call_.peak_device_bytes.value_or(0), *found);
+  }
   PANAL_ASSIGN(const std::vector<std::int64_t> found, ask_for_peaks_());
   peaks_.resize(std::max(peaks_.size(), found.size()));
   for (std::size_t i = 0; i < found.size(); ++i) peaks_[i] = std::max(peaks_[i], found[i]);
@@ -87,6 +92,7 @@ Status MachineLog::measure() {
   call_.machine.memory_bytes_per_s = measured_memory_bytes_per_s(*clock_, device_);
   if (processes_ > 1) tensor::set_num_threads(threads);
   forget_peak_resident_bytes();
+  tensor::forget_peak_device_bytes(device_);
   return Status();
 }
 
@@ -110,6 +116,10 @@ Status MachineLog::end(double call_seconds) {
 report::Call MachineLog::largest_call() const {
   report::Call largest = call_;
   for (const Json& earlier : document_.at("calls")) {
+    const auto on_device = json_integer(earlier, "peak_device_bytes", "call", 1, kMostPeak);
+    if (on_device.ok() && *on_device > largest.peak_device_bytes.value_or(0)) {
+      largest.peak_device_bytes = *on_device;
+    }
     const auto peak = json_integer(earlier, "peak_resident_bytes", "call", 1, kMostPeak);
     if (!peak.ok() || *peak <= largest.peak_resident_bytes.value_or(0)) continue;
     largest.peak_resident_bytes = *peak;

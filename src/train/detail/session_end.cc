@@ -78,6 +78,7 @@ Result<TrainSummary> Session::write_summary(TrainSummary summary) {
     const report::Call largest = machines_->largest_call();
     summary.peak_resident_bytes = largest.peak_resident_bytes;
     summary.largest_process_bytes = largest.largest_process_bytes;
+    summary.peak_device_bytes = largest.peak_device_bytes;
   }
   if (journal_ && trainer_) {
     LossCurves curves = journal_->curves();

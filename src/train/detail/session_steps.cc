@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tensor/device.h"
 #include "train/choices.h"
 #include "train/detail/session.h"
 #include "train/evaluate.h"
@@ -219,6 +220,7 @@ Status Session::save() {
   counters_.energy = energy_so_far();
   counters_.stream = trainer_->stream().state();
   counters_.outliers = outliers_.state();
+  tensor::finish_work(device_);  // The writer's thread has a stream of its own.
   const auto& checkpoint = config_.checkpoint;
   const auto take = checkpoint.asynchronous ? copy_state : borrow_state;
   take(counters_, trainer_->trainable(), trainer_->whole_optimizer(), snapshot_);

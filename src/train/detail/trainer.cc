@@ -46,11 +46,11 @@ void put_integers(std::span<const std::int32_t> values, std::int64_t rows, at::S
 }
 
 // Documents that are kept apart differ in number from batch to batch, which no recording can
-// follow.
+// follow; QK-clip reads what the last pass left in the decoder, which an evaluation replaces.
 bool can_record(const TrainConfig& config, const model::Decoder& decoder,
                 const DataParallel* parallel) {
   return config.cuda_graphs && decoder.device().is_cuda() && parallel == nullptr &&
-         config.data.packing == data::Packing::kAcrossDocuments;
+         !config.qk_clip && config.data.packing == data::Packing::kAcrossDocuments;
 }
 
 // On the CPU states are in the host's memory anyhow.
