@@ -116,6 +116,46 @@ class Parallel(Case):
         for one_loss, loss in zip(*(self.losses(run) for run in runs.values()), strict=True):
             self.assertAlmostEqual(one_loss, loss, delta=0.02)
 
+    def test_an_adapter_learns_what_it_learns_in_one_process(self):
+        folder = self.folder_for("core")
+        core = self.train(folder, config(1)) / "model"
+        (folder / "other.txt").write_text(" ".join(f"{WHAT[i * i % 7 % 6]} {DOES[i % 5]} {WHO[(i // 2) % 5]}." for i in range(600)))
+
+        def adapt(name, processes, limits="steps: 20", optimizer="{rule: adamw, learning_rate: 0.02}"):
+            (folder / f"{name}.yaml").write_text(f"""kind: lora
+precision: fp32
+model: {{core: {core}}}
+lora: {{rank: 4, alpha: 8}}
+data: {{path: other.txt, passage_bytes: 256, validation_fraction: 0.1}}
+optimizer: {optimizer}
+batch: {{sequences: 3, context: 24}}
+checkpoint: {{every_steps: 8, every_seconds: 0}}
+limits: {{{limits}, threads: 1}}
+parallel: {{processes: {processes}}}
+""")
+            summary = self.panal("train", folder / f"{name}.yaml", home=folder / "home")
+            return pathlib.Path(summary["run_folder"]) / "run"
+
+        for optimizer in ("{rule: adamw, learning_rate: 0.02}", MUON):
+            rule = optimizer.split(":")[1].split(",")[0].strip()
+            runs = {n: adapt(f"{rule}_{n}", n, optimizer=optimizer) for n in (1, 2)}
+            one, two = (self.losses(run) for run in runs.values())
+            self.assertEqual(len(one), 20)
+            self.assertLess(one[-1], one[0])
+            for of in ("loss", "validation_loss"):
+                for alone, together in zip(*(self.losses(run, of) for run in runs.values()), strict=True):
+                    self.assertAlmostEqual(alone, together, delta=1e-5, msg=f"{rule} {of}")
+            self.assertTrue((runs[2] / "model" / "adapter_model.safetensors").is_file())
+            self.assertEqual((runs[1] / "model" / "adapter_config.json").read_text(),
+                             (runs[2] / "model" / "adapter_config.json").read_text())
+        timed = adapt("timed", 2, limits="max_seconds: 4")
+        self.assertGreater(json.loads((timed / "plan.json").read_text())["steps"], 0)
+        self.panal("train", folder / "run.yaml", "--name", "toy", home=folder / "home")
+        tuned = self.panal("finetune", "--core", "toy", "--data", folder / "other.txt", "--name", "bees/other", "--batch", 3,
+                           "--context", 24, "--steps", 4, "--processes", 2, home=folder / "home")
+        self.assertEqual(tuned["steps"], 4)
+        self.assertGreater(tuned["peak_resident_bytes"], tuned["largest_process_bytes"])
+
     def test_a_time_limit_alone_plans_the_steps_of_all_and_a_resume_keeps_the_plan(self):
         folder = self.folder_for("timed")
         (folder / "run.yaml").write_text(config(2, every_steps=5, limits="max_seconds: 8"))

@@ -102,6 +102,7 @@ struct FinetuneOptions {
   std::optional<std::int64_t> steps;
   std::optional<double> max_seconds;
   std::uint64_t seed = 1;
+  std::optional<int> processes{};  // That share each batch; nothing: one.
 };
 Result<Json> finetune_model(const FinetuneOptions& options, Workspace& workspace);
 

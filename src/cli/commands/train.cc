@@ -220,7 +220,7 @@ Result<Json> finetune_model(const FinetuneOptions& options, Workspace& workspace
   const std::string config = to_pretty(finetune_config(options, core, text));
   const auto folder = run_folder(catalogue->home(), "finetune", config);
   PANAL_ASSIGN(Json summary, run_training(config, "finetune of " + options.name, "", folder,
-                                          options.name, workspace));
+                                          options.name, workspace, options.processes));
   print_summary(summary, workspace.terminal());
 
   registry::NewModel model;
@@ -298,6 +298,10 @@ void add_finetune_command(CLI::App& app, Action& action) {
   command->add_option("--context", options->context, "Tokens per sequence")
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();
+  command
+      ->add_option("--processes", options->processes,
+                   "Share each batch among so many processes; one may go on with another number")
+      ->check(CLI::Range(1, 64));
   command->add_option("--steps", options->steps, "Updates")->check(CLI::PositiveNumber);
   command->add_option("--max-seconds", options->max_seconds, "Wall time")
       ->check(CLI::PositiveNumber);
