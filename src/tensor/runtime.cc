@@ -35,10 +35,14 @@ void keep_freed_memory() {
 #endif
 }
 
-void return_freed_memory() {
+void return_freed_memory(Returned returned) {
 #ifdef __GLIBC__
   mallopt(M_MMAP_MAX, 1 << 20);
-  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_MMAP_THRESHOLD, returned == Returned::kLarge ? 4 << 20 : 1 << 20);
+  if (returned == Returned::kLarge) return;
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
+  malloc_trim(0);
 #endif
 }
 

@@ -23,10 +23,15 @@ void flush_denormals();
 /// buffers of a training step are not paged in anew each time. For programs that train; call once,
 /// early. No effect without glibc.
 void keep_freed_memory();
-/// The opposite, for where memory is short: buffers of 4 MiB and more go back to the kernel when
-/// they are freed, so that the process is as large as its tensors. Costs a page fault per 4 KiB of
-/// each new buffer. May be called later; what the heap holds by then it keeps.
-void return_freed_memory();
+enum class Returned { kLarge, kNearlyAll };
+/// The opposite, for where memory is short: what is freed goes back to the kernel, so that the
+/// process is as large as its tensors. Costs a page fault per 4 KiB of each new buffer. May be
+/// called later. No effect without glibc.
+///
+/// kLarge       Buffers of 4 MiB and more; the heap keeps what it holds.
+/// kNearlyAll   Buffers of 1 MiB and more, what the heap has free now, and its end. Matrices of a
+///              width of 1,024 are under 4 MiB: in the heap, what is freed between them stays.
+void return_freed_memory(Returned returned);
 
 /// Seeds the default CPU generator: equal seeds give equal tensors on one machine with equal
 /// threads.

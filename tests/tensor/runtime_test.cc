@@ -4,10 +4,13 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <limits>
 #include <thread>
+#include <vector>
 
 #include "base/error.h"
 
@@ -49,6 +52,30 @@ TEST(Runtime, EqualSeedsGiveEqualTensors) {
   const at::Tensor first = at::randn({50});
   seed_everything(7);
   EXPECT_TRUE(at::equal(first, at::randn({50})));
+}
+
+std::int64_t resident_bytes() {
+  std::int64_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident * ::sysconf(_SC_PAGE_SIZE);
+}
+
+// Every second of many buffers is freed: what lies between the others goes back too.
+TEST(Runtime, FreedMemoryBetweenBuffersGoesBackWhereThatIsAsked) {
+  constexpr int kBuffers = 64;
+  constexpr std::int64_t kBytes = 2 << 20;
+  const auto freed_of = [] {
+    std::vector<at::Tensor> buffers;
+    for (int i = 0; i < kBuffers; ++i) buffers.push_back(at::zeros({kBytes}, at::kByte).fill_(1));
+    const std::int64_t before = resident_bytes();
+    for (int i = 0; i < kBuffers; i += 2) buffers[static_cast<std::size_t>(i)] = at::Tensor();
+    return before - resident_bytes();
+  };
+  // First, because free room of the heap would be taken before new buffers are mapped.
+  return_freed_memory(Returned::kNearlyAll);
+  EXPECT_GT(freed_of(), (kBuffers / 2 - 2) * kBytes);
+  keep_freed_memory();
+  EXPECT_LT(freed_of(), 2 * kBytes);
 }
 
 TEST(Runtime, RefusesAnImpossibleNumberOfThreads) { EXPECT_THROW(set_num_threads(0), Error); }
