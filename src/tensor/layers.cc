@@ -11,6 +11,7 @@
 #include "tensor/kernels/cpu/cross_entropy.h"
 #include "tensor/kernels/cpu/layers.h"
 #include "tensor/linear.h"
+#include "tensor/product.h"
 #include "tensor/row_grain.h"
 
 namespace panal::tensor {
@@ -21,7 +22,6 @@ using torch::autograd::variable_list;
 
 constexpr std::int64_t kLogitsPerChunk = std::int64_t{1} << 24;
 constexpr std::int64_t kLogitsPerChunkOnDevice = std::int64_t{1} << 26;
-constexpr std::int64_t kElementsWidened = std::int64_t{1} << 18;
 
 class RmsNorm : public torch::autograd::Function<RmsNorm> {
  public:
@@ -266,21 +266,19 @@ void rows_cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
     on_device::cross_entropy(logits, targets, scale.on_device, soft_cap, losses);
     return;
   }
-  const std::int64_t width = logits.size(1);
+  const std::int64_t width = logits.size(1), stride = logits.stride(0);
   const auto* target = targets.const_data_ptr<std::int64_t>();
   auto* const loss = losses.data_ptr<float>();
-  const auto over_rows = [&](auto* values) {
+  with_elements(logits, [&](auto element) {
+    using Element = decltype(element);
     at::parallel_for(
         0, logits.size(0), row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-          cpu::cross_entropy(values + begin * width, target + begin, end - begin, width,
-                             scale.value, loss + begin, static_cast<float>(soft_cap));
+          for (std::int64_t row = begin; row < end; ++row) {
+            cpu::cross_entropy(elements<Element>(logits, row * stride), target + row, 1, width,
+                               scale.value, loss + row, static_cast<float>(soft_cap));
+          }
         });
-  };
-  if (logits.scalar_type() == at::kFloat) {
-    over_rows(logits.data_ptr<float>());
-  } else {
-    over_rows(reinterpret_cast<std::uint16_t*>(logits.data_ptr<at::BFloat16>()));
-  }
+  });
 }
 
 struct HeadResult {
@@ -288,17 +286,6 @@ struct HeadResult {
   at::Tensor hidden_gradient;  // [N, C], where asked for
   at::Tensor weight_gradient;  // [V, C], where asked for
 };
-
-// sum [rows, columns] float32 plus bfloat16 of its shape, some rows at a time: torch widens all of
-// what it adds first.
-void add_widened(const at::Tensor& sum, const at::Tensor& rounded) {
-  const std::int64_t rows = sum.size(0);
-  const std::int64_t piece = std::max<std::int64_t>(1, kElementsWidened / sum.size(1));
-  for (std::int64_t begin = 0; begin < rows; begin += piece) {
-    const std::int64_t length = std::min(piece, rows - begin);
-    sum.narrow(0, begin, length).add_(rounded.narrow(0, begin, length));
-  }
-}
 
 // `read` is what products read: the weight, or its rounded copy. The gradient of the weight gets
 // the type `weight_type`.
@@ -317,25 +304,22 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, at::Scalar
   // A single product is rounded by itself; several add up in float32 first.
   const bool is_sum = chunk < N || weight_type == at::kFloat;
   if (wants_weight && is_sum) {
-    result.weight_gradient = at::zeros(read.sizes(), read.options().dtype(at::kFloat));
+    result.weight_gradient = at::empty(read.sizes(), read.options().dtype(at::kFloat));
   }
   for (std::int64_t begin = 0; begin < N; begin += chunk) {
     const std::int64_t length = std::min(chunk, N - begin);
     const at::Tensor rows = inputs.narrow(0, begin, length);
-    const at::Tensor logits = product_nt(rows, read);  // [length, V], then its gradient
+    const at::Tensor logits =  // [length, V], then its gradient
+        is_on_device ? product_nt(rows, read) : product_in_apart_rows(rows, read.t());
     rows_cross_entropy(logits, targets.narrow(0, begin, length), scale, soft_cap,
                        result.losses.narrow(0, begin, length));
     if (wants_hidden)
       result.hidden_gradient.narrow(0, begin, length).copy_(product_nt(logits, read.t()));
     if (!wants_weight) continue;
-    if (!is_sum) {
-      result.weight_gradient = at::mm(logits.t(), rows);
-    } else if (read.scalar_type() == at::kFloat) {
-      result.weight_gradient.addmm_(logits.t(), rows);
-    } else if (is_on_device) {
-      result.weight_gradient.add_(at::mm(logits.t(), rows));
+    if (is_sum) {
+      product_into(result.weight_gradient, logits.t(), rows, begin > 0);
     } else {
-      add_widened(result.weight_gradient, at::mm(logits.t(), rows));
+      result.weight_gradient = product(logits.t(), rows, weight_type);
     }
   }
   if (wants_weight) result.weight_gradient = result.weight_gradient.to(weight_type);

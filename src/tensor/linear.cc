@@ -11,6 +11,7 @@
 #include "tensor/device/launch.h"
 #include "tensor/kernels/cpu/layers.h"
 #include "tensor/kernels/cpu/thin.h"
+#include "tensor/product.h"
 #include "tensor/row_grain.h"
 
 namespace panal::tensor {
@@ -87,7 +88,10 @@ class Linear : public torch::autograd::Function<Linear> {
       result[0] = product_nt(gradient, read.t()).to(gradients[0].scalar_type());
     if (context->needs_input_grad(1)) {
       const at::Tensor x = saved[0].defined() ? saved[0] : remade(context, read);
-      result[1] = at::mm(gradient.t(), x).to(context->saved_data["weight_type"].toScalarType());
+      const at::ScalarType type = context->saved_data["weight_type"].toScalarType();
+      // In the weight's own layout, so that whoever accumulates it may keep it instead of a copy.
+      result[1] =
+          read.stride(1) == 1 ? product(gradient.t(), x, type) : product(x.t(), gradient, type).t();
     }
     if (context->saved_data.count("has_bias") > 0 && context->needs_input_grad(3))
       result[3] = column_sums(gradient);
@@ -190,6 +194,7 @@ at::Tensor in_shape_of(const at::Tensor& x, const at::Tensor& rows) {
 }  // namespace
 
 at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  if (const at::Tensor own = own_product(a, b.t(), bias); own.defined()) return own;
   const auto* one_dnn = one_dnn_linear();
   if (one_dnn == nullptr || !a.is_cpu() || a.size(0) * a.size(1) * b.size(0) < kSmallProduct) {
     return bias.defined() ? at::addmm(bias, a, b.t()) : at::mm(a, b.t());

@@ -1,7 +1,7 @@
-// The matrix products of every layer, by the faster of the two libraries inside torch: oneDNN for
-// products with a weight, MKL for the weight's gradient (measured on AMD: 167-204 against 137-167
-// GFLOP/s, equal on Intel). With a rounded copy of the weight they run in bfloat16 with float32
-// sums, where the CPU has such instructions twice as fast.
+// The matrix products of every layer: by our own kernels where they are the fastest (product.h),
+// else by the faster of the two libraries inside torch, which is oneDNN for products with a weight
+// and MKL for the weight's gradient. With a rounded copy of the weight they run in bfloat16 with
+// float32 sums, where the CPU has such instructions twice as fast.
 #pragma once
 
 #include <ATen/core/Tensor.h>

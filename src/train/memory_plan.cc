@@ -18,6 +18,7 @@ using enum MemoryKind;
 using tensor::Precision;
 
 constexpr double kFloat = 4, kBFloat16 = 2, kLong = 8;
+constexpr double kElementsBeside = 1 << 22;  // As tensor/product.cc has them.
 // As tensor/layers.cc divides the head.
 constexpr double kLogitsPerChunk = 1 << 24, kLogitsPerChunkOnGpu = 1 << 26;
 
@@ -216,13 +217,15 @@ std::vector<MemoryItem> at_head(const StepShape& shape, const Sizes& s) {
       std::floor((shape.is_on_gpu ? kLogitsPerChunkOnGpu : kLogitsPerChunk) / s.vocabulary), 1.0,
       s.rows);
   items.push_back({kLogits, "logits of a chunk", chunk * s.vocabulary * s.element()});
-  // Several products add up in float32, a single one is the gradient of a bfloat16 head. The
-  // float32 product is added in place; the bfloat16 one stands beside the sum.
+  // Several products add up in float32, a single one is the gradient of a bfloat16 head. Where the
+  // libraries make bfloat16 ones, a piece of them stands beside the sum.
   const bool is_sum = chunk < s.rows || !s.has_rounded_weights;
   items.push_back({kGradients, "head.gradient", s.embedding() * (is_sum ? kFloat : kBFloat16)});
   const double part = chunk * s.width * s.element();
   items.push_back({kBuffers, "head.product",
-                   is_sum && s.is_rounded ? std::max(part, s.embedding() * kBFloat16) : part});
+                   is_sum && s.is_rounded
+                       ? std::max(part, std::min(s.embedding(), kElementsBeside) * kBFloat16)
+                       : part});
   return items;
 }
 

@@ -1,0 +1,156 @@
+// Products by our own kernels and by torch's libraries equal products in double.
+#include "tensor/product.h"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/kernels/cpu/dispatch.h"
+#include "tensor/kernels/cpu/product.h"
+#include "tensor/linear.h"
+#include "tensor/runtime.h"
+
+namespace panal::tensor {
+namespace {
+
+using cpu::Level;
+
+// [rows, columns] of normal numbers; where is_turned, as the transpose of a contiguous matrix.
+at::Tensor random_matrix(std::uint64_t seed, std::int64_t rows, std::int64_t columns,
+                         bool is_turned, at::ScalarType type) {
+  seed_everything(seed);
+  const at::Tensor made = is_turned ? at::randn({columns, rows}).t() : at::randn({rows, columns});
+  return made.to(type);
+}
+
+at::Tensor in_double(const at::Tensor& a, const at::Tensor& b) {
+  return at::mm(a.to(at::kDouble), b.to(at::kDouble));
+}
+
+// The largest difference in units of the root of the number of steps, which sums grow with.
+double difference(const at::Tensor& found, const at::Tensor& wanted, std::int64_t steps) {
+  return (found.to(at::kDouble) - wanted).abs().max().item<double>() /
+         std::sqrt(static_cast<double>(steps));
+}
+
+class Products : public testing::TestWithParam<Level> {
+ protected:
+  void SetUp() override { cpu::set_level_for_test(GetParam()); }
+  void TearDown() override { cpu::set_level_for_test(Level::kAvx512BFloat16); }
+};
+INSTANTIATE_TEST_SUITE_P(Levels, Products,
+                         testing::Values(Level::kBaseline, Level::kAvx2, Level::kAvx512,
+                                         Level::kAvx512BFloat16));
+
+template <typename Element>
+cpu::ProductFactor<Element> factor_of(const at::Tensor& matrix) {
+  const bool is_turned = matrix.stride(1) != 1;
+  return {.data = static_cast<const Element*>(matrix.const_data_ptr()),
+          .stride = is_turned ? matrix.stride(1) : matrix.stride(0),
+          .is_turned = is_turned};
+}
+
+// What the kernels make of one group of rows: a b + before + bias.
+template <typename Element>
+at::Tensor by_kernels(const at::Tensor& a, const at::Tensor& b, const at::Tensor& before,
+                      const at::Tensor& bias) {
+  const std::int64_t columns = b.size(1), steps = b.size(0);
+  const auto right = factor_of<Element>(b.t());
+  std::vector<Element> packed(static_cast<std::size_t>(cpu::packed_elements(columns, steps)));
+  std::vector<Element> turned(static_cast<std::size_t>(cpu::turned_elements(steps)));
+  for (std::int64_t part = 0; part < 3; ++part)
+    cpu::pack_share(right, columns, steps, {.part = part, .parts = 3}, packed.data());
+  const std::int64_t panels = (columns + cpu::kProductPanel - 1) / cpu::kProductPanel;
+  at::Tensor sums = at::full({a.size(0), columns}, -7.0f);
+  cpu::multiply_group(
+      cpu::ProductGroup<Element>{.left = factor_of<Element>(a),
+                                 .rows = a.size(0),
+                                 .columns = columns,
+                                 .steps = steps,
+                                 .packed = packed.data(),
+                                 .first_panel = 0,
+                                 .last_panel = panels,
+                                 .target = {.floats = sums.data_ptr<float>(),
+                                            .stride = columns,
+                                            .before = before.const_data_ptr<float>(),
+                                            .before_stride = columns,
+                                            .bias = bias.const_data_ptr<float>()},
+                                 .turned = turned.data()});
+  return sums;
+}
+
+// Every layout, with and without a rest of rows, columns, vectors and lanes, at every level.
+TEST_P(Products, OfAGroupOfRowsEqualOnesInDouble) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    for (const auto& [rows, columns, steps] : std::vector<std::array<std::int64_t, 3>>{
+             {64, 96, 64}, {13, 101, 78}, {1, 1, 2}, {8, 40, 34}}) {
+      for (const int turns : {0, 1, 2, 3}) {
+        const at::Tensor a = random_matrix(1, rows, steps, (turns & 1) != 0, type);
+        const at::Tensor b = random_matrix(2, steps, columns, (turns & 2) != 0, type);
+        const at::Tensor before = random_matrix(3, rows, columns, false, at::kFloat);
+        const at::Tensor bias = at::randn({columns});
+        const at::Tensor found = type == at::kFloat ? by_kernels<float>(a, b, before, bias)
+                                                    : by_kernels<std::uint16_t>(a, b, before, bias);
+        // Half a unit of float32's 24 bits per step, of sums up to about 5 root(steps).
+        EXPECT_LT(difference(found, in_double(a, b) + before + bias, steps), 3e-6)
+            << rows << " " << columns << " " << steps << " turns " << turns;
+      }
+    }
+  }
+}
+
+// Several pieces of columns and of steps; each kind of result.
+TEST_P(Products, EqualOnesInDouble) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    for (const auto& [rows, columns, steps] :
+         std::vector<std::array<std::int64_t, 3>>{{130, 101, 4500}, {65, 5000, 386}, {64, 7, 3}}) {
+      for (const int turns : {0, 1, 2, 3}) {
+        const at::Tensor a = random_matrix(1, rows, steps, (turns & 1) != 0, type);
+        const at::Tensor b = random_matrix(2, steps, columns, (turns & 2) != 0, type);
+        const at::Tensor wanted = in_double(a, b);
+        // bfloat16 results keep 8 bits of sums up to about 5 root(steps), and so do the libraries'
+        // on their way to float32.
+        const double tolerance = type == at::kFloat ? 1e-5 : 0.02;
+        EXPECT_LT(difference(product(a, b, type), wanted, steps), tolerance);
+        EXPECT_LT(difference(product(a, b, at::kFloat), wanted, steps), tolerance);
+        const at::Tensor sum = at::full({rows, columns}, 5.0f);
+        product_into(sum, a, b, false);
+        EXPECT_LT(difference(sum, wanted, steps), tolerance);
+        product_into(sum, a, b, true);
+        EXPECT_LT(difference(sum, 2 * wanted, steps), 2 * tolerance);
+        const at::Tensor bias = at::randn({columns}).to(type);
+        EXPECT_LT(difference(product_nt(a, b.t(), bias), wanted + bias.to(at::kDouble), steps),
+                  tolerance);
+      }
+    }
+  }
+}
+
+// Sums run in one order: training gives equal bits with any number of threads.
+TEST(OwnProducts, DoNotDependOnTheNumberOfThreads) {
+  if (!cpu::are_products_fastest()) GTEST_SKIP() << "this CPU leaves products to the libraries";
+  const int threads = at::get_num_threads();
+  const at::Tensor a = random_matrix(1, 200, 4500, true, at::kBFloat16);
+  const at::Tensor b = random_matrix(2, 4500, 300, false, at::kBFloat16);
+  at::set_num_threads(1);
+  const at::Tensor one = product(a, b, at::kBFloat16);
+  at::set_num_threads(3);
+  const at::Tensor three = product(a, b, at::kBFloat16);
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(one, three));
+}
+
+TEST(OwnProducts, RefuseAResultOfAnotherType) {
+  const at::Tensor a = at::ones({2, 2}, at::kBFloat16);
+  EXPECT_THROW(product(a, a, at::kDouble), Error);
+  EXPECT_THROW(product_into(at::ones({2, 2}, at::kBFloat16), a, a, false), Error);
+  EXPECT_THROW(product_into(at::ones({2, 3}), a, a, false), Error);
+}
+
+}  // namespace
+}  // namespace panal::tensor
