@@ -269,15 +269,20 @@ void rows_cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
   const std::int64_t width = logits.size(1), stride = logits.stride(0);
   const auto* target = targets.const_data_ptr<std::int64_t>();
   auto* const loss = losses.data_ptr<float>();
-  with_elements(logits, [&](auto element) {
-    using Element = decltype(element);
-    at::parallel_for(
-        0, logits.size(0), row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-          for (std::int64_t row = begin; row < end; ++row) {
-            cpu::cross_entropy(elements<Element>(logits, row * stride), target + row, 1, width,
-                               scale.value, loss + row, static_cast<float>(soft_cap));
-          }
-        });
+  const auto cap = static_cast<float>(soft_cap);
+  at::parallel_for(0, logits.size(0), row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    if (logits.scalar_type() == at::kFloat) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        cpu::cross_entropy(elements<float>(logits, row * stride), target + row, 1, width,
+                           scale.value, loss + row, cap);
+      }
+      return;
+    }
+    const at::Tensor scratch = at::empty({width}, at::kFloat);
+    for (std::int64_t row = begin; row < end; ++row) {
+      cpu::cross_entropy(elements<std::uint16_t>(logits, row * stride), target + row, 1, width,
+                         scale.value, loss + row, cap, scratch.data_ptr<float>());
+    }
   });
 }
 

@@ -102,6 +102,13 @@ TEST_P(Kernels, CrossEntropyOfBfloat16EqualsThatOfItsFloats) {
   for (std::size_t row = 0; row < 3; ++row) EXPECT_NEAR(found[row], wanted[row], 1e-6);
   // Each gradient is the float's, rounded once.
   EXPECT_TRUE(at::equal(bits, floats.to(at::kBFloat16)));
+  // With room for the exponentials nothing changes.
+  at::Tensor again = rounded.clone();
+  std::vector<float> scratch(width);
+  cross_entropy(reinterpret_cast<std::uint16_t*>(again.data_ptr<at::BFloat16>()), targets.data(),
+                rows, width, 0.5f, found.data(), 0, scratch.data());
+  for (std::size_t row = 0; row < 3; ++row) EXPECT_NEAR(found[row], wanted[row], 1e-6);
+  EXPECT_TRUE(at::equal(again, bits));
 }
 
 TEST_P(Kernels, RmsNormAndItsGradientEqualFiniteDifferences) {

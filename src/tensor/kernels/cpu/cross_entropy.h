@@ -12,8 +12,11 @@ namespace panal::tensor::cpu {
 /// still by the logits. Source of the cap: Gemma Team, "Gemma 2", 2024, section 2.
 void cross_entropy(float* logits, const std::int64_t* targets, std::int64_t rows,
                    std::int64_t width, float gradient_scale, float* losses, float soft_cap = 0);
-/// The same with logits and gradient as the bits of bfloat16; sums in float32.
+/// The same with logits and gradient as the bits of bfloat16; sums in float32. scratch [width] or
+/// null: there the exponentials wait between the sum and the gradient, instead of being computed
+/// twice.
 void cross_entropy(std::uint16_t* logits, const std::int64_t* targets, std::int64_t rows,
-                   std::int64_t width, float gradient_scale, float* losses, float soft_cap = 0);
+                   std::int64_t width, float gradient_scale, float* losses, float soft_cap = 0,
+                   float* scratch = nullptr);
 
 }  // namespace panal::tensor::cpu
