@@ -11,4 +11,10 @@ namespace panal::tensor {
 /// Throws for an index out of range.
 at::Tensor embedding(const at::Tensor& table, const at::Tensor& indices);
 
+/// The same for a table that is also read as a whole, and so gets a dense gradient in the same
+/// pass: a tied head's. The gradient made here is sparse, each row summed in float32 and rounded
+/// once, and autograd adds its rows to the dense one (on a CUDA device it is dense too). By itself
+/// it would stay sparse.
+at::Tensor embedding_of_shared(const at::Tensor& table, const at::Tensor& indices);
+
 }  // namespace panal::tensor

@@ -256,22 +256,28 @@ std::vector<MemoryItem> at_backward(const StepShape& shape, const Sizes& s, doub
   return items;
 }
 
-// When every gradient is there, those of other processes' tensors and the embedding's own beside
-// the head's among them.
+// Of a tied embedding, beside the head's: its rows, or on a GPU the whole table.
+double embedding_gradient(const StepShape& shape, const Sizes& s) {
+  if (!s.is_tied) return 0;
+  const double rows = shape.is_on_gpu ? s.vocabulary : std::min(s.rows, s.vocabulary);
+  return rows * s.width * s.weight();
+}
+
+// When every gradient is there, those of other processes' tensors among them.
 std::vector<MemoryItem> at_exchange(const StepShape& shape, const Sizes& s) {
   std::vector<MemoryItem> items;
   add_lasting(shape, s, items);
   items.push_back({kGradients, "gradients", s.all_parameters()});
-  if (s.is_tied) items.push_back({kGradients, "embedding.gradient", s.embedding() * s.weight()});
+  if (s.is_tied) items.push_back({kGradients, "embedding.gradient", embedding_gradient(shape, s)});
   return items;
 }
 
-// When every gradient is there: the embedding's own beside the head's, then the update.
+// When every gradient is there, then the update.
 std::vector<MemoryItem> at_update(const StepShape& shape, const Sizes& s) {
   std::vector<MemoryItem> items;
   add_lasting(shape, s, items);
   items.push_back({kGradients, "gradients", s.bytes_of(s.own)});
-  double buffers = s.is_tied && !s.is_shared ? s.embedding() * s.weight() : 0;
+  double buffers = s.is_shared ? 0 : embedding_gradient(shape, s);
   if (shape.optimizer.rule != optim::Rule::kAdamW) {
     const bool is_rounded = shape.optimizer.muon.precision == Precision::kBFloat16;
     const double element = is_rounded ? kBFloat16 : kFloat;

@@ -33,6 +33,27 @@ TEST(Embedding, SumsACommonIndexInFloat32) {
   EXPECT_TRUE(at::equal(table.grad()[1], at::full({5}, 4096, at::kBFloat16)));
 }
 
+// A tied head's gradient is dense and comes first; the embedding's rows are added to it.
+TEST(Embedding, AddsItsRowsToTheDenseGradientOfASharedTable) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor indices = at::arange(60, at::kLong).view({3, 20}) % 7;
+    const at::Tensor shared = leaf(at::randn({9, 40}).to(type));
+    const at::Tensor exact = leaf(shared.detach().to(at::kFloat));
+    const at::Tensor upstream = at::randn({3, 20, 40});
+    const auto loss = [&](const at::Tensor& table, const at::Tensor& chosen) {
+      return (chosen * upstream).sum() + (table.to(at::kFloat) * 0.5).sum();
+    };
+    for (int pass = 1; pass <= 2; ++pass) {  // The second one adds to what the first one left.
+      loss(shared, tensor::embedding_of_shared(shared, indices)).backward();
+      loss(exact, at::embedding(exact, indices)).backward();
+      EXPECT_EQ(shared.grad().layout(), at::kStrided);
+      // As above, and bfloat16 rounds each sum of the two gradients once more.
+      const double tolerance = type == at::kFloat ? 1e-5 : 0.01;
+      EXPECT_TRUE(at::allclose(shared.grad().to(at::kFloat), exact.grad(), tolerance, tolerance));
+    }
+  }
+}
+
 TEST(Embedding, RefusesAnIndexOutsideTheTable) {
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     EXPECT_ANY_THROW(tensor::embedding(at::zeros({3, 5}, type), at::full({2}, 3, at::kLong)));

@@ -277,7 +277,9 @@ tensor::Weight Decoder::State::head_weight(Precision precision) const {
 }
 
 at::Tensor Decoder::State::embedded(const at::Tensor& tokens, const at::Tensor& first_keys) const {
-  const at::Tensor x = tensor::embedding(token_embedding, tokens);  // [B, T, C]
+  const at::Tensor x = config.tied_embeddings
+                           ? tensor::embedding_of_shared(token_embedding, tokens)
+                           : tensor::embedding(token_embedding, tokens);  // [B, T, C]
   if (config.architecture == Architecture::kLlama) return x;
   const std::int64_t T = tokens.size(1);
   if (!first_keys.defined()) return x + position_embedding.narrow(0, 0, T);
