@@ -16,8 +16,8 @@ constexpr std::uint64_t kMostBytes = 16 << 20;
 // Changing these does not change what is learned; another number of processes changes rounding.
 bool may_change(const std::string& field) {
   return field == "/name" || field == "/limits/max_seconds" || field == "/memory/recompute" ||
-         field.starts_with("/checkpoint/") || field.starts_with("/parallel/") ||
-         field.starts_with("/evaluation/");
+         field == "/memory/states" || field.starts_with("/checkpoint/") ||
+         field.starts_with("/parallel/") || field.starts_with("/evaluation/");
 }
 
 std::string dotted(std::string field) {
