@@ -339,7 +339,7 @@ class HeadLoss : public torch::autograd::Function<HeadLoss> {
                             bool wants_weight) {
     const bool wants_gradients = wants_hidden || wants_weight;
     GradientScale scale;
-    at::Tensor num_scored;  // On a CUDA device.
+    at::Tensor num_scored;  // [] float32, where the losses are.
     if (on_device::takes(hidden)) {
       num_scored = targets.ne(-100).sum().to(at::kFloat);
       if (wants_gradients) scale.on_device = num_scored.reciprocal();

@@ -60,7 +60,7 @@ parallel: {processes: 2}
         shown = self.run_panal("plan", run).stdout
         self.assertIn("all 2 processes", shown)
         self.refused("plan", run, "--processes", "5", code=2, words=["--processes", "batch.sequences 4", "5"])
-        self.refused("plan", run, "--processes", "2", "--device", "A40", code=2, words=["--processes is for the CPU", "A40"])
+        self.refused("plan", run, "--processes", "2", "--device", "A40", code=2, words=["--processes is for plans of the CPU", "A40"])
         self.assertEqual(self.panal("plan", run, "--device", "A40")["processes_left_out"], 2)
 
 

@@ -65,7 +65,7 @@ void print_memory(const Json& plan, Terminal& terminal) {
   terminal.table(rows);
   if (plan.value("processes_left_out", 0) > 1) {
     terminal.print(
-        "parallel.processes is for the CPU and left out here: --count says how many GPUs share a "
+        "parallel.processes is left out here: --count says how many GPUs share a "
         "batch.");
   }
   if (device.value("is_gpu", false)) {

@@ -64,7 +64,7 @@ Result<Json> plan(const JobContext& job) {
   if (json_has(job.spec, "processes")) {
     if (device != "cpu") {
       return Status(Code::kInvalidArgument,
-                    "--processes is for the CPU, found it beside --device " + device +
+                    "--processes is for plans of the CPU, found it beside --device " + device +
                         ": there --count says how many share a batch");
     }
     PANAL_ASSIGN(config.parallel.processes, json_integer(job.spec, "processes", "job", 1, 64));

@@ -6,6 +6,8 @@
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <optional>
+
 namespace panal::optim::detail {
 
 struct AwayStates::Line {
@@ -50,15 +52,18 @@ void AwayStates::bring(const at::Device& device) {
   for (std::size_t i = 0; i < handles_.size(); ++i) {
     handles_[i].set_data(at::empty(homes_[i].sizes(), handles_[i].options().device(device)));
   }
+  // The memory may still be in use by what was put into the current stream before.
+  copy_after_current(homes_, handles_);
+}
+
+void AwayStates::copy_after_current(const std::vector<at::Tensor>& from,
+                                    const std::vector<at::Tensor>& to) {
   std::optional<c10::StreamGuard> on_copies;
   if (line_) {
-    // The memory may still be in use by what was put into the current stream before.
     line_->let_wait(line_->copies, line_->current());
     on_copies.emplace(line_->copies);
   }
-  for (std::size_t i = 0; i < handles_.size(); ++i) {
-    handles_[i].copy_(homes_[i], /*non_blocking=*/true);
-  }
+  for (std::size_t i = 0; i < from.size(); ++i) to[i].copy_(from[i], /*non_blocking=*/true);
 }
 
 void AwayStates::wait_until_here() {
@@ -67,14 +72,7 @@ void AwayStates::wait_until_here() {
 
 void AwayStates::send_home() {
   const at::NoGradGuard no_gradients;
-  std::optional<c10::StreamGuard> on_copies;
-  if (line_) {
-    line_->let_wait(line_->copies, line_->current());
-    on_copies.emplace(line_->copies);
-  }
-  for (std::size_t i = 0; i < handles_.size(); ++i) {
-    homes_[i].copy_(handles_[i], /*non_blocking=*/true);
-  }
+  copy_after_current(handles_, homes_);
 }
 
 void AwayStates::release() {

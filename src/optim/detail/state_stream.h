@@ -5,10 +5,9 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/Stream.h>
+#include <c10/core/Device.h>
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 namespace panal::optim::detail {
@@ -34,6 +33,9 @@ class AwayStates {
   void release();
 
  private:
+  /// In the copies' own stream, after what is in the current one now.
+  void copy_after_current(const std::vector<at::Tensor>& from, const std::vector<at::Tensor>& to);
+
   struct Line;  // The copies' own stream and the events between it and the current one.
   std::vector<at::Tensor> handles_, homes_;
   std::shared_ptr<Line> line_;  // Null on the CPU.
