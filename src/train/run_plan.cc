@@ -142,22 +142,6 @@ class Savings {
   std::vector<MemoryMeasure> measures_;
 };
 
-// Of the rules that make hidden matrices orthogonal; a table of rules is not looked at.
-double update_flops(const StepShape& shape) {
-  if (shape.optimizer.rule == optim::Rule::kAdamW) return 0;
-  const auto& model = shape.model;
-  const auto width = static_cast<double>(model.width);
-  const auto inner = static_cast<double>(model.feed_forward_width);
-  const auto queries = static_cast<double>(model.heads * model.head_width);
-  const auto keys = static_cast<double>(model.key_value_heads * model.head_width);
-  const auto of = [&](double rows, double columns) {
-    return optim::orthogonalization_flops(rows, columns, shape.optimizer.muon.newton_schulz_steps);
-  };
-  const double of_layer =
-      2 * of(queries, width) + 2 * of(keys, width) + (model.is_gated() ? 3 : 2) * of(inner, width);
-  return static_cast<double>(model.layers) * of_layer;
-}
-
 // All processes wait for the one that has the most rows, then for the one with the most matrices.
 void add_imbalance(RunPlan& plan) {
   const int processes = plan.shape.processes;
@@ -169,20 +153,20 @@ void add_imbalance(RunPlan& plan) {
   }
   plan.pass_imbalance =
       static_cast<double>(most_rows * processes) / static_cast<double>(plan.shape.sequences);
-  double most_flops = 0, flops = 0;
+  double most_flops = 0;
   for (const auto& share :
        detail::process_shares(plan.shape.model, plan.shape.optimizer, processes)) {
     most_flops = std::max(most_flops, share.update_flops);
-    flops += share.update_flops;
   }
-  if (flops > 0) plan.update_imbalance = most_flops * processes / flops;
+  if (most_flops > 0) plan.update_imbalance = most_flops * processes / plan.flops_per_update;
 }
 
 void add_time(const TrainConfig& config, RunPlan& plan) {
   const auto& device = plan.device;
   const auto count = static_cast<double>(device.count);
   plan.flops_per_token = plan.shape.model.training_flops_per_token(config.batch.context);
-  plan.flops_per_update = update_flops(plan.shape);
+  plan.flops_per_update =
+      detail::process_shares(plan.shape.model, plan.shape.optimizer, 1).front().update_flops;
   add_imbalance(plan);
   const auto per_step =
       static_cast<double>(config.batch.sequences * config.batch.accumulate * config.batch.context);
