@@ -30,7 +30,7 @@ class AdamW final : public UpdateRule {
                                         .gradient_scale = now.gradient_scale,
                                         .step = now.step}};
     if (now.waiting != nullptr) {
-      now.waiting->push_back(std::move(update));
+      now.waiting->adamw.push_back(std::move(update));
     } else {
       tensor::adamw_steps({&update, 1});
     }

@@ -70,15 +70,15 @@ Divisor divisor(const MuonConfig& config) {
 
 }  // namespace
 
-at::Tensor orthogonalize(const at::Tensor& matrix, const MuonConfig& config) {
+at::Tensor orthogonalize(const at::Tensor& matrices, const MuonConfig& config) {
   const auto [factor, epsilon] = divisor(config);
-  at::Tensor x = tensor::normalised(matrix, factor, epsilon, config.precision);
+  at::Tensor x = tensor::normalised(matrices, factor, epsilon, config.precision);
   for (int i = 0; i < config.newton_schulz_steps; ++i) {
     const auto [a, b, c] = polynomial_of(config, i);
     x = tensor::added_product(x, a, tensor::gram_polynomial(tensor::gram(x), b, c));
   }
-  x = x.to(matrix.scalar_type());
-  return matrix.size(0) > matrix.size(1) ? x.t() : x;
+  x = x.to(matrices.scalar_type());
+  return matrices.size(1) > matrices.size(2) ? x.mT() : x;
 }
 
 bool is_stored_transposed(std::string_view name) {
@@ -89,21 +89,27 @@ bool is_stored_transposed(std::string_view name) {
 }
 
 at::Tensor outputs_first(std::string_view name, const at::Tensor& matrix) {
-  return matrix.dim() == 2 && is_stored_transposed(name) ? matrix.t() : matrix;
+  return matrix.dim() >= 2 && is_stored_transposed(name) ? matrix.mT() : matrix;
 }
 
 std::int64_t num_blocks(std::string_view name, const MuonConfig& config) {
   return config.splits_fused_attention && name.ends_with(".c_attn.weight") ? 3 : 1;
 }
 
-at::Tensor orthogonalize_blocks(const at::Tensor& matrix, std::int64_t blocks,
+at::Tensor orthogonalize_blocks(const at::Tensor& matrices, std::int64_t blocks,
                                 const MuonConfig& config) {
-  if (blocks == 1 || matrix.size(0) % blocks != 0) return orthogonalize(matrix, config);
-  std::vector<at::Tensor> parts;
-  for (const at::Tensor& block : matrix.chunk(blocks, 0)) {
-    parts.push_back(orthogonalize(block, config));
+  const std::int64_t count = matrices.size(0), rows = matrices.size(1), columns = matrices.size(2);
+  if (blocks == 1 || rows % blocks != 0) return orthogonalize(matrices, config);
+  if (tensor::gains_from_several(matrices)) {
+    // In one layout for any count, because sums over a matrix go along its memory.
+    const at::Tensor parts = matrices.contiguous().view({count * blocks, rows / blocks, columns});
+    return orthogonalize(parts, config).reshape({count, rows, columns});
   }
-  return at::cat(parts, 0);
+  std::vector<at::Tensor> parts;  // One after the other takes less memory.
+  for (const at::Tensor& part : matrices.chunk(blocks, 1)) {
+    parts.push_back(orthogonalize(part, config));
+  }
+  return at::cat(parts, 1);
 }
 
 double update_scale(MuonScale scale, const at::Tensor& matrix, std::int64_t blocks) {

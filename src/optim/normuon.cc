@@ -7,39 +7,46 @@
 #include <cmath>
 
 #include "optim/detail/newton_schulz.h"
-#include "optim/detail/rules.h"
+#include "optim/detail/orthogonal_rule.h"
 
 namespace panal::optim::detail {
 namespace {
 
-class NorMuon final : public UpdateRule {
+class NorMuon final : public OrthogonalRule {
  public:
   NorMuon(const MuonConfig& config, tensor::Precision state, Target target)
-      : config_(config),
-        target_(std::move(target)),
-        momentum_(make_momentum(target_, state)),
-        row_squares_(at::zeros({outputs_first(target_.name, target_.exact.value).size(0)},
-                               target_.exact.value.options().dtype(at::kFloat))) {}
+      : OrthogonalRule(std::move(target), config),
+        config_(config),
+        momentum_(make_momentum(this->target(), state)),
+        row_squares_(
+            at::zeros({outputs_first(this->target().name, this->target().exact.value).size(0)},
+                      this->target().exact.value.options().dtype(at::kFloat))) {}
 
-  void update(const at::Tensor& gradient, const Now& now) override {
+  tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
+                                         const Now& now) const override {
+    return {.momentum = momentum_,
+            .gradient = gradient,
+            .keep = config_.momentum,
+            .gradient_scale = now.gradient_scale,
+            .looks_ahead = config_.nesterov};
+  }
+
+  void follow(const at::Tensor& orthogonal, const Now& now) override {
     const double learning_rate = config_.learning_rate * now.factor;
-    const at::Tensor direction =
-        outputs_first(target_.name, tensor::momentum_step(momentum_, gradient, config_.momentum,
-                                                          now.gradient_scale, config_.nesterov));
-    const std::int64_t blocks = num_blocks(target_.name, config_);
-    const at::Tensor orthogonal = orthogonalize_blocks(direction, blocks, config_);
+    const std::int64_t blocks = num_blocks(target().name, config_);
     row_squares_.lerp_(orthogonal.square().mean(1), 1.0 - config_.row_beta);
-    at::Tensor change = orthogonal / (row_squares_.sqrt() + 1e-8).unsqueeze(1);
-    change.mul_(wanted_norm(orthogonal, blocks) / change.norm().clamp_min_(1e-30));
-    tensor::change_step(target_.exact, outputs_first(target_.name, change),
-                        {.length = learning_rate,
-                         .decay = learning_rate * config_.weight_decay,
-                         .is_cautious = config_.has_cautious_decay});
+    at::Tensor even = orthogonal / (row_squares_.sqrt() + 1e-8).unsqueeze(1);
+    even.mul_(wanted_norm(orthogonal, blocks) / even.norm().clamp_min_(1e-30));
+    change(target(), even,
+           {.length = learning_rate,
+            .decay = learning_rate * config_.weight_decay,
+            .is_cautious = config_.has_cautious_decay},
+           now);
   }
 
   void append_state(std::vector<tensor::NamedTensor>& all) const override {
-    all.push_back({"normuon.momentum/" + target_.name, momentum_});
-    all.push_back({"normuon.row_squares/" + target_.name, row_squares_});
+    all.push_back({"normuon.momentum/" + target().name, momentum_});
+    all.push_back({"normuon.row_squares/" + target().name, row_squares_});
   }
 
  private:
@@ -53,7 +60,6 @@ class NorMuon final : public UpdateRule {
   }
 
   const MuonConfig config_;
-  const Target target_;
   const at::Tensor momentum_;
   at::Tensor row_squares_;  // [outputs]
 };

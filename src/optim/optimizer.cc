@@ -12,8 +12,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "optim/detail/orthogonal_rule.h"
 #include "optim/detail/rules.h"
 #include "optim/detail/state_stream.h"
+#include "tensor/gram.h"
 
 namespace panal::optim {
 namespace {
@@ -203,7 +205,14 @@ class RuleSet final : public Optimizer {
       const at::Tensor gradient = detail::checked_gradient(slot.parameter);
       if (gradient.defined()) due.emplace_back(&slot, gradient);
     }
-    std::vector<tensor::AdamWUpdate> waiting;
+    detail::Waiting waiting;
+    std::vector<detail::OrthogonalUpdate> together;
+    const detail::Now alone{.factor = factor,
+                            .gradient_scale = gradient_scale,
+                            .step = num_steps_ + 1,
+                            .waiting = nullptr};
+    detail::Now with_others = alone;
+    with_others.waiting = &waiting;
     const auto bring = [&](std::size_t i) {
       if (i < due.size() && due[i].first->away)
         due[i].first->away->bring(due[i].first->parameter.value.device());
@@ -215,15 +224,19 @@ class RuleSet final : public Optimizer {
         if (i > 0) due[i - 1].first->away->release();
         bring(i + 1);
         slot->away->wait_until_here();
+        slot->rule->update(gradient, alone);
+        slot->away->send_home();
+      } else if (!tensor::gains_from_several(gradient)) {
+        slot->rule->update(gradient, alone);
+      } else if (slot->rule->orthogonal() != nullptr) {
+        together.push_back({slot->rule->orthogonal(), gradient});
+      } else {
+        slot->rule->update(gradient, with_others);
       }
-      slot->rule->update(gradient, {.factor = factor,
-                                    .gradient_scale = gradient_scale,
-                                    .step = num_steps_ + 1,
-                                    .waiting = slot->away ? nullptr : &waiting});
-      if (slot->away) slot->away->send_home();
     }
     if (!due.empty() && due.back().first->away) due.back().first->away->release();
-    tensor::adamw_steps(waiting);
+    detail::update_orthogonal(together, with_others);
+    waiting.make();
     ++num_steps_;
   }
 

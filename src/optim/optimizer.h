@@ -212,7 +212,7 @@ bool is_hidden_matrix(const tensor::NamedTensor& parameter);
 /// matches nothing, or a parameter of another type or place. Memory a parameter: AdamW 8 bytes (6
 /// with bf16 states), Muon, NorMuon and Scion 4 (2), Transported Scion 6 (4), EMA-Nesterov 4 (2)
 /// more; 2 more beside bfloat16 weights; with states on the host only those of two parameters.
-/// Temporaries: some copies of the largest matrix.
+/// Temporaries: some copies of the largest matrix, on a device of several (orthogonal_rule.h).
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
                                           std::span<const tensor::NamedTensor> parameters);
 /// The same for the parameters alone whose flag is set (one each): a process's share of a model.

@@ -12,44 +12,53 @@ namespace {
 
 constexpr double kSmallest = 1e-8;  // The authors' guard against division by zero.
 
-at::Tensor spectral(const Target& target, const at::Tensor& direction,
-                    const MuonConfig& newton_schulz) {
-  const at::Tensor matrix = outputs_first(target.name, direction);
-  const std::int64_t blocks = num_blocks(target.name, newton_schulz);
-  const double outputs = static_cast<double>(matrix.size(0)) / static_cast<double>(blocks);
-  const double scale = std::sqrt(outputs / static_cast<double>(matrix.size(1)));
-  const at::Tensor change = orthogonalize_blocks(matrix, blocks, newton_schulz) * scale;
-  return outputs_first(target.name, change);
-}
-
-class Scion final : public UpdateRule {
+class Scion final : public OrthogonalRule {
  public:
   Scion(const ScionConfig& config, const MuonConfig& newton_schulz, tensor::Precision state,
         Target target)
-      : config_(config),
-        newton_schulz_(newton_schulz),
-        target_(std::move(target)),
-        norm_(resolved_norm(config.norm, target_)),
+      : OrthogonalRule(std::move(target), newton_schulz),
+        config_(config),
+        norm_(resolved_norm(config.norm, this->target())),
         radius_(config.radius.value_or(norm_ == Norm::kSign ? 3000.0 : 50.0)),
-        momentum_(make_momentum(target_, state)) {}
+        momentum_(make_momentum(this->target(), state)) {}
+
+  OrthogonalRule* orthogonal() override { return norm_ == Norm::kSpectral ? this : nullptr; }
 
   void update(const at::Tensor& gradient, const Now& now) override {
-    const double learning_rate = config_.learning_rate * now.factor;
-    const at::Tensor direction = tensor::momentum_step(momentum_, gradient, config_.momentum,
-                                                       now.gradient_scale, /*look_ahead=*/false);
-    tensor::change_step(
-        target_.exact, uphill(norm_, target_, direction, newton_schulz_),
-        {.length = learning_rate * radius_, .decay = config_.is_constrained ? learning_rate : 0.0});
+    if (norm_ == Norm::kSpectral) return OrthogonalRule::update(gradient, now);
+    const at::Tensor direction = made_direction(momentum_update(gradient, now));
+    Now at_once = now;  // What would wait is a copy of the parameter.
+    at_once.waiting = nullptr;
+    step(outputs_first(target().name, uphill(norm_, target(), direction)), 1.0, at_once);
+  }
+
+  tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
+                                         const Now& now) const override {
+    return {.momentum = momentum_,
+            .gradient = gradient,
+            .keep = config_.momentum,
+            .gradient_scale = now.gradient_scale};
+  }
+
+  void follow(const at::Tensor& orthogonal, const Now& now) override {
+    step(orthogonal, spectral_radius(orthogonal, num_blocks(target().name, this->newton_schulz())),
+         now);
   }
 
   void append_state(std::vector<tensor::NamedTensor>& all) const override {
-    all.push_back({"scion.momentum/" + target_.name, momentum_});
+    all.push_back({"scion.momentum/" + target().name, momentum_});
   }
 
  private:
+  void step(const at::Tensor& along, double length, const Now& now) const {
+    const double learning_rate = config_.learning_rate * now.factor;
+    change(target(), along,
+           {.length = learning_rate * radius_ * length,
+            .decay = config_.is_constrained ? learning_rate : 0.0},
+           now);
+  }
+
   const ScionConfig config_;
-  const MuonConfig newton_schulz_;
-  const Target target_;
   const Norm norm_;
   const double radius_;
   const at::Tensor momentum_;
@@ -66,9 +75,12 @@ Norm resolved_norm(Norm norm, const Target& target) {
   return norm;
 }
 
-at::Tensor uphill(Norm resolved, const Target& target, const at::Tensor& direction,
-                  const MuonConfig& newton_schulz) {
-  if (resolved == Norm::kSpectral) return spectral(target, direction, newton_schulz);
+double spectral_radius(const at::Tensor& orthogonal, std::int64_t blocks) {
+  const double outputs = static_cast<double>(orthogonal.size(0)) / static_cast<double>(blocks);
+  return std::sqrt(outputs / static_cast<double>(orthogonal.size(1)));
+}
+
+at::Tensor uphill(Norm resolved, const Target& target, const at::Tensor& direction) {
   if (resolved == Norm::kBiasRms || resolved == Norm::kAuto) {
     return direction / (direction.square().mean().sqrt() + kSmallest);
   }

@@ -6,47 +6,67 @@
 #include <algorithm>
 
 #include "optim/detail/lmo.h"
+#include "optim/detail/newton_schulz.h"
 
 namespace panal::optim::detail {
 namespace {
 
-class TransportedScion final : public UpdateRule {
+class TransportedScion final : public OrthogonalRule {
  public:
   TransportedScion(const TransportedScionConfig& config, const MuonConfig& newton_schulz,
                    tensor::Precision state, Target target)
-      : config_(config),
-        newton_schulz_(newton_schulz),
-        target_(std::move(target)),
-        norm_(resolved_norm(config.norm, target_)),
+      : OrthogonalRule(std::move(target), newton_schulz),
+        config_(config),
+        norm_(resolved_norm(config.norm, this->target())),
         // Norms and biases have no scale that a decay would keep in check.
-        weight_decay_(target_.exact.value.dim() >= 2 ? config.weight_decay : 0.0),
-        momentum_(make_momentum(target_, state)),
-        displacement_(make_momentum(target_, tensor::Precision::kBFloat16)),
+        weight_decay_(this->target().exact.value.dim() >= 2 ? config.weight_decay : 0.0),
+        momentum_(make_momentum(this->target(), state)),
+        displacement_(make_momentum(this->target(), tensor::Precision::kBFloat16)),
         extrapolation_(at::zeros({1}, at::kFloat)) {}
 
+  OrthogonalRule* orthogonal() override { return norm_ == Norm::kSpectral ? this : nullptr; }
+
   void update(const at::Tensor& gradient, const Now& now) override {
-    const double learning_rate = config_.learning_rate * now.factor;
-    const at::Tensor direction = tensor::momentum_step(momentum_, gradient, config_.momentum,
-                                                       now.gradient_scale, config_.nesterov);
-    const auto after = static_cast<float>(extrapolation_at(now));
-    tensor::transport_step(target_.exact, uphill(norm_, target_, direction, newton_schulz_),
-                           displacement_,
-                           {.length = learning_rate,
-                            .decay = learning_rate * weight_decay_,
-                            .is_cautious = newton_schulz_.has_cautious_decay},
-                           extrapolation_.item<double>(), after);
-    extrapolation_.fill_(after);
+    if (norm_ == Norm::kSpectral) return OrthogonalRule::update(gradient, now);
+    const at::Tensor direction = made_direction(momentum_update(gradient, now));
+    step(uphill(norm_, target(), direction), 1.0, now);
+  }
+
+  tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
+                                         const Now& now) const override {
+    return {.momentum = momentum_,
+            .gradient = gradient,
+            .keep = config_.momentum,
+            .gradient_scale = now.gradient_scale,
+            .looks_ahead = config_.nesterov};
+  }
+
+  void follow(const at::Tensor& orthogonal, const Now& now) override {
+    step(outputs_first(target().name, orthogonal),
+         spectral_radius(orthogonal, num_blocks(target().name, this->newton_schulz())), now);
   }
 
   void append_state(std::vector<tensor::NamedTensor>& all) const override {
-    all.push_back({"transported_scion.momentum/" + target_.name, momentum_});
-    all.push_back({"transported_scion.displacement/" + target_.name, displacement_});
-    all.push_back({"transported_scion.extrapolation/" + target_.name, extrapolation_});
+    all.push_back({"transported_scion.momentum/" + target().name, momentum_});
+    all.push_back({"transported_scion.displacement/" + target().name, displacement_});
+    all.push_back({"transported_scion.extrapolation/" + target().name, extrapolation_});
   }
 
   Lead lead() const override { return {displacement_, extrapolation_.item<double>()}; }
 
  private:
+  // along: as the parameter is stored.
+  void step(const at::Tensor& along, double length, const Now& now) const {
+    const double learning_rate = config_.learning_rate * now.factor;
+    const auto after = static_cast<float>(extrapolation_at(now));
+    tensor::transport_step(target().exact, along, displacement_,
+                           {.length = learning_rate * length,
+                            .decay = learning_rate * weight_decay_,
+                            .is_cautious = this->newton_schulz().has_cautious_decay},
+                           extrapolation_.item<double>(), after);
+    extrapolation_.fill_(after);
+  }
+
   double extrapolation_at(const Now& now) const {
     const auto warmup = static_cast<double>(config_.extrapolation_warmup_steps);
     const double grown = warmup > 0 ? std::min(1.0, static_cast<double>(now.step) / warmup) : 1.0;
@@ -54,8 +74,6 @@ class TransportedScion final : public UpdateRule {
   }
 
   const TransportedScionConfig config_;
-  const MuonConfig newton_schulz_;
-  const Target target_;
   const Norm norm_;
   const double weight_decay_;
   const at::Tensor momentum_;

@@ -2,10 +2,14 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
+#include <vector>
+
+#include "base/error.h"
 #include "tensor/device/launch.h"
+#include "tensor/device/update.h"
 #include "tensor/kernels/cuda/all.h"
 #include "tensor/linear.h"
-#include "tensor/update.h"
 
 namespace panal::tensor {
 namespace {
@@ -20,10 +24,11 @@ bool takes_half_the_tiles(const at::Tensor& x) {
 at::Tensor symmetric_product(const at::Tensor& x, const at::Tensor& addend, double product_factor,
                              double addend_factor) {
   const at::Tensor rows = x.contiguous();
-  at::Tensor out = at::empty({x.size(0), x.size(0)}, x.options());
+  at::Tensor out = at::empty({x.size(0), x.size(1), x.size(1)}, x.options());
   on_device::launch(x, cuda::SymmetricProduct{.x = on_device::elements<std::uint16_t>(rows),
-                                              .n = rows.size(0),
-                                              .k = rows.size(1),
+                                              .count = rows.size(0),
+                                              .n = rows.size(1),
+                                              .k = rows.size(2),
                                               .addend = on_device::elements<std::uint16_t>(addend),
                                               .product_factor = static_cast<float>(product_factor),
                                               .addend_factor = static_cast<float>(addend_factor),
@@ -31,55 +36,76 @@ at::Tensor symmetric_product(const at::Tensor& x, const at::Tensor& addend, doub
   return out;
 }
 
-at::Tensor normalised_on_device(const at::Tensor& matrix, double factor, double epsilon,
+// One matrix after the other: the CPU's products are for two dimensions.
+template <typename Of>
+at::Tensor each(const at::Tensor& x, const Of& of) {
+  if (x.size(0) == 1) return of(0).unsqueeze(0);
+  std::vector<at::Tensor> all;
+  for (std::int64_t i = 0; i < x.size(0); ++i) all.push_back(of(i));
+  return at::stack(all);
+}
+
+at::Tensor normalised_on_device(const at::Tensor& matrices, double factor, double epsilon,
                                 bool is_tall) {
   // GPT-2's matrices come as transposed views: their memory is read as it lies.
-  const bool is_view = !matrix.is_contiguous() && matrix.t().is_contiguous();
-  const at::Tensor memory = is_view ? matrix.t() : matrix.contiguous();
-  const bool is_transposed = is_tall != is_view;
-  const at::Tensor total = at::linalg_vector_norm(memory).square();
-  at::Tensor out = at::empty(
-      {std::min(memory.size(0), memory.size(1)), std::max(memory.size(0), memory.size(1))},
-      memory.options().dtype(at::kBFloat16));
+  const bool is_view = !matrices.is_contiguous() && matrices.mT().is_contiguous();
+  const at::Tensor memory = is_view ? matrices.mT() : matrices.contiguous();
+  const std::vector<at::Tensor> one_by_one = memory.unbind(0);
+  const at::Tensor totals = on_device::sums_of_squares(one_by_one);
+  const std::int64_t rows = memory.size(1), columns = memory.size(2);
+  at::Tensor out = at::empty({memory.size(0), std::min(rows, columns), std::max(rows, columns)},
+                             memory.options().dtype(at::kBFloat16));
   on_device::launch(memory,
-                    cuda::Normalise{.matrix = {.floats = on_device::elements<float>(memory)},
-                                    .rows = memory.size(0),
-                                    .columns = memory.size(1),
-                                    .square_total = on_device::elements<float>(total),
+                    cuda::Normalise{.matrices = {.floats = on_device::elements<float>(memory)},
+                                    .count = memory.size(0),
+                                    .rows = rows,
+                                    .columns = columns,
+                                    .square_totals = on_device::elements<float>(totals),
                                     .factor = static_cast<float>(factor),
                                     .epsilon = static_cast<float>(epsilon),
-                                    .is_transposed = is_transposed,
+                                    .is_transposed = is_tall != is_view,
                                     .out = on_device::elements<std::uint16_t>(out)});
   return out;
 }
 
 }  // namespace
 
-at::Tensor normalised(const at::Tensor& matrix, double factor, double epsilon,
+bool gains_from_several(const at::Tensor& x) { return on_device::takes(x); }
+
+at::Tensor normalised(const at::Tensor& matrices, double factor, double epsilon,
                       Precision precision) {
-  const bool is_tall = matrix.size(0) > matrix.size(1);
+  PANAL_REQUIRE(matrices.dim() == 3 && matrices.scalar_type() == at::kFloat,
+                "Newton-Schulz wants float32 matrices [count, rows, columns], found another kind");
+  const bool is_tall = matrices.size(1) > matrices.size(2);
   const bool is_rounded = precision == Precision::kBFloat16;
-  if (is_rounded && on_device::takes(matrix)) {
-    return normalised_on_device(matrix, factor, epsilon, is_tall);
+  if (is_rounded && on_device::takes(matrices)) {
+    return normalised_on_device(matrices, factor, epsilon, is_tall);
   }
-  const at::Tensor divisor = at::linalg_vector_norm(matrix).mul_(factor).add_(epsilon);
-  const at::Tensor wide = ((is_tall ? matrix.t() : matrix) / divisor).contiguous();
-  return is_rounded ? wide.to(at::kBFloat16) : wide;
+  return each(matrices, [&](std::int64_t i) {
+    const at::Tensor matrix = matrices[i];
+    const at::Tensor divisor = at::linalg_vector_norm(matrix).mul_(factor).add_(epsilon);
+    const at::Tensor wide = ((is_tall ? matrix.t() : matrix) / divisor).contiguous();
+    return is_rounded ? wide.to(at::kBFloat16) : wide;
+  });
 }
 
 at::Tensor gram(const at::Tensor& x) {
-  return takes_half_the_tiles(x) ? symmetric_product(x, {}, 1, 0) : product_nt(x, x);
+  if (takes_half_the_tiles(x)) return symmetric_product(x, {}, 1, 0);
+  if (x.is_cuda()) return at::bmm(x, x.mT());
+  return each(x, [&](std::int64_t i) { return product_nt(x[i], x[i]); });
 }
 
 at::Tensor gram_polynomial(const at::Tensor& gram, double b, double c) {
   if (takes_half_the_tiles(gram)) return symmetric_product(gram, gram, c, b);
-  if (gram.is_cuda()) return at::addmm(gram, gram, gram, b, c);
-  return product_nt(gram, gram).mul_(c).add_(gram, b);  // Its own transpose.
+  if (gram.is_cuda()) return at::baddbmm(gram, gram, gram, b, c);
+  // Each is its own transpose.
+  return each(
+      gram, [&](std::int64_t i) { return product_nt(gram[i], gram[i]).mul_(c).add_(gram[i], b); });
 }
 
 at::Tensor added_product(const at::Tensor& x, double a, const at::Tensor& polynomial) {
-  if (x.is_cuda()) return at::addmm(x, polynomial, x, a, 1);
-  return product_nt(polynomial, x.t()).add_(x, a);
+  if (x.is_cuda()) return at::baddbmm(x, polynomial, x, a, 1);
+  return each(x, [&](std::int64_t i) { return product_nt(polynomial[i], x[i].t()).add_(x[i], a); });
 }
 
 }  // namespace panal::tensor

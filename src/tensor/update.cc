@@ -129,6 +129,39 @@ void adamw_step(const AdamWUpdate& update) {
   });
 }
 
+void momentum_step(const MomentumUpdate& update) {
+  require(update.gradient.numel() == update.momentum.numel() &&
+              update.direction.numel() == update.momentum.numel(),
+          "a gradient and a direction must fit their momentum");
+  require(update.direction.scalar_type() == at::kFloat && update.direction.is_contiguous(),
+          "a direction is contiguous float32, found another kind");
+  const at::Tensor gradients = update.gradient.contiguous();
+  const cpu::MomentumUpdate whole{
+      .gradient = numbers_of(gradients),
+      .momentum = numbers_of(update.momentum),
+      .direction = update.direction.data_ptr<float>(),
+      .gradient_scale = static_cast<float>(update.gradient_scale),
+      .share = static_cast<float>(1.0 - update.keep),
+      .look_ahead = update.looks_ahead ? static_cast<float>(update.keep) : 1.0f};
+  in_pieces(gradients.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::MomentumUpdate piece = whole;
+    piece.gradient = whole.gradient + begin;
+    piece.momentum = whole.momentum + begin;
+    piece.direction += begin;
+    cpu::momentum_update(piece, count);
+  });
+}
+
+void change_step(const ChangeUpdate& update) {
+  const at::Tensor changes = as_floats(update.parameter, update.change);
+  const cpu::ChangeUpdate whole = change_of(update.parameter, changes, update.step);
+  in_pieces(changes.numel(), [&](std::int64_t begin, std::int64_t count) {
+    cpu::ChangeUpdate piece = whole;
+    advance(piece, begin);
+    cpu::change_update(piece, count);
+  });
+}
+
 }  // namespace
 
 at::Tensor exact_values(const ExactParameter& parameter) {
@@ -168,40 +201,18 @@ void adamw_steps(std::span<const AdamWUpdate> updates) {
   for (const AdamWUpdate& update : updates) adamw_step(update);
 }
 
-at::Tensor momentum_step(const at::Tensor& momentum, const at::Tensor& gradient, double keep,
-                         double gradient_scale, bool look_ahead) {
-  if (on_device::takes(momentum)) {
-    return on_device::momentum_step(momentum, gradient, keep, gradient_scale, look_ahead);
+void momentum_steps(std::span<const MomentumUpdate> updates) {
+  if (!updates.empty() && on_device::takes(updates.front().momentum)) {
+    return on_device::momentum_steps(updates);
   }
-  require(gradient.numel() == momentum.numel(), "a gradient must fit its momentum");
-  const at::Tensor gradients = gradient.contiguous();
-  at::Tensor direction = at::empty(momentum.sizes(), at::kFloat);
-  const cpu::MomentumUpdate whole{.gradient = numbers_of(gradients),
-                                  .momentum = numbers_of(momentum),
-                                  .direction = direction.data_ptr<float>(),
-                                  .gradient_scale = static_cast<float>(gradient_scale),
-                                  .share = static_cast<float>(1.0 - keep),
-                                  .look_ahead = look_ahead ? static_cast<float>(keep) : 1.0f};
-  in_pieces(direction.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::MomentumUpdate piece = whole;
-    piece.gradient = whole.gradient + begin;
-    piece.momentum = whole.momentum + begin;
-    piece.direction += begin;
-    cpu::momentum_update(piece, count);
-  });
-  return direction;
+  for (const MomentumUpdate& update : updates) momentum_step(update);
 }
 
-void change_step(const ExactParameter& parameter, const at::Tensor& change,
-                 const ChangeStep& step) {
-  if (on_device::takes(parameter.value)) return on_device::change_step(parameter, change, step);
-  const at::Tensor changes = as_floats(parameter, change);
-  const cpu::ChangeUpdate whole = change_of(parameter, changes, step);
-  in_pieces(changes.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::ChangeUpdate piece = whole;
-    advance(piece, begin);
-    cpu::change_update(piece, count);
-  });
+void change_steps(std::span<const ChangeUpdate> updates) {
+  if (!updates.empty() && on_device::takes(updates.front().parameter.value)) {
+    return on_device::change_steps(updates);
+  }
+  for (const ChangeUpdate& update : updates) change_step(update);
 }
 
 void transport_step(const ExactParameter& parameter, const at::Tensor& change,

@@ -53,10 +53,18 @@ struct AdamWUpdate {
 /// All of them, which lie in one place; on a CUDA device in one launch.
 void adamw_steps(std::span<const AdamWUpdate> updates);
 
-/// momentum <- lerp(momentum, gradient_scale * gradient, 1 - keep). Returns it as float32, or with
-/// look_ahead lerp(gradient, momentum, keep): Nesterov's form as Muon has it.
-at::Tensor momentum_step(const at::Tensor& momentum, const at::Tensor& gradient, double keep,
-                         double gradient_scale, bool look_ahead);
+/// momentum <- lerp(momentum, gradient_scale * gradient, 1 - keep); direction <- that, or with
+/// looks_ahead lerp(gradient, momentum, keep): Nesterov's form as Muon has it.
+struct MomentumUpdate {
+  at::Tensor momentum{};   // Float32 or bfloat16.
+  at::Tensor gradient{};   // Float32 or bfloat16.
+  at::Tensor direction{};  // Float32, contiguous: written.
+  double keep = 0;
+  double gradient_scale = 1;
+  bool looks_ahead = false;
+};
+/// All of them, which lie in one place; on a CUDA device in one launch.
+void momentum_steps(std::span<const MomentumUpdate> updates);
 
 struct ChangeStep {
   double length = 0;         // Of the change: parameter - length * change.
@@ -64,8 +72,13 @@ struct ChangeStep {
   bool is_cautious = false;  // Decay only where change * parameter >= 0, that is where the change
                              // does not pull away from zero.
 };
-/// change float32, any strides.
-void change_step(const ExactParameter& parameter, const at::Tensor& change, const ChangeStep& step);
+struct ChangeUpdate {
+  ExactParameter parameter{};
+  at::Tensor change{};  // Float32, any strides.
+  ChangeStep step{};
+};
+/// All of them, which lie in one place; on a CUDA device in one launch.
+void change_steps(std::span<const ChangeUpdate> updates);
 
 /// The same for a parameter kept at an extrapolated point, parameter = point + extrapolation *
 /// displacement: the point makes the step, `displacement` (bfloat16) becomes that step, and the

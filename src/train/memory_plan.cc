@@ -21,6 +21,7 @@ constexpr double kFloat = 4, kBFloat16 = 2, kLong = 8;
 constexpr double kElementsBeside = 1 << 22;  // As tensor/product.cc has them.
 // As tensor/layers.cc divides the head.
 constexpr double kLogitsPerChunk = 1 << 24, kLogitsPerChunkOnGpu = 1 << 26;
+constexpr double kElementsTogether = 1 << 23;  // As optim/detail/orthogonal_rule.h has them.
 
 // The dimensions as doubles: products of them leave the range of 32 bits, and of patience.
 struct Sizes {
@@ -282,10 +283,16 @@ std::vector<MemoryItem> at_update(const StepShape& shape, const Sizes& s) {
   if (shape.optimizer.rule != optim::Rule::kAdamW) {
     const bool is_rounded = shape.optimizer.muon.precision == Precision::kBFloat16;
     const double element = is_rounded ? kBFloat16 : kFloat;
-    const double largest = s.own.largest_hidden, gram = largest > 0 ? s.width * s.width : 0;
-    // The direction, and beside it Newton-Schulz's matrices, or float32 copies of the change.
+    const double largest = s.own.largest_hidden;
+    double together = largest, gram = largest > 0 ? s.width * s.width : 0;
+    if (shape.is_on_gpu && !shape.streams_states) {
+      // Several matrices at once, each gram at most as large as its matrix.
+      together = std::max(largest, std::min(s.own.hidden, kElementsTogether));
+      gram = std::max(gram, together > largest ? together : 0);
+    }
+    // The directions, and beside them Newton-Schulz's matrices, or float32 copies of the change.
     buffers = std::max(
-        {buffers, largest * kFloat + (2 * largest + 2 * gram) * element, 3 * largest * kFloat});
+        {buffers, together * kFloat + (2 * together + 2 * gram) * element, 3 * together * kFloat});
   }
   items.push_back({kBuffers, "update", buffers});
   return items;

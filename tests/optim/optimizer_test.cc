@@ -118,7 +118,8 @@ TEST(Orthogonalize, EqualsADoublePrecisionLoopWideAndTall) {
     std::vector<double> values;
     for (int i = 0; i < rows * columns; ++i) values.push_back(matrix.flatten()[i].item<double>());
     const auto wanted = orthogonalized_by_hand(values, rows, columns, 5);
-    const at::Tensor found = detail::orthogonalize(matrix, MuonConfig{}).contiguous().flatten();
+    const at::Tensor found =
+        detail::orthogonalize(matrix.unsqueeze(0), MuonConfig{})[0].contiguous().flatten();
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       EXPECT_NEAR(found[static_cast<std::int64_t>(i)].item<double>(), wanted[i], 2e-5);
     }
@@ -129,14 +130,15 @@ TEST(Orthogonalize, BringsSingularValuesNearOne) {
   at::manual_seed(8);
   for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
     const auto singular = std::get<1>(at::linalg_svd(
-        detail::orthogonalize(at::randn({32, 64}), MuonConfig{.precision = precision})));
+        detail::orthogonalize(at::randn({1, 32, 64}), MuonConfig{.precision = precision})));
     EXPECT_GT(singular.min().item<double>(), 0.6);
     EXPECT_LT(singular.max().item<double>(), 1.3);
   }
 }
 
 TEST(Orthogonalize, LeavesAZeroMatrixZero) {
-  EXPECT_EQ(detail::orthogonalize(at::zeros({4, 6}), MuonConfig{}).abs().max().item<double>(), 0.0);
+  EXPECT_EQ(detail::orthogonalize(at::zeros({1, 4, 6}), MuonConfig{}).abs().max().item<double>(),
+            0.0);
 }
 
 std::vector<NamedTensor> model_like() {

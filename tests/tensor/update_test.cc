@@ -117,8 +117,9 @@ TEST_P(EachLevel, ChangesCautiouslyOnlyWhereTheUpdatePullsToZero) {
   const at::Tensor start = at::tensor({2.0f, -2.0f, 2.0f, -2.0f});
   const at::Tensor change = at::tensor({1.0f, 1.0f, -1.0f, -1.0f});
   const ExactParameter plain{start.clone()}, cautious{start.clone()};
-  change_step(plain, change, {.length = 0.5, .decay = 0.25});
-  change_step(cautious, change, {.length = 0.5, .decay = 0.25, .is_cautious = true});
+  change_steps(std::vector<ChangeUpdate>{{plain, change, {.length = 0.5, .decay = 0.25}}});
+  change_steps(std::vector<ChangeUpdate>{
+      {cautious, change, {.length = 0.5, .decay = 0.25, .is_cautious = true}}});
   EXPECT_TRUE(at::equal(plain.value, at::tensor({1.0f, -2.0f, 2.0f, -1.0f})));
   EXPECT_TRUE(at::equal(cautious.value, at::tensor({1.0f, -2.5f, 2.5f, -1.0f})));
 }
@@ -127,7 +128,7 @@ TEST(Update, RefusesWhatDoesNotFit) {
   const ExactParameter lonely{at::zeros({4}, at::kBFloat16)};
   EXPECT_THROW(exact_values(lonely), Error);
   const ExactParameter parameter{at::zeros({4})};
-  EXPECT_THROW(change_step(parameter, at::zeros({5}), {}), Error);
+  EXPECT_THROW(change_steps(std::vector<ChangeUpdate>{{parameter, at::zeros({5}), {}}}), Error);
   const AdamWUpdate misfit{parameter, at::zeros({4}), at::zeros({3}), at::zeros({4}), {}};
   EXPECT_THROW(adamw_steps({&misfit, 1}), Error);
 }

@@ -249,24 +249,28 @@ TEST_P(UpdateTwins, SquaresAreSummedPerTensor) {
 }
 
 TEST_P(UpdateTwins, NormaliseKeepsOrTransposes) {
-  const std::int64_t rows = 70, columns = 33;
-  const auto values = random(rows * columns);
-  auto matrix = array(values);
-  auto total = array(std::vector<float>{16.0f});
+  const std::int64_t count = 2, rows = 70, columns = 33;
+  const auto values = random(count * rows * columns);
+  auto matrices = array(values);
+  auto totals = array(std::vector<float>{16.0f, 25.0f});
   for (const bool is_transposed : {false, true}) {
-    auto out = empty<Half>(rows * columns);
-    run(Normalise{.matrix = {.floats = matrix.pointer()},
+    auto out = empty<Half>(count * rows * columns);
+    run(Normalise{.matrices = {.floats = matrices.pointer()},
+                  .count = count,
                   .rows = rows,
                   .columns = columns,
-                  .square_total = total.pointer(),
+                  .square_totals = totals.pointer(),
                   .factor = 1.5f,
                   .epsilon = 0.5f,
                   .is_transposed = is_transposed,
                   .out = out.pointer()});
     std::vector<double> wanted(values.size());
-    for (std::size_t r = 0; r < 70; ++r)
-      for (std::size_t c = 0; c < 33; ++c)
-        wanted[is_transposed ? c * 70 + r : r * 33 + c] = values[r * 33 + c] / 6.5;
+    const std::size_t size = 70 * 33;
+    for (std::size_t matrix = 0; matrix < 2; ++matrix)
+      for (std::size_t r = 0; r < 70; ++r)
+        for (std::size_t c = 0; c < 33; ++c)
+          wanted[matrix * size + (is_transposed ? c * 70 + r : r * 33 + c)] =
+              values[matrix * size + r * 33 + c] / (matrix == 0 ? 6.5 : 8.0);
     expect_near(out.read(), wanted, "normalised");
   }
 }
@@ -275,34 +279,39 @@ TEST_P(UpdateTwins, NormaliseKeepsOrTransposes) {
 TEST_P(UpdateTwins, SymmetricProductIsExactlySymmetric) {
   for (const std::int64_t k : {40, 37}) {
     for (const bool has_addend : {false, true}) {
-      const std::int64_t n = 150;
+      const std::int64_t count = 2, n = 150;
       const auto N = static_cast<std::size_t>(n), K = static_cast<std::size_t>(k);
-      const auto x_values = stored_as<Half>(random(n * k, 0.5));
-      auto addend_values = stored_as<Half>(random(n * n));
-      for (std::size_t r = 0; r < N; ++r)
-        for (std::size_t c = 0; c < r; ++c) addend_values[c * N + r] = addend_values[r * N + c];
-      auto x = array(x_values), addend = array(addend_values), out = empty<Half>(n * n);
+      const auto x_values = stored_as<Half>(random(count * n * k, 0.5));
+      auto addend_values = stored_as<Half>(random(count * n * n));
+      for (std::size_t m = 0; m < 2; ++m)
+        for (std::size_t r = 0; r < N; ++r)
+          for (std::size_t c = 0; c < r; ++c)
+            addend_values[(m * N + c) * N + r] = addend_values[(m * N + r) * N + c];
+      auto x = array(x_values), addend = array(addend_values), out = empty<Half>(count * n * n);
       run(SymmetricProduct{.x = x.pointer(),
+                           .count = count,
                            .n = n,
                            .k = k,
                            .addend = has_addend ? addend.pointer() : nullptr,
                            .product_factor = 1.5f,
                            .addend_factor = -0.5f,
                            .out = out.pointer()});
-      std::vector<double> wanted(N * N);
-      for (std::size_t r = 0; r < N; ++r) {
+      std::vector<double> wanted(2 * N * N);
+      for (std::size_t row = 0; row < 2 * N; ++row) {  // Of both matrices.
         for (std::size_t c = 0; c < N; ++c) {
+          const std::size_t column = row / N * N + c;
           double sum = 0;
           for (std::size_t i = 0; i < K; ++i)
-            sum += double{to_float(x_values[r * K + i])} * to_float(x_values[c * K + i]);
-          wanted[r * N + c] =
-              1.5 * sum - (has_addend ? 0.5 * to_float(addend_values[r * N + c]) : 0.0);
+            sum += double{to_float(x_values[row * K + i])} * to_float(x_values[column * K + i]);
+          wanted[row * N + c] =
+              1.5 * sum - (has_addend ? 0.5 * to_float(addend_values[row * N + c]) : 0.0);
         }
       }
       const auto found = out.read();
       expect_near(found, wanted, "product");
-      for (std::size_t r = 0; r < N; ++r)
-        for (std::size_t c = 0; c < r; ++c) ASSERT_EQ(found[r * N + c], found[c * N + r]);
+      for (std::size_t row = 0; row < 2 * N; ++row)
+        for (std::size_t c = 0; c < row % N; ++c)
+          ASSERT_EQ(found[row * N + c], found[(row / N * N + c) * N + row % N]);
     }
   }
 }

@@ -19,12 +19,24 @@ struct Target {
   tensor::ExactParameter exact;
 };
 
+/// Where last passes of updates may be left, to be made together.
+struct Waiting {
+  std::vector<tensor::AdamWUpdate> adamw{};
+  std::vector<tensor::ChangeUpdate> changes{};
+
+  void make() {
+    tensor::adamw_steps(adamw);
+    tensor::change_steps(changes);
+    adamw.clear();
+    changes.clear();
+  }
+};
+
 struct Now {
-  double factor = 1;          // Of the learning rate.
-  double gradient_scale = 1;  // Of the gradient.
-  std::int64_t step = 1;      // Of this update, counted from 1.
-  /// Where updates by AdamW may be left, to be made together; null: they are made at once.
-  std::vector<tensor::AdamWUpdate>* waiting = nullptr;
+  double factor = 1;           // Of the learning rate.
+  double gradient_scale = 1;   // Of the gradient.
+  std::int64_t step = 1;       // Of this update, counted from 1.
+  Waiting* waiting = nullptr;  // Null: updates are made at once.
 };
 
 /// How far a parameter is ahead of the weights it stands for: by extrapolation * direction.
@@ -33,12 +45,16 @@ struct Lead {
   double extrapolation = 0;
 };
 
+class OrthogonalRule;  // orthogonal_rule.h
+
 class UpdateRule {
  public:
   virtual ~UpdateRule() = default;
   virtual void update(const at::Tensor& gradient, const Now& now) = 0;
   virtual void append_state(std::vector<tensor::NamedTensor>& all) const = 0;
   virtual Lead lead() const { return {}; }
+  /// This rule where it makes matrices orthogonal, else null.
+  virtual OrthogonalRule* orthogonal() { return nullptr; }
 };
 
 std::unique_ptr<UpdateRule> make_adamw(const AdamWConfig& config, tensor::Precision state,

@@ -90,8 +90,8 @@ void set_exact_values(const ExactParameter& parameter, const at::Tensor& exact) 
   copy_exact(parameter, change_for(parameter, exact), /*writes_parameter=*/true);
 }
 
-double sum_of_squares(std::span<const at::Tensor> numbers) {
-  if (numbers.empty()) return 0;
+at::Tensor sums_of_squares(std::span<const at::Tensor> numbers) {
+  PANAL_REQUIRE(!numbers.empty(), "sums of squares want at least one tensor, found none");
   std::vector<at::Tensor> kept;
   std::vector<cuda::SquareTensor> rows;
   std::int64_t blocks = 0;
@@ -110,9 +110,14 @@ double sum_of_squares(std::span<const at::Tensor> numbers) {
   launch(x, cuda::SquareSum{tensors, num_tensors, blocks, elements<float>(parts)});
   launch(x, cuda::SquareTotal{tensors, num_tensors, blocks, elements<float>(parts),
                               elements<float>(totals)});
-  const at::Tensor found = totals.to(at::kCPU);
+  return totals;
+}
+
+double sum_of_squares(std::span<const at::Tensor> numbers) {
+  if (numbers.empty()) return 0;
+  const at::Tensor found = sums_of_squares(numbers).to(at::kCPU);
   const auto* total = found.const_data_ptr<float>();
-  return std::accumulate(total, total + num_tensors, 0.0);
+  return std::accumulate(total, total + found.numel(), 0.0);
 }
 
 void adamw_steps(std::span<const AdamWUpdate> updates) {
@@ -143,29 +148,37 @@ void adamw_steps(std::span<const AdamWUpdate> updates) {
   launch_over<cuda::AdamW>(updates.front().gradient, std::move(rows));
 }
 
-at::Tensor momentum_step(const at::Tensor& momentum, const at::Tensor& gradient, double keep,
-                         double gradient_scale, bool look_ahead) {
-  PANAL_REQUIRE(gradient.numel() == momentum.numel() && gradient.device() == momentum.device(),
-                "a gradient must fit its momentum");
-  const at::Tensor gradients = gradient.contiguous();
-  at::Tensor direction = at::empty(momentum.sizes(), momentum.options().dtype(at::kFloat));
-  launch_over<cuda::Momentum>(momentum,
-                              std::vector<cuda::MomentumTensor>{
-                                  {.gradient = numbers_of(gradients),
-                                   .momentum = numbers_of(momentum),
-                                   .direction = numbers_of(direction),
-                                   .count = momentum.numel(),
-                                   .gradient_scale = static_cast<float>(gradient_scale),
-                                   .share = static_cast<float>(1.0 - keep),
-                                   .look_ahead = look_ahead ? static_cast<float>(keep) : 1.0f}});
-  return direction;
+void momentum_steps(std::span<const MomentumUpdate> updates) {
+  if (updates.empty()) return;
+  std::vector<at::Tensor> kept;  // Until the launch: what the rows point to.
+  std::vector<cuda::MomentumTensor> rows;
+  for (const MomentumUpdate& update : updates) {
+    for (const at::Tensor& tensor : {update.gradient, update.direction}) {
+      PANAL_REQUIRE(
+          tensor.numel() == update.momentum.numel() && tensor.device() == update.momentum.device(),
+          "a gradient and a direction must fit their momentum");
+    }
+    kept.push_back(update.gradient.contiguous());
+    rows.push_back({.gradient = numbers_of(kept.back()),
+                    .momentum = numbers_of(update.momentum),
+                    .direction = numbers_of(update.direction),
+                    .count = update.momentum.numel(),
+                    .gradient_scale = static_cast<float>(update.gradient_scale),
+                    .share = static_cast<float>(1.0 - update.keep),
+                    .look_ahead = update.looks_ahead ? static_cast<float>(update.keep) : 1.0f});
+  }
+  launch_over<cuda::Momentum>(updates.front().momentum, std::move(rows));
 }
 
-void change_step(const ExactParameter& parameter, const at::Tensor& change,
-                 const ChangeStep& step) {
-  const at::Tensor changes = change_for(parameter, change);
-  launch_over<cuda::Change>(changes,
-                            std::vector<cuda::ChangeTensor>{change_of(parameter, changes, step)});
+void change_steps(std::span<const ChangeUpdate> updates) {
+  if (updates.empty()) return;
+  std::vector<at::Tensor> kept;  // Until the launch: what the rows point to.
+  std::vector<cuda::ChangeTensor> rows;
+  for (const ChangeUpdate& update : updates) {
+    kept.push_back(change_for(update.parameter, update.change));
+    rows.push_back(change_of(update.parameter, kept.back(), update.step));
+  }
+  launch_over<cuda::Change>(kept.front(), std::move(rows));
 }
 
 void transport_step(const ExactParameter& parameter, const at::Tensor& change,

@@ -28,25 +28,27 @@ inline std::int64_t triangle_tiles(std::int64_t n, std::int64_t tile) {
 }
 
 inline Geometry geometry(const Normalise& op) {
-  return {.blocks = blocks_for(op.rows, kTurnTile) * blocks_for(op.columns, kTurnTile),
+  return {.blocks = op.count * blocks_for(op.rows, kTurnTile) * blocks_for(op.columns, kTurnTile),
           .threads = kTurnThreads,
           .shared_bytes = kTurnBytes};
 }
 template <typename Block>
 PANAL_DEVICE void body(Block& block, const Normalise& op) {
-  const float scale = 1.0f / (op.factor * std::sqrt(*op.square_total) + op.epsilon);
+  const std::int64_t tiles = block.blocks() / op.count;
+  const std::int64_t matrix = block.index() / tiles, index = block.index() % tiles;
+  const std::int64_t begin = matrix * op.rows * op.columns;
+  const float scale = 1.0f / (op.factor * std::sqrt(op.square_totals[matrix]) + op.epsilon);
   const std::int64_t across = (op.columns + kTurnTile - 1) / kTurnTile;
-  const std::int64_t row = block.index() / across * kTurnTile,
-                     column = block.index() % across * kTurnTile;
+  const std::int64_t row = index / across * kTurnTile, column = index % across * kTurnTile;
   float* const tile = reinterpret_cast<float*>(block.shared());
   for (int i = block.thread(); i < kTurnTile * kTurnTile; i += block.threads()) {
     const std::int64_t r = row + i / kTurnTile, c = column + i % kTurnTile;
     if (r >= op.rows || c >= op.columns) continue;
-    const float value = load(op.matrix, r * op.columns + c, Count<1>{}).at[0] * scale;
+    const float value = load(op.matrices, begin + r * op.columns + c, Count<1>{}).at[0] * scale;
     if (op.is_transposed) {
       tile[i / kTurnTile * (kTurnTile + 1) + i % kTurnTile] = value;
     } else {
-      set_float(op.out[r * op.columns + c], value);
+      set_float(op.out[begin + r * op.columns + c], value);
     }
   }
   if (!op.is_transposed) return;
@@ -54,7 +56,8 @@ PANAL_DEVICE void body(Block& block, const Normalise& op) {
   for (int i = block.thread(); i < kTurnTile * kTurnTile; i += block.threads()) {
     const std::int64_t r = row + i % kTurnTile, c = column + i / kTurnTile;
     if (r < op.rows && c < op.columns)
-      set_float(op.out[c * op.rows + r], tile[i % kTurnTile * (kTurnTile + 1) + i / kTurnTile]);
+      set_float(op.out[begin + c * op.rows + r],
+                tile[i % kTurnTile * (kTurnTile + 1) + i / kTurnTile]);
   }
 }
 
@@ -71,7 +74,7 @@ constexpr int kSideApart = kSide + 4;
 constexpr int kPacksPerThread = kTile * kStep / 8 / kProductThreads;
 
 inline Geometry geometry(const SymmetricProduct& op) {
-  return {.blocks = triangle_tiles(op.n, kTile),
+  return {.blocks = op.count * triangle_tiles(op.n, kTile),
           .threads = kProductThreads,
           .shared_bytes = 2 * kTile * kApart * static_cast<std::int64_t>(sizeof(std::uint16_t))};
 }
@@ -88,8 +91,13 @@ PANAL_DEVICE Pack<std::uint16_t> piece_of(const SymmetricProduct& op, std::int64
 }
 
 template <typename Block>
-PANAL_DEVICE void body(Block& block, const SymmetricProduct& op) {
-  const TriangleTile at = triangle_tile(block.index());
+PANAL_DEVICE void body(Block& block, const SymmetricProduct& all) {
+  const std::int64_t tiles = block.blocks() / all.count, matrix = block.index() / tiles;
+  SymmetricProduct op = all;
+  op.x += matrix * op.n * op.k;
+  op.out += matrix * op.n * op.n;
+  if (op.addend != nullptr) op.addend += matrix * op.n * op.n;
+  const TriangleTile at = triangle_tile(block.index() % tiles);
   const std::int64_t tile_row = at.row * kTile, tile_column = at.column * kTile;
   auto* const left = reinterpret_cast<std::uint16_t*>(block.shared());  // [kTile, kApart]
   auto* const right = left + kTile * kApart;                            // [kTile, kApart]

@@ -1,0 +1,56 @@
+// Rules that follow a momentum whose direction is made orthogonal first, in two halves around that,
+// so that the matrices of several parameters can be made orthogonal together.
+#pragma once
+
+#include <span>
+#include <utility>
+
+#include "optim/detail/rules.h"
+
+namespace panal::optim::detail {
+
+class OrthogonalRule : public UpdateRule {
+ public:
+  /// Newton-Schulz and blocks of fused matrices are that config's.
+  OrthogonalRule(Target target, const MuonConfig& newton_schulz)
+      : target_(std::move(target)), newton_schulz_(newton_schulz) {}
+
+  void update(const at::Tensor& gradient, const Now& now) override;
+  OrthogonalRule* orthogonal() override { return this; }
+
+  /// The first half; where its direction goes is the caller's to say.
+  virtual tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
+                                                 const Now& now) const = 0;
+  /// The second half. orthogonal: what became of the direction, [outputs, inputs] float32, any
+  /// strides; kept as long as `now.waiting` waits.
+  virtual void follow(const at::Tensor& orthogonal, const Now& now) = 0;
+
+  const Target& target() const { return target_; }
+  const MuonConfig& newton_schulz() const { return newton_schulz_; }
+
+ private:
+  const Target target_;
+  const MuonConfig newton_schulz_;
+};
+
+/// Makes the update alone, with a direction of its own: float32 as the momentum is stored.
+at::Tensor made_direction(tensor::MomentumUpdate update);
+
+/// The weights make the step, [outputs, inputs] any strides; at once or with those that wait.
+void change(const Target& target, const at::Tensor& along, const tensor::ChangeStep& step,
+            const Now& now);
+
+/// Weights whose matrices are made orthogonal at once: enough to fill a large device.
+inline constexpr std::int64_t kElementsTogether = std::int64_t{1} << 23;
+
+struct OrthogonalUpdate {
+  OrthogonalRule* rule = nullptr;
+  at::Tensor gradient{};
+};
+/// All of them: matrices of one shape, form and Newton-Schulz iteration at once, as many as have
+/// kElementsTogether elements, or one. On a CUDA device a model of many layers then costs hardly
+/// more launches than one of few. Equal to one update after the other but for the rounding of the
+/// library's products.
+void update_orthogonal(std::span<const OrthogonalUpdate> updates, const Now& now);
+
+}  // namespace panal::optim::detail
