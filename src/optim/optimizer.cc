@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -168,25 +169,13 @@ std::vector<at::Tensor> movable(const std::vector<NamedTensor>& states) {
   return handles;
 }
 
-// The states of one slot on its device for as long as this lives.
-class VisitingStates {
- public:
-  explicit VisitingStates(Slot& slot) : away_(slot.away ? &*slot.away : nullptr) {
-    if (away_ == nullptr) return;
-    away_->bring(slot.parameter.value.device());
-    away_->wait_until_here();
-  }
-  ~VisitingStates() {
-    if (away_ == nullptr) return;
-    away_->send_home();
-    away_->release();
-  }
-  VisitingStates(const VisitingStates&) = delete;
-  VisitingStates& operator=(const VisitingStates&) = delete;
-
- private:
-  detail::AwayStates* away_;
-};
+// Calls work() with the slot's states where its parameter is.
+void with_states(Slot& slot, const std::function<void()>& work) {
+  if (!slot.away) return work();
+  detail::AwayStates* const away = &*slot.away;
+  detail::visit_away_states({&away, 1}, slot.parameter.value.device(),
+                            [&](std::size_t) { work(); });
+}
 
 class RuleSet final : public Optimizer {
  public:
@@ -200,43 +189,31 @@ class RuleSet final : public Optimizer {
     PANAL_REQUIRE(!shows_evaluation_point_,
                   "an optimizer steps from the training point, found the evaluation point");
     const at::NoGradGuard no_gradients;
-    std::vector<std::pair<Slot*, at::Tensor>> due;  // With their gradients.
-    for (auto& slot : slots_) {
-      const at::Tensor gradient = detail::checked_gradient(slot.parameter);
-      if (gradient.defined()) due.emplace_back(&slot, gradient);
-    }
     detail::Waiting waiting;
-    std::vector<detail::OrthogonalUpdate> together;
     const detail::Now alone{.factor = factor,
                             .gradient_scale = gradient_scale,
                             .step = num_steps_ + 1,
                             .waiting = nullptr};
     detail::Now with_others = alone;
     with_others.waiting = &waiting;
-    const auto bring = [&](std::size_t i) {
-      if (i < due.size() && due[i].first->away)
-        due[i].first->away->bring(due[i].first->parameter.value.device());
-    };
-    bring(0);
-    for (std::size_t i = 0; i < due.size(); ++i) {
-      auto& [slot, gradient] = due[i];
-      if (slot->away) {
-        if (i > 0) due[i - 1].first->away->release();
-        bring(i + 1);
-        slot->away->wait_until_here();
-        slot->rule->update(gradient, alone);
-        slot->away->send_home();
+    std::vector<detail::OrthogonalUpdate> together;
+    std::vector<std::pair<Slot*, at::Tensor>> visited;
+    for (auto& slot : slots_) {
+      const at::Tensor gradient = detail::checked_gradient(slot.parameter);
+      if (!gradient.defined()) continue;
+      if (slot.away) {
+        visited.emplace_back(&slot, gradient);
       } else if (!tensor::gains_from_several(gradient)) {
-        slot->rule->update(gradient, alone);
-      } else if (slot->rule->orthogonal() != nullptr) {
-        together.push_back({slot->rule->orthogonal(), gradient});
+        slot.rule->update(gradient, alone);
+      } else if (slot.rule->orthogonal() != nullptr) {
+        together.push_back({slot.rule->orthogonal(), gradient});
       } else {
-        slot->rule->update(gradient, with_others);
+        slot.rule->update(gradient, with_others);
       }
     }
-    if (!due.empty() && due.back().first->away) due.back().first->away->release();
     detail::update_orthogonal(together, with_others);
     waiting.make();
+    update_visited(visited, alone);
     ++num_steps_;
   }
 
@@ -268,16 +245,16 @@ class RuleSet final : public Optimizer {
     bool has_changed = false;
     for (auto& slot : slots_) {
       if (slot.rule->lead().extrapolation == 0) continue;
-      const VisitingStates here(slot);
-      const detail::Lead lead = slot.rule->lead();
-      if (!lead.direction.defined() || lead.extrapolation == 0) continue;
       has_changed = true;
-      const tensor::ExactParameter& exact = slot.target.exact;
-      slot.training_value = exact.value.detach().clone();
-      if (exact.remainder.defined()) slot.training_remainder = exact.remainder.clone();
-      const at::Tensor values = tensor::exact_values(exact);
-      tensor::set_exact_values(exact,
-                               values.sub_(lead.direction.to(at::kFloat), lead.extrapolation));
+      with_states(slot, [&] {
+        const detail::Lead lead = slot.rule->lead();
+        const tensor::ExactParameter& exact = slot.target.exact;
+        slot.training_value = exact.value.detach().clone();
+        if (exact.remainder.defined()) slot.training_remainder = exact.remainder.clone();
+        const at::Tensor values = tensor::exact_values(exact);
+        tensor::set_exact_values(exact,
+                                 values.sub_(lead.direction.to(at::kFloat), lead.extrapolation));
+      });
     }
     shows_evaluation_point_ = true;
     return has_changed;
@@ -287,17 +264,28 @@ class RuleSet final : public Optimizer {
     const at::NoGradGuard no_gradients;
     for (auto& slot : slots_) {
       if (!slot.training_value.defined()) continue;
-      const VisitingStates here(slot);
-      slot.target.exact.value.copy_(slot.training_value);
-      if (slot.training_remainder.defined()) {
-        slot.target.exact.remainder.copy_(slot.training_remainder);
-      }
+      with_states(slot, [&] {
+        slot.target.exact.value.copy_(slot.training_value);
+        if (slot.training_remainder.defined()) {
+          slot.target.exact.remainder.copy_(slot.training_remainder);
+        }
+      });
       slot.training_value = slot.training_remainder = at::Tensor();
     }
     shows_evaluation_point_ = false;
   }
 
  private:
+  static void update_visited(const std::vector<std::pair<Slot*, at::Tensor>>& due,
+                             const detail::Now& now) {
+    if (due.empty()) return;
+    std::vector<detail::AwayStates*> away;
+    for (const auto& [slot, gradient] : due) away.push_back(&*slot->away);
+    detail::visit_away_states(away, due.front().second.device(), [&](std::size_t i) {
+      due[i].first->rule->update(due[i].second, now);
+    });
+  }
+
   std::vector<Slot> slots_;
   std::int64_t num_steps_ = 0;
   bool shows_evaluation_point_ = false;

@@ -1,13 +1,15 @@
 // Optimizer states whose home is the host's memory: they are on the parameters' device only while
-// their parameter is updated. The next parameter's come while one is updated, so a device holds the
-// states of two parameters at a time and, where the update takes as long as the way, waits for
-// neither.
+// their parameter is updated. The next parameter's come while one is updated and the one before
+// goes home, so a device holds the states of two parameters at a time and, where the update takes
+// as long as both ways, waits for neither.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
-#include <memory>
+#include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 namespace panal::optim::detail {
@@ -22,23 +24,24 @@ class AwayStates {
 
   /// Where each state is at home, in the order of the handles: what is saved and loaded.
   const std::vector<at::Tensor>& homes() const { return homes_; }
+  /// What they take of a room on a device.
+  std::int64_t room_bytes() const;
 
-  /// Begins to copy them to `device`. Costs their memory there until they are released.
-  void bring(const at::Device& device);
-  /// What is put into the current stream from here on finds them in their handles.
-  void wait_until_here();
-  /// Begins to copy them home, after what is in the current stream now.
-  void send_home();
-  /// The host waits until they are at home; the handles are empty again.
-  void release();
+  /// Copies them into `room` (uint8, at least room_bytes()), as part of the current stream, and has
+  /// the handles be those places.
+  void come(const at::Tensor& room);
+  /// Copies them home, as part of the current stream; the handles are empty again.
+  void go_home();
 
  private:
-  /// In the copies' own stream, after what is in the current one now.
-  void copy_after_current(const std::vector<at::Tensor>& from, const std::vector<at::Tensor>& to);
-
-  struct Line;  // The copies' own stream and the events between it and the current one.
   std::vector<at::Tensor> handles_, homes_;
-  std::shared_ptr<Line> line_;  // Null on the CPU.
 };
+
+/// Calls visit(i) for each of the states, in an order of its own, with states[i] on `device` for
+/// what visit() puts into the current stream. The host waits at the end, until all are at home.
+/// Memory there: the largest states and the third largest, because the two largest (tables) go
+/// through the same room.
+void visit_away_states(std::span<AwayStates* const> states, const c10::Device& device,
+                       const std::function<void(std::size_t)>& visit);
 
 }  // namespace panal::optim::detail
