@@ -143,15 +143,23 @@ void add_rule(const TargetRule& rule, int colour, double highest, Chart& chart) 
   chart.series.push_back(std::move(mean));
 }
 
+// "mean (low to high)" breaks before its bracket alone.
+std::string cell_text(const std::string& text) {
+  const std::size_t bracket = text.find(" (");
+  if (bracket == std::string::npos) return escaped(text);
+  return fmt::format("{} <span class=\"range\">{}</span>", escaped(text.substr(0, bracket)),
+                     escaped(text.substr(bracket + 1)));
+}
+
 std::string html_table(const std::vector<std::vector<std::string>>& rows) {
-  std::string html = "<div class=\"scroll\"><table>\n";
+  std::string html = "<div class=\"scroll\"><table class=\"rules\">\n";
   for (std::size_t i = 0; i < rows.size(); ++i) {
     html += "<tr>";
     for (std::size_t j = 0; j < rows[i].size(); ++j) {
       const char* cell = i == 0 ? "th" : "td";
       const std::string dot =
           i > 0 && j == 0 ? fmt::format("<i class=\"dot c{}\"></i>", (i - 1) % kTargetColour) : "";
-      html += fmt::format("<{0}>{1}{2}</{0}>", cell, dot, escaped(rows[i][j]));
+      html += fmt::format("<{0}>{1}{2}</{0}>", cell, dot, cell_text(rows[i][j]));
     }
     html += "</tr>\n";
   }

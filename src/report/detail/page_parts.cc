@@ -21,6 +21,7 @@ main { max-width: 1180px; margin: 0 auto; padding: 28px 24px 60px; }
 h1 { font-size: 24px; margin: 0 0 2px; } h2 { font-size: 18px; margin: 34px 0 10px; }
 p.made { color: var(--soft); margin: 0 0 18px; }
 .scroll { overflow-x: auto; }
+.range, .rules td:first-child { white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var(--grid); vertical-align: top; }
 tbody th { font-weight: 400; color: var(--soft); white-space: nowrap; } td.unknown { color: var(--soft); font-style: italic; }
