@@ -90,6 +90,10 @@ Group::~Group() = default;
 int Group::rank() const { return state_->rank(); }
 int Group::size() const { return state_->size(); }
 std::chrono::milliseconds Group::deadline() const { return state_->deadline; }
+Status Group::look_after_others() {
+  return state_->ring ? state_->ring->look_after_others() : Status();
+}
+
 void Group::announce_life() {
   if (state_->ring) state_->ring->announce_life();
 }

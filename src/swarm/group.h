@@ -79,6 +79,11 @@ class Group {
   /// The sum of one number per rank, in the order of ranks.
   Result<double> sum(double value);
 
+  /// Looks, without waiting, whether a rank is known to be lost: for ranks that wait for something
+  /// else than this group, which the lost one would have given. Not collective. It cannot tell who
+  /// is silent; a barrier() can. Cost: a system call per rank.
+  Status look_after_others();
+
   /// Tells all others that this rank is busy, not lost: their deadlines start anew. Thread-safe
   /// while no collective runs on this rank.
   void announce_life();

@@ -293,5 +293,30 @@ TEST(Group, AKilledProcessIsNamed) {
   waitpid(child, nullptr, 0);
 }
 
+// A rank that waits for something else learns of a loss without a call of its own, and who leaves
+// in order after the last call is not lost.
+TEST(Group, LooksAfterOthersWithoutACollective) {
+  std::atomic<int> looked = 0;
+  on_all(simulated_groups(3, kPatience, {.rank = 1}).value(), [&](Group& group) {
+    if (group.rank() == 1) {
+      EXPECT_EQ(group.barrier().code(), Code::kCancelled);  // Its connections close.
+      return;
+    }
+    Status status;
+    while ((status = group.look_after_others()).ok()) std::this_thread::yield();
+    EXPECT_EQ(status.code(), Code::kUnavailable);
+    EXPECT_NE(status.message().find("rank 1 of 3 is lost"), std::string::npos) << status.message();
+    EXPECT_EQ(group.barrier().message(), status.message());
+    ++looked;
+    while (looked < 2) std::this_thread::yield();
+  });
+  EXPECT_EQ(looked, 2);
+  on_all(simulated_groups(3, kPatience).value(), [](Group& group) {
+    EXPECT_TRUE(group.barrier().ok());
+    EXPECT_TRUE(group.look_after_others().ok());
+    EXPECT_TRUE(group.barrier().ok());
+  });
+}
+
 }  // namespace
 }  // namespace panal::swarm

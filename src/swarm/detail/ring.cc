@@ -248,12 +248,20 @@ Status Ring::wait(bool wants_write, bool wants_read) {
   return silence(awaited);
 }
 
-Status Ring::answer_notes(int awaited) {
+Status Ring::known_loss() {
   mesh_->read();
-  if (const auto loss = mesh_->loss(sequence_ + 1)) {
-    return lose(loss->rank, loss->reporter,
-                loss->reporter == rank() ? "its connection closed" : "");
-  }
+  const auto loss = mesh_->loss(sequence_ + 1);
+  if (!loss) return Status();
+  return lose(loss->rank, loss->reporter, loss->reporter == rank() ? "its connection closed" : "");
+}
+
+Status Ring::look_after_others() {
+  if (failure_.ok()) failure_ = known_loss();
+  return failure_;
+}
+
+Status Ring::answer_notes(int awaited) {
+  PANAL_TRY(known_loss());
   if (mesh_->take_alive()) {
     last_progress_ = SteadyClock::now();
     told_whom_ = false;
@@ -295,11 +303,7 @@ Status Ring::silence(int awaited) {
 Status Ring::broken(int neighbour, const Status& status) {
   const auto until = SteadyClock::now() + 200ms;
   while (SteadyClock::now() < until) {
-    mesh_->read();
-    if (const auto loss = mesh_->loss(sequence_ + 1)) {
-      return lose(loss->rank, loss->reporter,
-                  loss->reporter == rank() ? "its connection closed" : "");
-    }
+    PANAL_TRY(known_loss());
     std::vector<pollfd> waits;
     mesh_->add_waits(waits);
     poll(waits.data(), waits.size(), 10);

@@ -44,6 +44,8 @@ class Ring {
   ~Ring();
 
   Status run(const Traffic& traffic, std::span<std::byte> data);
+  /// Looks, without waiting, whether a rank is known to be lost.
+  Status look_after_others();
 
   int rank() const { return mesh_->rank(); }
   int size() const { return mesh_->size(); }
@@ -57,6 +59,7 @@ class Ring {
   Status receive_some(Progress& progress, std::span<std::byte> data);
   Status wait(bool wants_write, bool wants_read);
   Status answer_notes(int awaited);
+  Status known_loss();
   void tell_whom(int awaited);
   Status silence(int awaited);
   Status broken(int neighbour, const Status& status);
