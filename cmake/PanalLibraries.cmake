@@ -52,3 +52,19 @@ if(PANAL_TORCH_ROOMS)
     target_link_libraries(panal_torch INTERFACE -Wl,--no-as-needed torch_cuda c10_cuda -Wl,--as-needed)
   endif()
 endif()
+
+# NCCL, for CUDA devices that exchange by themselves: from the wheel beside PyTorch's, whose library torch loads anyway.
+# A build without it goes through the host's memory (src/tensor/kernels/no_nccl).
+if(PANAL_TORCH_ROOMS AND PANAL_CUDA)
+  set(PANAL_NCCL_DIR "${PANAL_TORCH_DIR}/../nvidia/nccl" CACHE PATH "Folder with include/nccl.h and lib/libnccl.so.2")
+  if(EXISTS ${PANAL_NCCL_DIR}/include/nccl.h AND EXISTS ${PANAL_NCCL_DIR}/lib/libnccl.so.2)
+    add_library(panal_nccl INTERFACE)
+    target_include_directories(panal_nccl SYSTEM INTERFACE ${PANAL_NCCL_DIR}/include ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+    target_link_libraries(panal_nccl INTERFACE ${PANAL_NCCL_DIR}/lib/libnccl.so.2)
+    target_link_options(panal_nccl INTERFACE -Wl,-rpath,${PANAL_NCCL_DIR}/lib)
+  else()
+    message(WARNING "NCCL was expected in ${PANAL_NCCL_DIR}, but include/nccl.h or lib/libnccl.so.2 is not there. The build goes "
+                    "on without it: several processes exchange gradients through the host's memory. The wheel nvidia-nccl-cu13 "
+                    "has both; -DPANAL_NCCL_DIR= names another folder.")
+  endif()
+endif()

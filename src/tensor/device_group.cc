@@ -1,0 +1,74 @@
+#include "tensor/device_group.h"
+
+#include <ATen/core/grad_mode.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/kernels/cuda/launch.h"
+
+namespace panal::tensor {
+namespace {
+
+// Ahead of what computes: others wait for it.
+std::optional<c10::Stream> stream_beside(const c10::Device& device) {
+  if (device.is_cpu()) return std::nullopt;
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  return guard.getStreamFromGlobalPool(device, /*isHighPriority=*/true);
+}
+
+std::vector<cuda::Stretch> stretches_of(std::span<const Share> shares, bool as_bytes) {
+  std::vector<cuda::Stretch> stretches;
+  for (const Share& share : shares) {
+    PANAL_REQUIRE(share.values.is_contiguous(),
+                  "devices exchange contiguous tensors, found another kind");
+    PANAL_REQUIRE(as_bytes || share.values.scalar_type() == at::kFloat,
+                  "devices add up float32 values, found another type");
+    const auto count = as_bytes ? share.values.nbytes() : share.values.numel();
+    stretches.push_back({.elements = share.values.data_ptr(),
+                         .count = static_cast<std::size_t>(count),
+                         .root = share.root});
+  }
+  return stretches;
+}
+
+}  // namespace
+
+std::string DeviceGroup::why_not(const c10::Device& device) {
+  if (device.is_cpu() && !cuda::runs_on_host_memory()) {
+    return "the tensors are in the host's memory";
+  }
+  return cuda::why_no_communicator();
+}
+
+DeviceGroup::DeviceGroup(const c10::Device& device, const Id& id, int rank, int size)
+    : stream_(stream_beside(device)), communicator_(id, rank, size) {}
+
+void DeviceGroup::wait_for(const WorkMark& mark) {
+  if (stream_) mark.hold_back(*stream_);
+}
+
+void DeviceGroup::within(const std::function<void()>& work) {
+  const at::NoGradGuard no_gradients;
+  std::optional<c10::StreamGuard> on_stream;
+  if (stream_) on_stream.emplace(*stream_);
+  work();
+}
+
+void DeviceGroup::reduce(std::span<const Share> shares) {
+  communicator_.reduce(stretches_of(shares, /*as_bytes=*/false), native_stream());
+}
+
+void DeviceGroup::broadcast(std::span<const Share> shares) {
+  communicator_.broadcast(stretches_of(shares, /*as_bytes=*/true), native_stream());
+}
+
+WorkMark DeviceGroup::mark() const {
+  return stream_ ? WorkMark::after_work_of(*stream_) : WorkMark();
+}
+
+void* DeviceGroup::native_stream() const { return stream_ ? stream_->native_handle() : nullptr; }
+
+}  // namespace panal::tensor
