@@ -19,6 +19,8 @@
 #include "optim/optimizer.h"
 #include "swarm/group.h"
 #include "tensor/named_tensor.h"
+#include "tensor/work_mark.h"
+#include "train/detail/gradient_exchange.h"
 #include "train/detail/outliers.h"
 
 namespace panal::train::detail {
@@ -29,11 +31,6 @@ namespace panal::train::detail {
 std::vector<int> balanced_owners(std::span<const tensor::NamedTensor> parameters, optim::Rule rule,
                                  int num_ranks);
 
-/// Which parameters' gradients leave together, in the order of the backward pass: the last ones
-/// first, as many as make 4 MiB of float32, or one that is larger.
-std::vector<std::vector<std::size_t>> gradient_buckets(
-    std::span<const tensor::NamedTensor> parameters);
-
 /// This rank's rows [first, second) of a batch.
 std::pair<std::int64_t, std::int64_t> rows_of_rank(std::int64_t sequences, int rank, int num_ranks);
 
@@ -43,7 +40,7 @@ std::pair<std::int64_t, std::int64_t> rows_of_rank(std::int64_t sequences, int r
 /// Source   Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion parameter
 ///          models", 2020, stage 1. We differ: whole tensors, not slices, for orthogonalisation.
 /// Places   On CUDA devices, one for each rank, gradients and weights go through the host's memory.
-/// Memory   Beside the model's own: the largest bucket in float32 (4 MiB, or the largest tensor).
+/// Memory   Beside the model's own: GradientExchange's.
 /// Errors   Error(kUnavailable) naming the lost rank. Not thread-safe.
 class DataParallel {
  public:
@@ -86,13 +83,10 @@ class DataParallel {
   void broadcast_weights();
 
  private:
-  struct Bucket;
   class ReadyHook;
-  void make_buckets();
   void is_ready(std::size_t parameter);
   void communicate();
-  Status exchange(const Bucket& bucket);
-  std::span<float> passing(std::size_t size) const;
+  Status communicate_once(std::size_t bucket, bool may_leave);
   struct StateTensor {
     std::string name;
     std::size_t bytes = 0;
@@ -100,18 +94,23 @@ class DataParallel {
   std::vector<StateTensor> agreed_state(const optim::Optimizer* whole);
   int owner_of_state(std::string_view name) const;
 
+  // How far a bucket is in this pass. Of the thread that runs the backward pass until it may leave.
+  struct Progress {
+    std::size_t missing = 0;      // Members whose gradient is not there yet.
+    tensor::WorkMark computed{};  // When the device has the last of them.
+  };
+
   swarm::Group& group_;
-  const std::vector<tensor::NamedTensor> parameters_;
-  const c10::Device device_;       // Where they lie.
-  const std::vector<int> owners_;  // By parameter.
+  const ExchangedTensors tensors_;
+  const c10::Device device_;  // Where they lie.
   std::vector<tensor::NamedTensor> owned_;
-  std::vector<Bucket> buckets_;         // In the order of the backward pass.
-  std::vector<std::size_t> bucket_of_;  // By parameter.
-  at::Tensor passing_;                  // One bucket's values, of whoever passes it on. Float32.
-  bool exchanging_ = false;             // Of the thread that runs the backward pass.
+  std::vector<Progress> progress_;  // By bucket.
+  bool exchanging_ = false;         // Of the thread that runs the backward pass.
+  const std::unique_ptr<GradientExchange> exchange_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  bool in_pass_ = false;       // From begin_exchange() until all have come. Guarded by mutex_.
   std::size_t ready_ = 0;      // Buckets from the front that may leave. Guarded by mutex_.
   std::size_t exchanged_ = 0;  // Guarded by mutex_.
   bool ends_ = false;          // Guarded by mutex_.
