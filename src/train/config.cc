@@ -169,6 +169,7 @@ void read_parallel(ConfigReader section, TrainConfig& config) {
   parallel.processes = section.integer("processes", parallel.processes, 1, 64);
   parallel.deadline_seconds =
       section.number("deadline_seconds", parallel.deadline_seconds, 1.0, 86'400.0);
+  parallel.is_through_host = section.choice("exchange", "auto", {"auto", "host"}) == "host";
   if (const Status status = check_processes(config); !status.ok()) {
     section.reject("processes", status.message());
   }

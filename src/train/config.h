@@ -122,6 +122,9 @@ struct TrainConfig {
   struct Parallel {
     std::int64_t processes = 1;      // 1 to 64, at most batch.sequences.
     double deadline_seconds = 60.0;  // A process silent for longer is lost. 1 to 86,400.
+    /// "exchange: host" in place of "auto": CUDA devices exchange through the host's memory, also
+    /// where NCCL could do it from device to device.
+    bool is_through_host = false;
   } parallel;
 
   /// Section "memory": what a step holds (docs/guides/pretraining.md). The optimizer's states are

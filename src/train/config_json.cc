@@ -133,7 +133,8 @@ Json train_config_to_json(const TrainConfig& config) {
                    {"accumulate", config.batch.accumulate},
                    {"ramp_steps", config.batch.ramp_steps}};
   json["parallel"] = {{"processes", config.parallel.processes},
-                      {"deadline_seconds", config.parallel.deadline_seconds}};
+                      {"deadline_seconds", config.parallel.deadline_seconds},
+                      {"exchange", config.parallel.is_through_host ? "host" : "auto"}};
   json["memory"] = {{"weights", tensor::precision_name(config.memory.weights)},
                     {"recompute", model::recompute_name(config.memory.recompute)},
                     {"states", config.memory.has_states_on_host ? "host" : "device"}};

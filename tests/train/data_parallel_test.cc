@@ -67,6 +67,15 @@ TEST(DataParallel, MoreProcessesThanSequencesAreRefusedWithTheLine) {
   EXPECT_FALSE(refused("limits: {steps: 3}\nparallel: {processes: 0}\n").ok());
 }
 
+TEST(DataParallel, TheWayOfGradientsIsOneOfTwo) {
+  const std::string yaml = "limits: {steps: 3}\nparallel: {processes: 2, exchange: ";
+  EXPECT_TRUE(refused(yaml + "auto}\n").ok());
+  EXPECT_TRUE(refused(yaml + "host}\n").ok());
+  const Status status = refused(yaml + "nccl}\n");
+  EXPECT_NE(status.message().find("run.yaml:11"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("exchange"), std::string::npos) << status.message();
+}
+
 // Were each to go by its own clock, the one whose stands still would take eight steps and the
 // other two: they would wait for each other until the deadline.
 TEST(DataParallel, RanksMeasureStepsTogetherAndLeaveEverythingAsItWas) {

@@ -15,7 +15,9 @@
 #include "data/token_shard.h"
 #include "store/file_system.h"
 #include "swarm/group.h"
+#include "tests/train/toy_run.h"
 #include "train/config.h"
+#include "train/run.h"
 
 namespace panal::train {
 
@@ -32,6 +34,26 @@ inline void on_all_ranks(int num_ranks, const std::function<void(swarm::Group&)>
   }
   for (auto& thread : threads) thread.join();
   for (const Status& outcome : outcomes) ok_or_throw(outcome);
+}
+
+/// A run by as many ranks as its config wants, each in a thread of its own: how each one ended. The
+/// events are rank 0's.
+inline std::vector<Status> run_on_ranks(
+    const TrainConfig& config, RecordingEvents& events,
+    std::chrono::milliseconds deadline = std::chrono::seconds(60)) {
+  const int size = static_cast<int>(config.parallel.processes);
+  auto groups = swarm::simulated_groups(size, deadline).value();
+  std::vector<Status> outcomes(groups.size());
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    threads.emplace_back([&, i, group = std::move(groups[i])]() mutable {
+      RecordingEvents others;
+      RecordingEvents& own = i == 0 ? events : others;
+      outcomes[i] = run(config, own, own.stop.get_token(), &group).status();
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  return outcomes;
 }
 
 /// Tokens of a vocabulary, for every call once.

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "tensor/device.h"
+#include "tensor/device_group.h"
 
 namespace panal::train::detail {
 namespace {
@@ -68,12 +69,14 @@ class DataParallel::ReadyHook final : public torch::autograd::PostAccumulateGrad
 };
 
 DataParallel::DataParallel(swarm::Group& group, std::vector<NamedTensor> parameters,
-                           optim::Rule rule)
+                           optim::Rule rule, bool through_host)
     : group_(group),
       tensors_(parameters, balanced_owners(parameters, rule, group.size()), group.size()),
       device_(parameters.front().value.device()),
+      between_devices_(!through_host && tensor::DeviceGroup::why_not(device_).empty()),
       progress_(tensors_.buckets.size()),
-      exchange_(make_host_exchange(group, tensors_)) {
+      exchange_(between_devices_ ? make_device_exchange(group, tensors_)
+                                 : make_host_exchange(group, tensors_)) {
   PANAL_REQUIRE(parameters.size() >= static_cast<std::size_t>(group.size()),
                 fmt::format("each process must own a tensor of the model: expected at most {} "
                             "processes, found {}",

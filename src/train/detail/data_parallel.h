@@ -39,17 +39,22 @@ std::pair<std::int64_t, std::int64_t> rows_of_rank(std::int64_t sequences, int r
 ///
 /// Source   Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion parameter
 ///          models", 2020, stage 1. We differ: whole tensors, not slices, for orthogonalisation.
-/// Places   On CUDA devices, one for each rank, gradients and weights go through the host's memory.
+/// Places   On CUDA devices, one for each rank, gradients and weights go from device to device by
+///          NCCL where the build has it, else through the host's memory, as on the CPU.
 /// Memory   Beside the model's own: GradientExchange's.
 /// Errors   Error(kUnavailable) naming the lost rank. Not thread-safe.
 class DataParallel {
  public:
-  /// Throws Error when there are fewer parameters than ranks. `group` outlives it.
-  DataParallel(swarm::Group& group, std::vector<tensor::NamedTensor> parameters, optim::Rule rule);
+  /// On all ranks, which wait for each other where devices exchange. Throws Error when there are
+  /// fewer parameters than ranks. `group` outlives it.
+  DataParallel(swarm::Group& group, std::vector<tensor::NamedTensor> parameters, optim::Rule rule,
+               bool through_host = false);
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;
   DataParallel& operator=(const DataParallel&) = delete;
 
+  /// Whether gradients and weights go from device to device, not through the host's memory.
+  bool is_between_devices() const { return between_devices_; }
   std::pair<std::int64_t, std::int64_t> rows(std::int64_t sequences) const {
     return rows_of_rank(sequences, group_.rank(), group_.size());
   }
@@ -103,6 +108,7 @@ class DataParallel {
   swarm::Group& group_;
   const ExchangedTensors tensors_;
   const c10::Device device_;  // Where they lie.
+  const bool between_devices_;
   std::vector<tensor::NamedTensor> owned_;
   std::vector<Progress> progress_;  // By bucket.
   bool exchanging_ = false;         // Of the thread that runs the backward pass.

@@ -1,7 +1,8 @@
 // How ranks bring gradients to their owners and weights from them: through the host's memory and
-// the group's ring (host_exchange.cc).
+// the group's ring (host_exchange.cc), or from CUDA device to CUDA device (device_exchange.cc).
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -42,7 +43,7 @@ struct ExchangedTensors {
 /// itself. All ranks make the same calls in the same order, except look_after_others() and
 /// cancel().
 ///
-/// Errors: the group's, which name a lost rank; kUnavailable for what failed on a device.
+/// Errors: the group's, which name a lost rank; what failed on this rank's device.
 class GradientExchange {
  public:
   virtual ~GradientExchange() = default;
@@ -67,5 +68,12 @@ class GradientExchange {
 /// Memory: the largest bucket in float32, on the host. The group and the tensors outlive it.
 std::unique_ptr<GradientExchange> make_host_exchange(swarm::Group& group,
                                                      const ExchangedTensors& tensors);
+
+/// Where tensor::DeviceGroup takes the parameters' device; on all ranks, which wait for each other.
+/// Memory: kPassingElements of float32 at most, on the device, and only for bfloat16 parameters;
+/// and what NCCL takes for itself. Throws Error.
+std::unique_ptr<GradientExchange> make_device_exchange(swarm::Group& group,
+                                                       const ExchangedTensors& tensors);
+inline constexpr std::int64_t kPassingElements = 8 << 20;
 
 }  // namespace panal::train::detail

@@ -199,6 +199,11 @@ Status Session::open_trainer() {
                                  static_cast<double>(trainer_->num_parameters()) / 1e6,
                                  static_cast<double>(trainer_->num_trainable_parameters()) / 1e6,
                                  trainer_->stream().num_tokens()));
+  if (num_ranks() > 1 && device_.is_cuda()) {
+    events_.on_message(fmt::format("{} processes exchange gradients and weights {}", num_ranks(),
+                                   trainer_->is_between_devices() ? "from device to device by NCCL"
+                                                                  : "through the host's memory"));
+  }
   return Status();
 }
 

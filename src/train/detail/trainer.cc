@@ -72,7 +72,8 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
       trainable_(decoder_.trainable_parameters()),
       parallel_(group == nullptr || group->size() == 1
                     ? nullptr
-                    : std::make_unique<DataParallel>(*group, trainable_, config.optimizer.rule)),
+                    : std::make_unique<DataParallel>(*group, trainable_, config.optimizer.rule,
+                                                     config.parallel.is_through_host)),
       optimizer_(make_own_optimizer()),
       records_passes_(can_record(config, decoder_, parallel_.get())),
       recorded_pass_(decoder_.device(), records_passes_) {

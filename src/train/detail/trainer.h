@@ -57,6 +57,8 @@ class Trainer {
   std::int64_t num_parameters() const;
   std::int64_t num_trainable_parameters() const;
   const model::Decoder& decoder() const { return decoder_; }
+  /// Whether several ranks exchange gradients and weights from device to device.
+  bool is_between_devices() const { return parallel_ && parallel_->is_between_devices(); }
   data::TokenMixture& stream() { return stream_; }
   /// The optimizer of all parameters, to save or load: with several ranks another one than that
   /// which steps, until release_whole(). Not collective.
