@@ -174,6 +174,14 @@ double state_bytes_of_all(const StepShape& shape, const Sizes& s) {
   return bytes;
 }
 
+// Gradients between the backward pass and the ring: on a CUDA device, or between two, only those
+// that are added up in another type than they have.
+double elements_on_their_way(const StepShape& shape, const Sizes& s) {
+  const double largest = detail::largest_bucket(shape.model);
+  if (!shape.is_on_gpu) return largest;
+  return s.has_rounded_weights ? std::min<double>(largest, detail::kPassingElements) : 0;
+}
+
 void add_lasting(const StepShape& shape, const Sizes& s, std::vector<MemoryItem>& items) {
   items.push_back({kWeights, "weights", s.all_parameters()});
   if (s.is_rounded && !s.has_rounded_weights) {
@@ -185,8 +193,7 @@ void add_lasting(const StepShape& shape, const Sizes& s, std::vector<MemoryItem>
         {kBuffers, "checkpoint's copy", s.all_parameters() + state_bytes_of_all(shape, s)});
   }
   if (s.is_shared) {
-    items.push_back(
-        {kBuffers, "gradients on their way", detail::largest_bucket(shape.model) * kFloat});
+    items.push_back({kBuffers, "gradients on their way", elements_on_their_way(shape, s) * kFloat});
   }
   if (!s.is_gpt2) {
     const auto half = static_cast<double>(shape.model.head_width) / 2;

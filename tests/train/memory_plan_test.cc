@@ -17,6 +17,7 @@
 #include "tensor/named_tensor.h"
 #include "tests/train/toy_ranks.h"
 #include "tests/train/toy_run.h"
+#include "train/detail/gradient_exchange.h"
 #include "train/detail/snapshot.h"
 #include "train/detail/trainer.h"
 
@@ -382,6 +383,26 @@ TEST(MemoryPlan, GrowsWithEverySetting) {
   more = shape;
   more.model.layers = 5;
   EXPECT_GT(plan_memory(more).bytes(), base);
+}
+
+// Between devices float32 gradients need no copy, and bfloat16 ones pass in parts.
+TEST(MemoryPlan, HoldsOnADeviceOnlyWhatIsAddedUpInAnotherType) {
+  using tensor::Precision;
+  const auto on_their_way = [](Precision weights, bool is_on_gpu) {
+    StepShape shape{.model = dimensions(model::Architecture::kLlama, 1, 512, 4, 32'000, 64),
+                    .weights = weights,
+                    .is_on_gpu = is_on_gpu,
+                    .processes = 2,
+                    .sequences = 2,
+                    .context = 16};
+    for (const MemoryItem& item : plan_memory(shape).items) {
+      if (item.name == "gradients on their way") return item.bytes;
+    }
+    return -1.0;
+  };
+  EXPECT_EQ(on_their_way(Precision::kFloat32, false), 32'000.0 * 512 * 4);
+  EXPECT_EQ(on_their_way(Precision::kFloat32, true), 0);
+  EXPECT_EQ(on_their_way(Precision::kBFloat16, true), 4.0 * detail::kPassingElements);
 }
 
 TEST(MemoryPlan, RefusesAModelThatCannotBe) {
