@@ -28,7 +28,8 @@ std::vector<std::string> allowed_environment() {
   static constexpr std::array<std::string_view, 8> kExact = {
       "PATH=",   "HOME=", "TMPDIR=",         "LANG=",
       "LC_ALL=", "TZ=",   "HF_HUB_OFFLINE=", "CUDA_VISIBLE_DEVICES="};
-  static constexpr std::array<std::string_view, 4> kPrefixes = {"PANAL_", "OMP_", "GOMP_", "MKL_"};
+  static constexpr std::array<std::string_view, 5> kPrefixes = {"PANAL_", "OMP_", "GOMP_", "MKL_",
+                                                                "NCCL_"};
   std::vector<std::string> kept;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;

@@ -35,8 +35,8 @@ struct ChildExit {
 class ChildProcess {
  public:
   /// Starts `program` with standard input from /dev/null and standard output to a pipe. The
-  /// environment is ours reduced to PATH, HOME, TMPDIR, LANG, and names starting with PANAL_, OMP_
-  /// or MKL_: a secret in ours stays here. Errors: kNotFound when the program is not there,
+  /// environment is ours reduced to PATH, HOME, TMPDIR, LANG, and names starting with PANAL_, OMP_,
+  /// MKL_ or NCCL_: a secret in ours stays here. Errors: kNotFound when the program is not there,
   /// kUnavailable when no process can be made.
   static Result<ChildProcess> start(const ChildOptions& options);
 

@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <optional>
 
 #include "swarm/group.h"
@@ -16,6 +17,9 @@ Result<swarm::Group> join_group(const Json& place, const train::TrainConfig& con
   PANAL_ASSIGN(const auto rank, json_integer(place, "rank", "job", 0, size - 1));
   PANAL_ASSIGN(options.address, json_string(place, "address", "job"));
   PANAL_ASSIGN(options.token, json_string(place, "token", "job"));
+  // Where NCCL's ranks meet is no secret place, so on one machine it is one that no other machine
+  // reaches. NCCL reads this when it is first called.
+  if (options.address.starts_with("unix:")) ::setenv("NCCL_SOCKET_IFNAME", "lo", /*replace=*/0);
   options.size = static_cast<int>(size);
   options.rank = static_cast<int>(rank);
   options.deadline =
