@@ -53,11 +53,14 @@ TEST(ChildProcess, EndsWhenItsOwnerForgetsIt) {
 TEST(ChildProcess, DoesNotInheritSecretsOfTheEnvironment) {
   setenv("MY_SECRET_TOKEN", "hunter2", 1);
   setenv("PANAL_TEST_VISIBLE", "yes", 1);
-  auto child = ChildProcess::start(shell("echo \"[$MY_SECRET_TOKEN][$PANAL_TEST_VISIBLE]\""));
+  setenv("NCCL_TEST_VISIBLE", "too", 1);
+  auto child = ChildProcess::start(
+      shell("echo \"[$MY_SECRET_TOKEN][$PANAL_TEST_VISIBLE][$NCCL_TEST_VISIBLE]\""));
   unsetenv("MY_SECRET_TOKEN");
   unsetenv("PANAL_TEST_VISIBLE");
+  unsetenv("NCCL_TEST_VISIBLE");
   ASSERT_TRUE(child.ok());
-  EXPECT_EQ(child->read_line(5s).value(), "[][yes]");
+  EXPECT_EQ(child->read_line(5s).value(), "[][yes][too]");
 }
 
 TEST(ChildProcess, ADeadlineForALineIsKept) {
