@@ -104,7 +104,11 @@ DeviceExchange::DeviceExchange(swarm::Group& group, const ExchangedTensors& tens
   if (group_.rank() == 0) id = DeviceGroup::make_id();
   ok_or_throw(group_.broadcast_bytes(id, 0));
   devices_.emplace(device_, id, group_.rank(), group_.size());
-  ok_or_throw(attended([this] { return until_issued(); }));
+  Status joined = attended([this] { return until_issued(); });
+  if (!joined.ok() && group_.look_after_others().ok()) {
+    joined = Status(joined.code(), joined.message() + " (parallel: {exchange: host} does without)");
+  }
+  ok_or_throw(joined);
   const std::int64_t elements = passing_elements(tensors_);
   if (elements == 0) return;
   devices_->within([&] {
