@@ -106,7 +106,7 @@ int run_program(std::span<const std::string> arguments) {
   const StopOnSignal signals;
   EventWriter events;
   tensor::set_num_threads(compute_threads());
-  tensor::keep_freed_memory();
+  tensor::reuse_pages();
   if (is_job) return finish_job(arguments[1], events, signals.token());
   return serve_spec(arguments[2], arguments[4], events, signals.token());
 }

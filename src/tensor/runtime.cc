@@ -2,13 +2,53 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/core/impl/alloc_cpu.h>
 #include <fmt/core.h>
 #include <malloc.h>
 #include <torch/types.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "tensor/page_region.h"
 
 namespace panal::tensor {
+namespace {
+
+// Below this the rounding to pages would show, and the C library is as good.
+constexpr std::size_t kSmallestBytes = 64 << 10;
+constexpr std::uint8_t kPriority = 100;  // Over torch's own allocator.
+// Holes between buffers cost addresses only, of which there are enough.
+constexpr std::size_t kAddressesPerByte = 4;
+
+class PageAllocator final : public c10::Allocator {
+ public:
+  explicit PageAllocator(std::size_t physical_bytes) {
+    region_ = new PageRegion(kAddressesPerByte * physical_bytes, physical_bytes);
+  }
+  c10::DataPtr allocate(std::size_t bytes) override {
+    void* data = bytes < kSmallestBytes ? nullptr : region_->allocate(bytes);
+    // What the machine cannot hold is refused there, with torch's message.
+    if (data == nullptr) data = c10::alloc_cpu(bytes);
+    return {data, data, &give_back, c10::Device(c10::DeviceType::CPU)};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &give_back; }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+  static std::int64_t resident_bytes() {
+    return region_ == nullptr ? 0 : static_cast<std::int64_t>(region_->use().resident_bytes);
+  }
+
+ private:
+  static void give_back(void* data) {
+    if (data != nullptr && !region_->free(data)) c10::free_cpu(data);
+  }
+  // A deleter has nothing but the address; written once, before the first tensor.
+  static inline PageRegion* region_ = nullptr;
+};
+
+}  // namespace
 
 void set_num_threads(int num_threads) {
   PANAL_REQUIRE(num_threads >= 1 && num_threads <= 1024,
@@ -27,21 +67,24 @@ void flush_denormals() {
                    [](std::int64_t, std::int64_t) { at::globalContext().setFlushDenormal(true); });
 }
 
-void keep_freed_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
+void reuse_pages() {
+  static PageAllocator* allocator = [] {
+    const long pages = ::sysconf(_SC_PHYS_PAGES);
+    const std::size_t physical = pages > 0
+                                     ? static_cast<std::size_t>(pages) * PageRegion::page_bytes()
+                                     : std::size_t{1} << 30;
+    // Lives as long as the process: tensors of other threads may outlive what is static.
+    auto* made = new PageAllocator(physical);
+    c10::SetCPUAllocator(made, kPriority);
+    return made;
+  }();
+  (void)allocator;
 }
 
-void return_freed_memory(Returned returned) {
+std::int64_t reused_bytes() { return PageAllocator::resident_bytes(); }
+
+void return_free_heap() {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_MAX, 1 << 20);
-  mallopt(M_MMAP_THRESHOLD, returned == Returned::kLarge ? 4 << 20 : 1 << 20);
-  if (returned == Returned::kLarge) return;
-  mallopt(M_TRIM_THRESHOLD, 4 << 20);
-  mallopt(M_TOP_PAD, 1 << 20);
   malloc_trim(0);
 #endif
 }

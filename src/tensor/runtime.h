@@ -19,19 +19,16 @@ int num_threads();
 /// Flushes denormals to zero in the calling thread and in every thread of the compute pool.
 void flush_denormals();
 
-/// Lets the allocator keep freed memory instead of handing it back to the kernel, so that the large
-/// buffers of a training step are not paged in anew each time. For programs that train; call once,
-/// early. No effect without glibc.
-void keep_freed_memory();
-enum class Returned { kLarge, kNearlyAll };
-/// The opposite, for where memory is short: what is freed goes back to the kernel, so that the
-/// process is as large as its tensors. Costs a page fault per 4 KiB of each new buffer. May be
-/// called later. No effect without glibc.
-///
-/// kLarge       Buffers of 4 MiB and more; the heap keeps what it holds.
-/// kNearlyAll   Buffers of 1 MiB and more, what the heap has free now, and its end. Matrices of a
-///              width of 1,024 are under 4 MiB: in the heap, what is freed between them stays.
-void return_freed_memory(Returned returned);
+/// Puts a PageRegion behind the tensors of the host's memory: buffers of 64 KiB and more reuse the
+/// pages of freed ones, and the process holds what its tensors held at their most, and a
+/// sixty-fourth. Call once per process before the first tensor operation. Smaller buffers, and all
+/// where the kernel refuses the addresses, stay with the C library.
+void reuse_pages();
+/// What tensors and the pages kept for the next ones hold of that region now; 0 without one.
+std::int64_t reused_bytes();
+/// Gives back what the C library's heap has free, which other parts of the program left there.
+/// Costs some milliseconds. No effect without glibc.
+void return_free_heap();
 
 /// Seeds the default CPU generator: equal seeds give equal tensors on one machine with equal
 /// threads.

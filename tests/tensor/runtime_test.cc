@@ -60,22 +60,23 @@ std::int64_t resident_bytes() {
   return resident * ::sysconf(_SC_PAGE_SIZE);
 }
 
-// Every second of many buffers is freed: what lies between the others goes back too.
-TEST(Runtime, FreedMemoryBetweenBuffersGoesBackWhereThatIsAsked) {
+// Holes between buffers do not fit larger ones, and yet their pages do not stay beside those.
+TEST(Runtime, TensorsHoldNoMoreThanWasInUseTogetherWherePagesAreReused) {
   constexpr int kBuffers = 64;
   constexpr std::int64_t kBytes = 2 << 20;
-  const auto freed_of = [] {
-    std::vector<at::Tensor> buffers;
-    for (int i = 0; i < kBuffers; ++i) buffers.push_back(at::zeros({kBytes}, at::kByte).fill_(1));
-    const std::int64_t before = resident_bytes();
-    for (int i = 0; i < kBuffers; i += 2) buffers[static_cast<std::size_t>(i)] = at::Tensor();
-    return before - resident_bytes();
-  };
-  // First, because free room of the heap would be taken before new buffers are mapped.
-  return_freed_memory(Returned::kNearlyAll);
-  EXPECT_GT(freed_of(), (kBuffers / 2 - 2) * kBytes);
-  keep_freed_memory();
-  EXPECT_LT(freed_of(), 2 * kBytes);
+  reuse_pages();
+  const std::int64_t before = resident_bytes();
+  std::vector<at::Tensor> buffers;
+  for (int i = 0; i < kBuffers; ++i) buffers.push_back(at::ones({kBytes}, at::kByte));
+  for (int i = 0; i < kBuffers; i += 2) buffers[static_cast<std::size_t>(i)] = at::Tensor();
+  for (int i = 0; i < kBuffers / 4; ++i) buffers.push_back(at::ones({2 * kBytes}, at::kByte));
+  const double held = static_cast<double>(resident_bytes() - before);
+  EXPECT_NEAR(held / (kBuffers * kBytes), 1.0, 0.05);
+  buffers.clear();
+  EXPECT_GT(resident_bytes() - before, kBuffers * kBytes / 2)
+      << "freed pages are kept for the next";
+  EXPECT_EQ(at::ones({kBytes}, at::kByte).sum().item<std::int64_t>(), kBytes);
+  EXPECT_TRUE(at::equal(at::arange(3), at::arange(3))) << "small ones lie elsewhere";
 }
 
 TEST(Runtime, RefusesAnImpossibleNumberOfThreads) { EXPECT_THROW(set_num_threads(0), Error); }

@@ -160,15 +160,6 @@ Result<model::Decoder> Session::make_decoder() const {
   return decoder;
 }
 
-// A model whose page faults would cost a sixth of a step, for some 100 MiB.
-bool Session::is_small() const {
-  constexpr std::int64_t kParameters = 100'000'000;
-  if (config_.kind == RunKind::kLora) return false;
-  model::ModelConfig dimensions = config_.model.dimensions;
-  dimensions.vocabulary_size = corpus_->facts.vocabulary_size;
-  return dimensions.num_parameters() < kParameters;
-}
-
 Status Session::open_trainer() {
   PANAL_ASSIGN(plan_, read_plan(at("plan.json")));
   if (config_.limits.threads > 0 || plan_ || num_ranks() > 1) {
@@ -177,14 +168,7 @@ Status Session::open_trainer() {
                                          : config_.limits.threads;
     if (threads != tensor::num_threads()) tensor::set_num_threads(static_cast<int>(threads));
   }
-  const bool is_memory_short = config_.memory.weights == tensor::Precision::kBFloat16 ||
-                               config_.memory.recompute != model::Recompute::kNone;
-  if (is_memory_short) {
-    tensor::return_freed_memory(is_small() ? tensor::Returned::kLarge
-                                           : tensor::Returned::kNearlyAll);
-  } else {
-    tensor::keep_freed_memory();
-  }
+  tensor::return_free_heap();  // Preparing the text may have left some.
   tensor::seed_everything(config_.seed);
   auto stream = data::TokenMixture::open(corpus_->training, {.batch = config_.batch.sequences,
                                                              .context = config_.batch.context,

@@ -40,7 +40,6 @@ class Session {
   Result<std::optional<TrainSummary>> earlier_result() const;
   Status open_data();
   Status open_tasks();
-  bool is_small() const;
   Status open_trainer();
   Status restore();
   Status begin();
