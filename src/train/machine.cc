@@ -68,8 +68,10 @@ report::ModelCost model_cost(const model::ModelConfig& model, std::int64_t conte
 }
 
 std::optional<double> measured_memory_bytes_per_s(const Clock& clock, const c10::Device& device) {
-  // Beyond the caches of either.
-  const std::int64_t elements = std::int64_t{1} << (device.is_cpu() ? 24 : 28);
+  // Beyond the caches of either. On the CPU a run measures it between steps, in memory that a small
+  // model's steps would not have needed: not more than enough.
+  const std::int64_t elements =
+      device.is_cpu() ? kBandwidthBufferBytes / std::int64_t{sizeof(float)} : std::int64_t{1} << 28;
   const auto floats = at::TensorOptions().dtype(at::kFloat).device(device);
   at::Tensor sum = at::empty({elements}, floats);
   const at::Tensor first = at::full({elements}, 1.0f, floats),

@@ -28,8 +28,11 @@ std::int64_t threads_of_process(std::int64_t wanted, std::int64_t processes);
 /// The terms of ModelConfig::training_flops_per_token.
 report::ModelCost model_cost(const model::ModelConfig& model, std::int64_t context);
 
+/// Of each of the three streams below, on the CPU.
+inline constexpr std::int64_t kBandwidthBufferBytes = std::int64_t{32} << 20;
+
 /// Bytes per second of a triad a = b + s c, best of 4; three streams counted, as McCalpin's STREAM
-/// (1995) does. On the CPU over 192 MiB on all compute threads, in about 0.1 s; on a CUDA device
+/// (1995) does. On the CPU over 96 MiB on all compute threads, in about 0.1 s; on a CUDA device
 /// over 3 GiB. Nothing when the clock stands still.
 std::optional<double> measured_memory_bytes_per_s(const Clock& clock, const c10::Device& device);
 std::optional<double> measured_memory_bytes_per_s(const Clock& clock);  // Of the CPU.
