@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "train/detail/adapter_memory.h"
 #include "train/detail/data_parallel.h"
 #include "train/detail/process_shares.h"
 
@@ -125,24 +126,16 @@ optim::Rule rule_of_table(const optim::OptimizerConfig& config, std::string_view
   return optim::Rule::kAdamW;
 }
 
-// Of one parameter, without the low bits of a bfloat16 weight.
-double state_bytes(const optim::OptimizerConfig& config, optim::Rule rule) {
-  const double momentum = config.state_precision == Precision::kBFloat16 ? kBFloat16 : kFloat;
-  const double ahead = config.ema_nesterov.extrapolation > 0 ? momentum : 0;
-  if (rule == optim::Rule::kAdamW) return momentum + kFloat + ahead;
-  return momentum + ahead + (rule == optim::Rule::kTransportedScion ? kBFloat16 : 0);
-}
-
 std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s,
                                const detail::ProcessShare& share) {
   const optim::OptimizerConfig& config = shape.optimizer;
-  const double of_hidden = state_bytes(config, config.rule);
+  const double of_hidden = optimizer_state_bytes(config, config.rule);
   const double remainder = s.has_rounded_weights ? kBFloat16 : 0;
   std::vector<MemoryItem> items;
   if (shape.streams_states) {
     // A table is followed or preceded by no other one.
     const auto name = s.is_gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight";
-    const double of_table = state_bytes(config, rule_of_table(config, name));
+    const double of_table = optimizer_state_bytes(config, rule_of_table(config, name));
     const double matrix = s.largest() * (of_hidden + remainder);
     const double table = s.embedding() * (of_table + remainder);
     items.push_back(
@@ -151,7 +144,7 @@ std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s,
   }
   const auto of_table = [&](const char* name, double count) {
     items.push_back({kStates, std::string("states of ") + name,
-                     count * state_bytes(config, rule_of_table(config, name))});
+                     count * optimizer_state_bytes(config, rule_of_table(config, name))});
   };
   items.push_back({kStates, fmt::format("{} states of hidden matrices", rule_name(config.rule)),
                    share.hidden * of_hidden});
@@ -159,7 +152,7 @@ std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s,
   if (s.is_gpt2) of_table("transformer.wpe.weight", share.positions);
   if (!s.is_tied) of_table("lm_head.weight", share.head);
   items.push_back({kStates, "adamw states of vectors",
-                   share.vectors * state_bytes(config, optim::Rule::kAdamW)});
+                   share.vectors * optimizer_state_bytes(config, optim::Rule::kAdamW)});
   if (s.has_rounded_weights) {
     items.push_back({kStates, "remainders of weights", share.matrices() * remainder});
   }
@@ -333,6 +326,13 @@ double MemoryPlan::bytes(MemoryKind kind) const {
   return sum;
 }
 
+double optimizer_state_bytes(const optim::OptimizerConfig& config, optim::Rule rule) {
+  const double momentum = config.state_precision == Precision::kBFloat16 ? kBFloat16 : kFloat;
+  const double ahead = config.ema_nesterov.extrapolation > 0 ? momentum : 0;
+  if (rule == optim::Rule::kAdamW) return momentum + kFloat + ahead;
+  return momentum + ahead + (rule == optim::Rule::kTransportedScion ? kBFloat16 : 0);
+}
+
 MemoryPlan plan_memory(const StepShape& shape, int rank) {
   ok_or_throw(model::validate(shape.model));
   PANAL_REQUIRE(shape.processes >= 1 && shape.processes <= shape.sequences && rank >= 0 &&
@@ -340,6 +340,7 @@ MemoryPlan plan_memory(const StepShape& shape, int rank) {
                 fmt::format("each process must have a sequence of every pass: expected 1 to {} of "
                             "them, found rank {} of {}",
                             shape.sequences, rank, shape.processes));
+  if (shape.adapter) return detail::plan_adapter_memory(shape, rank);
   const Sizes s(shape, rank);
   MemoryPlan most{.moment = "head", .items = at_head(shape, s)};
   const auto consider = [&](const char* moment, std::vector<MemoryItem> items) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,12 @@ enum class MemoryKind { kWeights, kGradients, kStates, kActivations, kLogits, kB
 std::string_view memory_kind_name(MemoryKind kind);
 inline constexpr int kNumMemoryKinds = 6;
 
+/// LoRA over a frozen core.
+struct AdapterShape {
+  std::int64_t rank = 8;               // 1 to the shorter side of every matrix under it.
+  std::vector<std::string> targets{};  // Names of linear layers, as in a run file; empty: all.
+};
+
 /// What decides how much memory a step takes.
 struct StepShape {
   model::ModelConfig model{};  // With its vocabulary_size.
@@ -35,7 +42,13 @@ struct StepShape {
   std::int64_t sequences = 1;  // Of one pass forward and backward, of all processes.
   std::int64_t context = 1;    // 1 to model.context_length.
   bool accumulates = false;    // Over several passes: gradients live through all of them.
+  /// Then the model is a frozen core in float32, with rounded copies where precision is bf16, and
+  /// nothing but the adapters trains; `weights` stays kFloat32.
+  std::optional<AdapterShape> adapter{};
 };
+
+/// Bytes of what `rule` holds for one trained element, without the low bits of a bfloat16 weight.
+double optimizer_state_bytes(const optim::OptimizerConfig& config, optim::Rule rule);
 
 struct MemoryItem {
   MemoryKind kind = MemoryKind::kBuffers;
@@ -52,9 +65,10 @@ struct MemoryPlan {
   double bytes(MemoryKind kind) const;
 };
 
-/// The peak of a training step of a decoder whose parameters all train, in process `rank` of
-/// shape.processes. The first one makes checkpoints, for which it has everybody's states too.
-/// Throws Error for an invalid model, or more processes than sequences or tensors.
+/// The peak of a training step of a decoder whose parameters all train, or whose adapters do, in
+/// process `rank` of shape.processes. The first one makes checkpoints, for which it has everybody's
+/// states too. Throws Error for an invalid model or adapter, or more processes than sequences or
+/// tensors.
 MemoryPlan plan_memory(const StepShape& shape, int rank = 0);
 
 }  // namespace panal::train

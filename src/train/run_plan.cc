@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "train/detail/adapter_memory.h"
 #include "train/detail/data_parallel.h"
 #include "train/detail/process_shares.h"
 
@@ -83,7 +84,8 @@ class Savings {
   void round_weights_and_states() {
     StepShape shape = shape_;
     std::string setting;
-    if (shape.precision == tensor::Precision::kBFloat16 && shape.weights != shape.precision) {
+    if (!shape.adapter && shape.precision == tensor::Precision::kBFloat16 &&
+        shape.weights != shape.precision) {
       shape.weights = tensor::Precision::kBFloat16;
       setting = "memory: {weights: bf16}";
     }
@@ -142,6 +144,12 @@ class Savings {
   std::vector<MemoryMeasure> measures_;
 };
 
+std::vector<detail::ProcessShare> shares_of(const StepShape& shape, int processes) {
+  return shape.adapter
+             ? detail::process_shares(detail::adapter_parameters(shape), shape.optimizer, processes)
+             : detail::process_shares(shape.model, shape.optimizer, processes);
+}
+
 // All processes wait for the one that has the most rows, then for the one with the most matrices.
 void add_imbalance(RunPlan& plan) {
   const int processes = plan.shape.processes;
@@ -154,8 +162,7 @@ void add_imbalance(RunPlan& plan) {
   plan.pass_imbalance =
       static_cast<double>(most_rows * processes) / static_cast<double>(plan.shape.sequences);
   double most_flops = 0;
-  for (const auto& share :
-       detail::process_shares(plan.shape.model, plan.shape.optimizer, processes)) {
+  for (const auto& share : shares_of(plan.shape, processes)) {
     most_flops = std::max(most_flops, share.update_flops);
   }
   if (most_flops > 0) plan.update_imbalance = most_flops * processes / plan.flops_per_update;
@@ -164,9 +171,10 @@ void add_imbalance(RunPlan& plan) {
 void add_time(const TrainConfig& config, RunPlan& plan) {
   const auto& device = plan.device;
   const auto count = static_cast<double>(device.count);
-  plan.flops_per_token = plan.shape.model.training_flops_per_token(config.batch.context);
-  plan.flops_per_update =
-      detail::process_shares(plan.shape.model, plan.shape.optimizer, 1).front().update_flops;
+  plan.flops_per_token = plan.shape.adapter
+                             ? detail::adapter_flops_per_token(plan.shape)
+                             : plan.shape.model.training_flops_per_token(config.batch.context);
+  plan.flops_per_update = shares_of(plan.shape, 1).front().update_flops;
   add_imbalance(plan);
   const auto per_step =
       static_cast<double>(config.batch.sequences * config.batch.accumulate * config.batch.context);
@@ -182,6 +190,18 @@ void add_time(const TrainConfig& config, RunPlan& plan) {
   plan.tokens = spent * plan.tokens_per_s;
   plan.hours = spent / 3600;
   if (device.watts > 0) plan.kwh = plan.hours * device.watts * count / 1000;
+}
+
+// The dimensions are the core's, of which no weight is read.
+Status put_adapter(const TrainConfig& config, StepShape& shape) {
+  PANAL_ASSIGN(shape.model, model::load_model_config(config.model.core.string()));
+  if (shape.context > shape.model.context_length) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("batch.context must be at most the core's context of {}, found {}",
+                              shape.model.context_length, shape.context));
+  }
+  shape.adapter = AdapterShape{.rank = config.lora.rank, .targets = config.lora.targets};
+  return Status();
 }
 
 Status add_processes(const TrainConfig& config, RunPlan& plan) {
@@ -232,9 +252,6 @@ PlannedDevice planned_device(const report::Device& device, tensor::Precision pre
 
 Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size,
                          PlannedDevice device) {
-  if (config.kind != RunKind::kPretrain) {
-    return Status(Code::kUnsupported, "a plan wants kind: pretrain, found lora");
-  }
   RunPlan plan{.device = std::move(device),
                .shape = {.model = config.model.dimensions,
                          .optimizer = config.optimizer,
@@ -244,6 +261,7 @@ Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size
                          .context = config.batch.context},
                .memory = {}};
   plan.shape.model.vocabulary_size = vocabulary_size;
+  if (config.kind == RunKind::kLora) PANAL_TRY(put_adapter(config, plan.shape));
   plan.shape.copies_state = config.checkpoint.asynchronous && !plan.device.is_gpu;
   plan.shape.is_on_gpu = plan.device.is_gpu;
   plan.shape.streams_states = config.memory.has_states_on_host && plan.device.is_gpu;
@@ -272,6 +290,15 @@ Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size
   return plan;
 }
 
+namespace {
+
+std::int64_t trainable_parameters(const StepShape& shape) {
+  return shape.adapter ? static_cast<std::int64_t>(detail::num_adapter_parameters(shape))
+                       : shape.model.num_parameters();
+}
+
+}  // namespace
+
 Json run_plan_to_json(const RunPlan& plan) {
   const PlannedDevice& device = plan.device;
   Json json = {{"device",
@@ -286,7 +313,9 @@ Json run_plan_to_json(const RunPlan& plan) {
                  {"is_gpu", device.is_gpu},
                  {"watts", device.watts > 0 ? Json(device.watts) : Json(nullptr)},
                  {"watts_source", device.watts_source}}},
+               {"kind", plan.shape.adapter ? "lora" : "pretrain"},
                {"parameters", plan.shape.model.num_parameters()},
+               {"trainable_parameters", trainable_parameters(plan.shape)},
                {"sequences", plan.shape.sequences},
                {"accumulate", plan.accumulate},
                {"context", plan.shape.context},

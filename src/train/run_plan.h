@@ -61,7 +61,7 @@ struct RunPlan {
   /// host memory. The last one fits when anything does.
   std::vector<MemoryMeasure> measures{};
   bool fits_with_measures = false;
-  double flops_per_token = 0;
+  double flops_per_token = 0;   // Under adapters without the gradients of frozen weights.
   double flops_per_update = 0;  // Newton-Schulz of the hidden matrices, shared by the devices.
   /// Processes wait for the one with the most to do: its share of a pass and of an update times
   /// their number, 1 where the work divides evenly.
@@ -72,10 +72,11 @@ struct RunPlan {
   std::optional<double> kwh{};
 };
 
-/// `vocabulary_size`: of the tokenizer the run will have. config.parallel.processes share the
-/// machine that is planned for; on a GPU they are left out. Errors: kUnsupported for an adapter
-/// run; kInvalidArgument when the model is invalid, the batch cannot be shared by the devices or
-/// processes, or there are several of both.
+/// `vocabulary_size`: of the tokenizer a pre-training run will have; an adapter run has its core's,
+/// whose dimensions are read from config.model.core, without weights. config.parallel.processes
+/// share the machine that is planned for; on a GPU they are left out. Errors: kInvalidArgument when
+/// the model or the adapter is invalid, the batch cannot be shared by the devices or processes, or
+/// there are several of both; those of model::load_model_config() for a core.
 Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size,
                          PlannedDevice device);
 Json run_plan_to_json(const RunPlan& plan);

@@ -175,6 +175,46 @@ std::vector<Case> lean_cases() {
   return all;
 }
 
+// Adapters over all layers and over some, where the core, activations or the head are the most.
+std::vector<Case> adapter_cases() {
+  using enum model::Architecture;
+  model::ModelConfig normed = dimensions(kLlama, 4, 192, 6, 4096, 256);
+  normed.qk_norm = true;
+  normed.key_value_heads = 2;
+  const std::vector<std::string> of_attention = {"q_proj", "v_proj"}, of_output = {"down_proj"};
+  const std::vector<std::pair<const char*, model::ModelConfig>> models = {
+      {"llama, activations", dimensions(kLlama, 6, 128, 4, 2048, 512)},
+      {"llama, weights", dimensions(kLlama, 4, 384, 6, 4096, 64)},
+      {"llama, vocabulary", dimensions(kLlama, 2, 192, 3, 32768, 256)},
+      {"llama, normed and grouped", normed},
+      {"gpt2, activations", dimensions(kGpt2, 6, 128, 4, 2048, 512)},
+      {"gpt2, vocabulary", dimensions(kGpt2, 2, 192, 3, 32768, 256)}};
+  std::vector<Case> all;
+  const auto add = [&](const char* name, const model::ModelConfig& model,
+                       tensor::Precision precision, model::Recompute recompute,
+                       std::vector<std::string> targets) {
+    StepShape shape{.model = model,
+                    .precision = precision,
+                    .recompute = recompute,
+                    .sequences = 2,
+                    .context = model.context_length,
+                    .accumulates = recompute == model::Recompute::kSelective,
+                    .adapter = AdapterShape{.rank = 8, .targets = std::move(targets)}};
+    all.push_back({name, shape});
+  };
+  for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
+    for (const auto& [name, model] : models) {
+      for (const auto recompute :
+           {model::Recompute::kNone, model::Recompute::kSelective, model::Recompute::kFull})
+        add(name, model, precision, recompute, {});
+      if (model.architecture != kLlama) continue;
+      add(name, model, precision, model::Recompute::kNone, of_attention);
+      add(name, model, precision, model::Recompute::kNone, of_output);
+    }
+  }
+  return all;
+}
+
 // The most that two updates of a fresh model hold.
 double measured_bytes(const StepShape& shape) {
   CountingAllocator& allocator = counting_allocator();
@@ -182,6 +222,9 @@ double measured_bytes(const StepShape& shape) {
   const at::Tensor tokens =
       at::randint(0, shape.model.vocabulary_size, {shape.sequences, shape.context}, at::kLong);
   model::Decoder decoder = model::Decoder::random(shape.model, 1, shape.weights);
+  if (shape.adapter)
+    decoder.add_lora(
+        {.rank = shape.adapter->rank, .targets = shape.adapter->targets, .base_model_name = ""}, 1);
   decoder.set_training_precision(shape.precision);
   decoder.set_recompute(shape.recompute);
   std::vector<tensor::NamedTensor> parameters = decoder.trainable_parameters();
@@ -198,12 +241,16 @@ double measured_bytes(const StepShape& shape) {
 
 std::string described(const Case& one, const MemoryPlan& plan, double measured) {
   const StepShape& shape = one.shape;
-  std::string text = std::string(one.name) + " in " + std::string(precision_name(shape.precision)) +
-                     ", weights " + std::string(precision_name(shape.weights)) + ", recompute " +
-                     std::string(recompute_name(shape.recompute)) +
-                     (shape.accumulates ? ", two passes" : "") + ": planned " +
-                     std::to_string(plan.bytes() / 1e6) + " MB at " + plan.moment + ", measured " +
-                     std::to_string(measured / 1e6) + " MB";
+  std::string text =
+      std::string(one.name) + " in " + std::string(precision_name(shape.precision)) + ", weights " +
+      std::string(precision_name(shape.weights)) + ", recompute " +
+      std::string(recompute_name(shape.recompute)) + (shape.accumulates ? ", two passes" : "") +
+      (shape.adapter
+           ? ", adapters over " + (shape.adapter->targets.empty() ? std::string("all")
+                                                                  : shape.adapter->targets.front())
+           : "") +
+      ": planned " + std::to_string(plan.bytes() / 1e6) + " MB at " + plan.moment + ", measured " +
+      std::to_string(measured / 1e6) + " MB";
   for (const auto& item : plan.items)
     text += "\n  " + item.name + " " + std::to_string(item.bytes / 1e6);
   return text;
@@ -309,6 +356,24 @@ TEST(MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
 TEST(MemoryPlan, IsWithinFivePercentOfWhatStepsAllocate) { expect_planned(cases()); }
 
 TEST(MemoryPlan, IsWithinFivePercentWhereLessIsHeld) { expect_planned(lean_cases()); }
+
+TEST(MemoryPlan, IsWithinFivePercentWhereAdaptersTrain) { expect_planned(adapter_cases()); }
+
+TEST(MemoryPlan, RefusesAdaptersThatDoNotFitTheModel) {
+  const auto refused = [](AdapterShape adapter) {
+    return capture([&] {
+             plan_memory({.model = dimensions(model::Architecture::kLlama, 2, 64, 2, 512, 32),
+                          .context = 32,
+                          .adapter = std::move(adapter)});
+           })
+        .message();
+  };
+  EXPECT_NE(refused({.rank = 65}).find("1 to 64 for model.layers.0.self_attn.q_proj, found 65"),
+            std::string::npos);
+  EXPECT_NE(refused({.targets = {"q_proj", "c_attn"}}).find("\"c_attn\" is no linear layer"),
+            std::string::npos);
+  EXPECT_EQ(refused({.rank = 64}), "");
+}
 
 // Closed form: a model of one matrix size, AdamW in float32, 16 bytes a parameter and no less.
 TEST(MemoryPlan, HoldsSixteenBytesAParameterWhenActivationsAreFew) {

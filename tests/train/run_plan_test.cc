@@ -2,6 +2,7 @@
 // anything.
 #include "train/run_plan.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,6 +15,7 @@ namespace panal::train {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TrainConfig config_with(const std::string& more) {
   return parse_train_config(toy_yaml(more), "run.yaml", "/nowhere").value();
@@ -161,15 +163,62 @@ TEST(RunPlan, EightBillionOnOneCardAddsUpWithStatesInHostMemory) {
   EXPECT_GT(last.host_bytes, 4 * parameters);
 }
 
+// Of a core its config.json is enough. Products with frozen weights: forward and the inputs'
+// gradients; with the adapters of 8 * (in + out): all three.
+TEST(RunPlan, AnAdapterIsPlannedOverTheCoresDimensions) {
+  const TestFolder folder("adapter_plan");
+  const model::ModelConfig core = config_with("limits: {steps: 12}\n").model.dimensions;
+  Json json = [&] {
+    model::ModelConfig whole = core;
+    whole.vocabulary_size = 320;
+    return model::config_to_hugging_face(whole, "float32");
+  }();
+  std::filesystem::create_directories(folder.path() / "core");
+  write_text(folder.path() / "core/config.json", json.dump());
+  const auto config_of = [&](std::string_view lora, int context) {
+    return parse_train_config(
+               fmt::format(
+                   "kind: lora\nmodel: {{core: core}}\nlora: {}\ndata: {{path: "
+                   "text.txt}}\nbatch: {{sequences: 4, context: {}}}\nlimits: {{steps: 12}}",
+                   lora, context),
+               "run.yaml", folder.path())
+        .value();
+  };
+  const TrainConfig config = config_of("{rank: 8}", 32);
+  const RunPlan plan = plan_run(config, 0, device_of(1e9)).value();
+  const double layer_widths = 4 * 64 + 3 * 96,
+               matrices = 2 * (4 * 32 * 32 + 3 * 32 * 64) + 320 * 32;
+  EXPECT_DOUBLE_EQ(plan.flops_per_token,
+                   4 * matrices + 6 * 2 * 8 * layer_widths + 12.0 * 2 * 32 * 32);
+  EXPECT_DOUBLE_EQ(plan.flops_per_update, 0);  // AdamW, by default.
+  const Json document = run_plan_to_json(plan);
+  EXPECT_EQ(document["kind"], "lora");
+  EXPECT_EQ(document["trainable_parameters"], 2 * 8 * layer_widths);
+  EXPECT_EQ(document["memory"]["by_kind"]["states"], 2 * 8 * layer_widths * 8);
+
+  const RunPlan few =
+      plan_run(config_of("{rank: 8, targets: [q_proj]}", 32), 0, device_of(1e9)).value();
+  EXPECT_LT(few.memory.bytes(), plan.memory.bytes());
+  const RunPlan tight = plan_run(config, 0, device_of(plan.memory.bytes() - 1)).value();
+  ASSERT_FALSE(tight.measures.empty());
+  for (const MemoryMeasure& measure : tight.measures)
+    EXPECT_THAT(measure.setting, Not(HasSubstr("weights"))) << "a core has its rounded copies";
+  TrainConfig shared = config;
+  shared.parallel.processes = 2;
+  EXPECT_EQ(plan_run(shared, 0, device_of(1e9))->bytes_by_process.size(), 2U);
+
+  EXPECT_THAT(plan_run(config_of("{rank: 8}", 33), 0, device_of(1e9)).status().message(),
+              HasSubstr("the core's context of 32, found 33"));
+  EXPECT_THAT(plan_run(config_of("{targets: [c_attn]}", 32), 0, device_of(1e9)).status().message(),
+              HasSubstr("\"c_attn\" is no linear layer"));
+}
+
 TEST(RunPlan, RefusesWhatCannotBePlanned) {
   const TrainConfig config = config_with("limits: {steps: 12}\n");
   const auto uneven = plan_run(config, 320, device_of(1e9, 3));
   EXPECT_EQ(uneven.code(), Code::kInvalidArgument);
   EXPECT_THAT(uneven.status().message(), HasSubstr("multiple of the 3 devices, found 4"));
   EXPECT_EQ(plan_run(config, 0, device_of(1e9)).code(), Code::kInvalidArgument);
-  TrainConfig adapter = config;
-  adapter.kind = RunKind::kLora;
-  EXPECT_EQ(plan_run(adapter, 320, device_of(1e9)).code(), Code::kUnsupported);
 }
 
 TEST(RunPlan, KnowsDevicesByNameAndTakesDensePeaks) {

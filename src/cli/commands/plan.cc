@@ -20,6 +20,8 @@ struct PlanOptions {
   std::optional<int> processes{};
 };
 
+bool is_adapter(const Json& plan) { return plan.value("kind", "") == "lora"; }
+
 std::string gibibytes(double bytes) { return fmt::format("{:.2f} GiB", bytes / (1 << 30)); }
 
 // What to switch on, in this order, and what a device then holds.
@@ -99,12 +101,14 @@ void print_speed(const Json& plan, Terminal& terminal) {
       json_has(plan, "kwh") ? fmt::format("{:.3g} kWh", plan.at("kwh").get<double>())
                             : std::string("energy unknown")));
   terminal.print(fmt::format(
-      "tokens/s = count peak MFU / (6 N + 12 L H Q T + O / B): {:.4g} MFLOP per token, O = {:.4g} "
+      "tokens/s = count peak MFU / ({} + 12 L H Q T + O / B): {:.4g} MFLOP per token, O = {:.4g} "
       "GFLOP of Newton-Schulz per update of B tokens; peak {:.4g} TFLOP/s ({}); MFU {:.0f} % "
       "assumed: {}.",
-      plan.value("flops_per_token", 0.0) / 1e6, plan.value("flops_per_update", 0.0) / 1e9,
-      device.value("peak_flops", 0.0) / 1e12, device.value("peak_source", ""),
-      100 * device.value("assumed_mfu", 0.0), device.value("mfu_reason", "")));
+      // A frozen core's weights have no gradients; A are those of the adapters.
+      is_adapter(plan) ? "4 N + 6 A" : "6 N", plan.value("flops_per_token", 0.0) / 1e6,
+      plan.value("flops_per_update", 0.0) / 1e9, device.value("peak_flops", 0.0) / 1e12,
+      device.value("peak_source", ""), 100 * device.value("assumed_mfu", 0.0),
+      device.value("mfu_reason", "")));
   const double passes = plan.value("pass_imbalance", 1.0);
   const double updates = plan.value("update_imbalance", 1.0);
   if (passes > 1.005 || updates > 1.005) {
@@ -132,10 +136,14 @@ Result<Json> plan_training(const PlanOptions& options, Workspace& workspace) {
                {"count", options.count}};
   if (options.processes) spec["processes"] = *options.processes;
   PANAL_ASSIGN(Json plan, workspace.run_job("plan", spec, "planning"));
-  workspace.terminal().print(
-      fmt::format("{} parameters, {} x {} tokens per pass, {} passes per step and device",
-                  report::short_number(plan.value("parameters", 0.0)), plan.value("sequences", 0),
-                  plan.value("context", 0), plan.value("accumulate", 0)));
+  const std::string trained =
+      is_adapter(plan) ? fmt::format(" and {} of adapters, which train",
+                                     report::short_number(plan.value("trainable_parameters", 0.0)))
+                       : "";
+  workspace.terminal().print(fmt::format(
+      "{} parameters{}, {} x {} tokens per pass, {} passes per step and device",
+      report::short_number(plan.value("parameters", 0.0)), trained, plan.value("sequences", 0),
+      plan.value("context", 0), plan.value("accumulate", 0)));
   print_memory(plan, workspace.terminal());
   print_speed(plan, workspace.terminal());
   return plan;
@@ -148,7 +156,10 @@ void add_plan_command(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "plan",
       "What a run file will take: memory by kind, tokens/s, hours, kWh; nothing is trained");
-  command->add_option("run", options->config_file, "Run file, as for panal train")->required();
+  command
+      ->add_option("run", options->config_file,
+                   "Run file, as for panal train; kind: pretrain or lora")
+      ->required();
   std::string names;
   for (const report::Device& device : report::device_table()) {
     names += std::string(device.name) + ", ";

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "model/parameter_shapes.h"
-#include "tensor/named_tensor.h"
 #include "train/detail/data_parallel.h"
 
 namespace panal::train::detail {
@@ -58,7 +57,11 @@ void add(const tensor::NamedTensor& parameter, const optim::OptimizerConfig& opt
 
 std::vector<ProcessShare> process_shares(const model::ModelConfig& model,
                                          const optim::OptimizerConfig& optimizer, int processes) {
-  const auto parameters = parameters_of(model);
+  return process_shares(parameters_of(model), optimizer, processes);
+}
+
+std::vector<ProcessShare> process_shares(std::span<const tensor::NamedTensor> parameters,
+                                         const optim::OptimizerConfig& optimizer, int processes) {
   PANAL_REQUIRE(parameters.size() >= static_cast<std::size_t>(processes),
                 fmt::format("each process must own a tensor of the model: expected at most {} "
                             "processes, found {}",

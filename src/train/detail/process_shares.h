@@ -2,10 +2,12 @@
 // the rule of DataParallel, counted.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "model/config.h"
 #include "optim/optimizer.h"
+#include "tensor/named_tensor.h"
 
 namespace panal::train::detail {
 
@@ -21,6 +23,10 @@ struct ProcessShare {
 
 /// Of each process. Throws Error when there are more of them than tensors.
 std::vector<ProcessShare> process_shares(const model::ModelConfig& model,
+                                         const optim::OptimizerConfig& optimizer, int processes);
+
+/// The same of these parameters; shapes are enough, so they may be on the meta device.
+std::vector<ProcessShare> process_shares(std::span<const tensor::NamedTensor> parameters,
                                          const optim::OptimizerConfig& optimizer, int processes);
 
 /// Elements of the gradients that leave together, where these are the most.
