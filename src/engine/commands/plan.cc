@@ -9,6 +9,7 @@
 #include "tensor/runtime.h"
 #include "train/benchmark.h"
 #include "train/machine.h"
+#include "train/process_memory.h"
 #include "train/run_plan.h"
 
 namespace panal::engine {
@@ -26,26 +27,30 @@ void use_threads_of(const train::TrainConfig& config) {
 }
 
 // This machine: its product is measured, its memory asked for.
-train::PlannedDevice this_cpu(const train::TrainConfig& config, std::int64_t count) {
+Result<train::PlannedDevice> this_cpu(const train::TrainConfig& config, std::int64_t count) {
   use_threads_of(config);
   const SystemClock clock;
-  const double process_bytes =
-      static_cast<double>(train::peak_resident_bytes().value_or(0));  // Before anything is made.
+  const bool is_adapter = config.kind == train::RunKind::kLora;
+  const bool is_rounded = config.precision == tensor::Precision::kBFloat16;
+  PANAL_ASSIGN(const std::optional<double> process_bytes, train::measured_process_bytes(config));
   const report::Machine machine = train::describe_machine(config.precision);
   const double watts = energy::cpu_watts_per_thread_from_environment();
-  return {.name = report::machine_label(machine),
-          .count = count,
-          .peak_flops = train::gemm_peak_flops(config.precision, clock),
-          .peak_source = "the best 2,048 x 2,048 product, measured now",
-          .memory_bytes = static_cast<double>(machine.memory_bytes.value_or(0)),
-          .usable_share = 0.95,
-          .process_bytes = process_bytes,
-          .watts = watts * static_cast<double>(machine.threads.value_or(1)),
-          .watts_source = "estimated: watts per busy thread, as PANAL_CPU_WATTS_PER_THREAD has it",
-          .assumed_mfu = 0.75,
-          .mfu_reason =
-              "73 to 89 % were measured for GPT-2 and LLaMA, two processes of one thread "
-              "were as fast as one of two, see docs/benchmarks.md"};
+  return train::PlannedDevice{
+      .name = report::machine_label(machine),
+      .count = count,
+      .peak_flops = train::gemm_peak_flops(config.precision, clock),
+      .peak_source = "the best 2,048 x 2,048 product, measured now",
+      .memory_bytes = static_cast<double>(machine.memory_bytes.value_or(0)),
+      .usable_share = 0.95,
+      .process_bytes = process_bytes.value_or(0),
+      .watts = watts * static_cast<double>(machine.threads.value_or(1)),
+      .watts_source = "estimated: watts per busy thread, as PANAL_CPU_WATTS_PER_THREAD has it",
+      .assumed_mfu = is_adapter ? (is_rounded ? 0.5 : 0.65) : 0.75,
+      .mfu_reason =
+          is_adapter
+              ? "of 4 N in place of 6 N, as LoRA's tokens/s in docs/benchmarks.md were measured"
+              : "73 to 89 % were measured for GPT-2 and LLaMA, two processes of one thread "
+                "were as fast as one of two, see docs/benchmarks.md"};
 }
 
 }  // namespace
@@ -71,13 +76,13 @@ Result<Json> plan(const JobContext& job) {
     PANAL_TRY(train::check_processes(config).with_context("--processes"));
   }
   std::int64_t vocabulary = config.tokenizer.vocabulary_size;
-  if (!config.tokenizer.path.empty()) {
+  if (config.kind == train::RunKind::kPretrain && !config.tokenizer.path.empty()) {
     PANAL_ASSIGN(const data::Tokenizer tokenizer, data::Tokenizer::load(config.tokenizer.path));
     vocabulary = tokenizer.vocabulary_size();
   }
   train::PlannedDevice planned;
   if (device == "cpu") {
-    planned = this_cpu(config, count);
+    PANAL_ASSIGN(planned, this_cpu(config, count));
   } else {
     PANAL_ASSIGN(const report::Device found, report::find_device(device));
     planned = train::planned_device(found, config.precision, count);
