@@ -124,7 +124,8 @@ at::Tensor Decoder::losses_at(const at::Tensor& tokens, std::span<const std::int
   };
   return tensor::head_losses(
              hidden.view({-1, hidden.size(-1)}).index_select(0, as_tensor(positions)),
-             state_->head_weight(Precision::kFloat32).value, as_tensor(targets))
+             state_->head_weight(Precision::kFloat32).value, as_tensor(targets),
+             state_->config.logit_soft_cap)
       .to(at::kCPU);
 }
 

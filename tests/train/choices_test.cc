@@ -10,10 +10,12 @@
 #include <map>
 #include <optional>
 
+#include "base/error.h"
 #include "base/rng.h"
 #include "data/tokenizer.h"
 #include "data/tokenizer_trainer.h"
 #include "model/decoder.h"
+#include "tensor/named_tensor.h"
 #include "tests/train/toy_run.h"
 
 namespace panal::train {
@@ -104,6 +106,77 @@ TEST(Choices, EqualANaiveLoopWhateverTheBatch) {
     }
   }
   EXPECT_GT(longest, 25U);  // Some lost their beginning.
+}
+
+TEST(Choices, AreScoredWithTheCapOfTheLogits) {
+  model::ModelConfig config = toy_decoder().config();
+  config.logit_soft_cap = 0.5;  // Fresh logits are small; under this cap they bend.
+  const auto decoder = model::Decoder::random(config, 5);
+  const auto tokenizer = toy_tokenizer();
+  const auto items = random_items(12);
+  const auto scores = score_choices(decoder, tokenizer, items, {}).value();
+  const auto uncapped = score_choices(toy_decoder(), tokenizer, items, {}).value();
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto encoded = data::encode_choices(tokenizer, items[i], "task").value();
+    EXPECT_NEAR(scores[i].log_likelihoods[0], by_hand(decoder, encoded[0], 24), 1e-4) << i;
+    EXPECT_NE(scores[i].log_likelihoods[0], uncapped[i].log_likelihoods[0]) << i;
+  }
+}
+
+// What W + scale * B A would be, put into the weights of a model without an adapter.
+model::Decoder merged(const model::ModelConfig& config, const model::Decoder& adapted) {
+  const at::NoGradGuard no_gradients;
+  model::Decoder decoder = model::Decoder::random(config, 5);
+  std::map<std::string, at::Tensor> weights;
+  for (const auto& entry : decoder.parameters()) weights[entry.name] = entry.value;
+  const auto pairs = adapted.trainable_parameters();
+  for (std::size_t i = 0; i < pairs.size(); i += 2) {
+    const std::string prefix = "base_model.model.", suffix = ".lora_A.weight";
+    const std::string module =
+        pairs[i].name.substr(prefix.size(), pairs[i].name.size() - prefix.size() - suffix.size());
+    const at::Tensor change = at::mm(pairs[i + 1].value, pairs[i].value) *
+                              (adapted.lora()->alpha / static_cast<double>(adapted.lora()->rank));
+    const bool is_in_out = config.architecture == model::Architecture::kGpt2;
+    weights.at(module + ".weight").add_(is_in_out ? change.t() : change);
+  }
+  return decoder;
+}
+
+TEST(Choices, AnAdapterScoresAsTheModelItIsMergedInto) {
+  const TestFolder folder("choices_adapter");
+  const auto tokenizer = toy_tokenizer();
+  const auto items = random_items(13);
+  for (const auto architecture : {model::Architecture::kLlama, model::Architecture::kGpt2}) {
+    SCOPED_TRACE(model::architecture_name(architecture));
+    model::ModelConfig config = toy_decoder().config();
+    config.architecture = architecture;
+    config.attention_bias = architecture == model::Architecture::kGpt2;
+    model::Decoder decoder = model::Decoder::random(config, 5);
+    const auto plain = score_choices(decoder, tokenizer, items, {}).value();
+    decoder.add_lora({.rank = 4, .alpha = 8, .targets = {}, .base_model_name = ""}, 3);
+    EXPECT_EQ(score_choices(decoder, tokenizer, items, {}).value().at(3).log_likelihoods,
+              plain[3].log_likelihoods)
+        << "B is zero at first";
+    {
+      const at::NoGradGuard no_gradients;
+      for (const auto& entry : decoder.trainable_parameters()) entry.value.normal_(0, 0.2);
+    }
+    const auto adapted = score_choices(decoder, tokenizer, items, {}).value();
+    const auto expected = score_choices(merged(config, decoder), tokenizer, items, {}).value();
+    const auto path = folder.path() / model::architecture_name(architecture);
+    ok_or_throw(decoder.save_adapter(path));
+    model::Decoder loaded = model::Decoder::random(config, 5);
+    ok_or_throw(loaded.load_adapter(path));
+    const auto again = score_choices(loaded, tokenizer, items, {}).value();
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      EXPECT_EQ(again[i].log_likelihoods, adapted[i].log_likelihoods) << i;
+      EXPECT_GT(std::abs(adapted[i].log_likelihoods[0] - plain[i].log_likelihoods[0]), 1e-2) << i;
+      for (std::size_t c = 0; c < items[i].choices.size(); ++c) {
+        EXPECT_NEAR(adapted[i].log_likelihoods[c], expected[i].log_likelihoods[c], 1e-3)
+            << i << " " << c;  // float32 sums in another order.
+      }
+    }
+  }
 }
 
 TEST(Choices, ChooseTheFirstOfEqualsByEachRule) {
