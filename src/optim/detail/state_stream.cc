@@ -2,7 +2,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -10,6 +9,8 @@
 #include <array>
 #include <numeric>
 #include <optional>
+
+#include "tensor/work_mark.h"
 
 namespace panal::optim::detail {
 namespace {
@@ -41,9 +42,7 @@ class Copies {
 
   /// What is put into the copies' stream from here on comes after what the current one has now.
   void wait_for_current() {
-    if (!line_) return;
-    line_->computed.record(line_->current());
-    line_->computed.block(line_->copies);
+    if (line_) tensor::WorkMark::after_current_work(line_->device).hold_back(line_->copies);
   }
   template <typename Work>
   void run(const Work& work) {
@@ -53,10 +52,10 @@ class Copies {
   }
   /// Marks that states are in that room; let_current_wait() has the current stream wait for it.
   void have_come(std::size_t room) {
-    if (line_) line_->come[room].record(line_->copies);
+    if (line_) line_->come[room] = tensor::WorkMark::after_work_of(line_->copies);
   }
   void let_current_wait(std::size_t room) {
-    if (line_) line_->come[room].block(line_->current());
+    if (line_) line_->come[room].hold_back(line_->guard.getStream(line_->device));
   }
   void finish() {
     if (line_) line_->copies.synchronize();
@@ -67,16 +66,12 @@ class Copies {
     explicit Line(const c10::Device& place)
         : guard(place.type()),
           device(place),
-          copies(guard.getStreamFromGlobalPool(place, /*isHighPriority=*/false)),
-          computed(place.type()),
-          come{c10::Event(place.type()), c10::Event(place.type())} {}
-    c10::Stream current() const { return guard.getStream(device); }
+          copies(guard.getStreamFromGlobalPool(place, /*isHighPriority=*/false)) {}
 
     c10::impl::VirtualGuardImpl guard;
     c10::Device device;
     c10::Stream copies;
-    c10::Event computed;
-    std::array<c10::Event, 2> come;
+    std::array<tensor::WorkMark, 2> come{};
   };
   std::optional<Line> line_;
 };
