@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kWordBits = 64;
 // Of the most that was live, what may be held beside it: a plan is held to a twentieth.
-constexpr std::size_t kSlackDivisor = 128;
+constexpr std::size_t kSlackDivisor = 512;
 
 // Calls apply(word, mask) for each word with bits of [first, first + count).
 template <typename Apply>

@@ -21,7 +21,7 @@ class PageRegion {
   struct Use {
     std::size_t live_bytes = 0;       // Of buffers, in whole pages.
     std::size_t most_live_bytes = 0;  // The most there ever were.
-    /// With what is kept of freed ones: at most most_live_bytes and one part in 128.
+    /// With what is kept of freed ones: at most most_live_bytes and one part in 512.
     std::size_t resident_bytes = 0;
   };
 

@@ -20,8 +20,8 @@ int num_threads();
 void flush_denormals();
 
 /// Puts a PageRegion behind the tensors of the host's memory: buffers of 64 KiB and more reuse the
-/// pages of freed ones, and the process holds what its tensors held at their most, and a
-/// sixty-fourth. Call once per process before the first tensor operation. Smaller buffers, and all
+/// pages of freed ones, and the process holds what its tensors held at their most, and one part in
+/// 512. Call once per process before the first tensor operation. Smaller buffers, and all
 /// where the kernel refuses the addresses, stay with the C library.
 void reuse_pages();
 /// What tensors and the pages kept for the next ones hold of that region now; 0 without one.

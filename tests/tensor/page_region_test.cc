@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstring>
@@ -65,8 +66,14 @@ TEST(PageRegion, HolesThatDoNotFitGiveTheirPagesBack) {
   for (int i = 1; i < 64; i += 2) EXPECT_TRUE(is_whole(buffers[static_cast<std::size_t>(i)]));
 }
 
-// The steps of training ask for the same buffers: from the second on, nothing is paged in.
-TEST(PageRegion, ThePatternOfOneStepIsServedWithoutNewPagesInTheNext) {
+std::int64_t page_faults() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+// The steps of training ask for the same buffers: from the second on, little is paged in.
+TEST(PageRegion, ThePatternOfOneStepIsServedByItsPagesInTheNext) {
   PageRegion region(kAddresses, kAddresses);
   const auto step = [&] {
     std::vector<Buffer> kept;
@@ -77,10 +84,11 @@ TEST(PageRegion, ThePatternOfOneStepIsServedWithoutNewPagesInTheNext) {
     }
     for (const Buffer& buffer : kept) region.free(buffer.data);
   };
+  const std::int64_t start = page_faults();
   step();
-  const auto before = region.use();
+  const std::int64_t of_first = page_faults() - start;
   step();
-  EXPECT_EQ(region.use().resident_bytes, before.resident_bytes);
+  EXPECT_LT(page_faults() - start - of_first, of_first / 4);
   EXPECT_EQ(region.use().live_bytes, 0u);
 }
 
@@ -103,7 +111,7 @@ TEST(PageRegion, RandomBuffersStayWholeAndNeverHoldMoreThanTheMostInUse) {
         if (made.data != nullptr) buffers.push_back(made);
       }
       const PageRegion::Use use = region.use();
-      ASSERT_LE(use.resident_bytes, use.most_live_bytes + use.most_live_bytes / 128);
+      ASSERT_LE(use.resident_bytes, use.most_live_bytes + use.most_live_bytes / 512);
       if (i % 100 == 0) {
         ASSERT_LE(kernel_bytes(begin), use.resident_bytes);
       }
