@@ -118,12 +118,13 @@ at::Tensor Decoder::losses_at(const at::Tensor& tokens, std::span<const std::int
                               position));
   }
   const at::NoGradGuard no_gradient;
-  const at::Tensor hidden = state_->hidden(brought(tokens, device()), Precision::kFloat32, {});
   const auto as_tensor = [&](std::span<const std::int64_t> values) {
     return at::tensor(at::IntArrayRef(values.data(), values.size()), at::kLong).to(device());
   };
+  const detail::SharedRows rows = detail::share_rows(tokens, positions, device());
+  const at::Tensor hidden = state_->hidden(rows, Precision::kFloat32).squeeze(0);
   return tensor::head_losses(
-             hidden.view({-1, hidden.size(-1)}).index_select(0, as_tensor(positions)),
+             hidden.index_select(0, rows.place.index_select(0, as_tensor(positions))),
              state_->head_weight(Precision::kFloat32).value, as_tensor(targets),
              state_->config.logit_soft_cap)
       .to(at::kCPU);

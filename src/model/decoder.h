@@ -90,9 +90,10 @@ class Decoder {
   /// -100. For evaluation.
   at::Tensor token_losses(const at::Tensor& tokens, const at::Tensor& targets) const;
   /// Cross entropy [N] float32 on the CPU of targets[i] as the token after position positions[i],
-  /// counted row by row in tokens [B, T] int64; a position may come more than once. The head runs
-  /// at these alone. Without a gradient. Throws Error when the lists differ in length or a position
-  /// is outside.
+  /// counted row by row in tokens [B, T] int64 on the CPU; a position may come more than once. The
+  /// head runs at these alone; what rows have in common at their beginning is computed once, and
+  /// what no position sees (padding) only in the attention. Without a gradient. Throws Error when
+  /// the lists differ in length or a position is outside.
   at::Tensor losses_at(const at::Tensor& tokens, std::span<const std::int64_t> positions,
                        std::span<const std::int64_t> targets) const;
 

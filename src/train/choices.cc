@@ -1,5 +1,6 @@
 // Choices become rows of tokens; rows that are the beginning of another are dropped; the rest are
-// batched by length, and the head runs only where a choice's token is looked for.
+// batched with those of their item, by length, because the model computes what rows have in common
+// once, and the head runs only where a choice's token is looked for.
 #include "train/choices.h"
 
 #include <ATen/core/grad_mode.h>
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <map>
 
@@ -29,9 +31,11 @@ struct Row {
   std::vector<Wanted> wanted;
 };
 
+std::size_t length_of(const Row& row) { return row.inputs.size(); }
+
 struct Work {
   std::vector<std::vector<data::EncodedChoice>> encoded;  // Owns what the rows' spans look at.
-  std::vector<Row> rows;                                  // The longest first.
+  std::vector<Row> rows;  // Of one item side by side, items with the longest first.
 };
 
 Status check_choice(const data::EncodedChoice& choice, std::int64_t context,
@@ -94,15 +98,22 @@ Result<Work> make_work(const model::Decoder& decoder, const data::Tokenizer& tok
     }
     work.encoded.push_back(std::move(encoded));
   }
-  for (std::size_t i = 0; i < items.size(); ++i) add_rows(i, work.encoded[i], context, work.rows);
-  std::ranges::stable_sort(work.rows, std::ranges::greater(),
-                           [](const Row& row) { return row.inputs.size(); });
+  std::vector<std::vector<Row>> by_item(items.size());
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    add_rows(i, work.encoded[i], context, by_item[i]);
+    std::ranges::stable_sort(by_item[i], std::ranges::greater(), length_of);
+  }
+  std::ranges::stable_sort(by_item, std::ranges::greater(), [](const std::vector<Row>& rows) {
+    return rows.empty() ? 0 : length_of(rows.front());
+  });
+  for (auto& rows : by_item) std::ranges::move(rows, std::back_inserter(work.rows));
   return work;
 }
 
 void score_batch(const model::Decoder& decoder, std::span<const Row> rows,
                  std::vector<ChoiceScores>& scores) {
-  const auto length = static_cast<std::int64_t>(rows.front().inputs.size());
+  const auto length =
+      static_cast<std::int64_t>(std::ranges::max(rows, {}, length_of).inputs.size());
   const at::Tensor inputs =
       at::full({static_cast<std::int64_t>(rows.size()), length}, 0, at::kLong);
   std::vector<std::int64_t> positions, targets;
@@ -127,6 +138,18 @@ void score_batch(const model::Decoder& decoder, std::span<const Row> rows,
       scores[wanted.item].tokens[wanted.choice] = static_cast<std::int64_t>(wanted.targets.size());
     }
   }
+}
+
+// As many of the first rows as make a batch, padded to the longest: one at least.
+std::size_t num_at_once(std::span<const Row> rows, std::int64_t batch_tokens) {
+  const auto most = static_cast<std::size_t>(batch_tokens);
+  std::size_t count = 1, length = length_of(rows.front());
+  for (; count < rows.size(); ++count) {
+    const std::size_t longer = std::max(length, length_of(rows[count]));
+    if ((count + 1) * longer > most) break;
+    length = longer;
+  }
+  return count;
 }
 
 std::int64_t first_largest(const std::vector<double>& values) {
@@ -190,10 +213,8 @@ Result<std::vector<ChoiceScores>> score_choices(const model::Decoder& decoder,
     for (std::size_t begin = 0; begin < work.rows.size();) {
       if (options.stop.stop_requested())
         return Status(Code::kCancelled, "evaluation: stopped on request");
-      const auto length = static_cast<std::int64_t>(work.rows[begin].inputs.size());
-      const auto count = std::min(
-          work.rows.size() - begin,
-          static_cast<std::size_t>(std::max<std::int64_t>(1, options.batch_tokens / length)));
+      const std::size_t count =
+          num_at_once(std::span(work.rows).subspan(begin), options.batch_tokens);
       score_batch(decoder, std::span(work.rows).subspan(begin, count), scores);
       begin += count;
       if (options.on_progress)

@@ -126,10 +126,11 @@ void fill_gpt2_layer(const std::map<std::string, at::Tensor>& tensors, std::int6
 // What every layer of a pass shares.
 struct Pass {
   const Decoder::State& state;
-  at::Tensor first_keys;  // Undefined, or as Decoder::loss() has them.
-  Precision precision;    // Of products.
-  Precision between;      // Of what flows between them.
-  Recompute recompute;    // kSelective or kNone: within a layer.
+  at::Tensor first_keys;                       // Undefined, or as Decoder::loss() has them.
+  Precision precision;                         // Of products.
+  Precision between;                           // Of what flows between them.
+  Recompute recompute;                         // kSelective or kNone: within a layer.
+  const detail::SharedRows* shared = nullptr;  // Where outputs are those of rows that share them.
 
   bool is_selective() const { return recompute == Recompute::kSelective; }
   tensor::Normed norm(const at::Tensor& x, const at::Tensor& delta, const Norm& weights) const {
@@ -187,14 +188,22 @@ at::Tensor rotated_heads(const Pass& pass, const at::Tensor& y, std::int64_t hea
 tensor::Attended attend(const Pass& pass, const Layer& layer, const at::Tensor& x,
                         const tensor::Remake& remake) {
   const ModelConfig& config = pass.state.config;
-  const auto product = [&](const LinearLayer& linear) { return linear(x, pass.precision, remake); };
-  if (config.architecture == Architecture::kGpt2)
-    return tensor::causal_attention(product(layer.qkv), config.heads, pass.first_keys);
-  const at::Tensor v = product(layer.v);
-  return tensor::causal_attention(
-      rotated_heads(pass, product(layer.q), config.heads, layer.q_norm),
-      rotated_heads(pass, product(layer.k), config.key_value_heads, layer.k_norm),
-      v.view({v.size(0), v.size(1), config.key_value_heads, config.head_width}), pass.first_keys);
+  const auto product = [&](const LinearLayer& linear) {
+    const at::Tensor y = linear(x, pass.precision, remake);
+    return pass.shared == nullptr ? y : pass.shared->spread(y);
+  };
+  tensor::Attended attended;
+  if (config.architecture == Architecture::kGpt2) {
+    attended = tensor::causal_attention(product(layer.qkv), config.heads, pass.first_keys);
+  } else {
+    const at::Tensor v = product(layer.v);
+    attended = tensor::causal_attention(
+        rotated_heads(pass, product(layer.q), config.heads, layer.q_norm),
+        rotated_heads(pass, product(layer.k), config.key_value_heads, layer.k_norm),
+        v.view({v.size(0), v.size(1), config.key_value_heads, config.head_width}), pass.first_keys);
+  }
+  if (pass.shared != nullptr) attended.values = pass.shared->gathered(attended.values);
+  return attended;
 }
 
 // The residual stream between layers: what it is, is stream + delta, which the next norm adds.
@@ -226,6 +235,12 @@ Stream through_layer_again(const Pass& pass, const Layer& layer, Stream in) {
       },
       in.stream);
   return {.stream = made.values[0], .delta = made.values[1], .log_sum_exp = made.beside};
+}
+
+void require_fit(std::int64_t length, const ModelConfig& config) {
+  PANAL_REQUIRE(length <= config.context_length,
+                fmt::format("tokens: wanted at most {} (the context length), found {}",
+                            config.context_length, length));
 }
 
 template <typename Visit>
@@ -276,24 +291,20 @@ tensor::Weight Decoder::State::head_weight(Precision precision) const {
   return detail::weight_for(precision, head, rounded_head, false);
 }
 
-at::Tensor Decoder::State::embedded(const at::Tensor& tokens, const at::Tensor& first_keys) const {
+at::Tensor Decoder::State::embedded(const at::Tensor& tokens, const at::Tensor& positions) const {
   const at::Tensor x = config.tied_embeddings
                            ? tensor::embedding_of_shared(token_embedding, tokens)
                            : tensor::embedding(token_embedding, tokens);  // [B, T, C]
   if (config.architecture == Architecture::kLlama) return x;
-  const std::int64_t T = tokens.size(1);
-  if (!first_keys.defined()) return x + position_embedding.narrow(0, 0, T);
-  // Learnt positions count from the start of each document.
-  return x + tensor::embedding(position_embedding, at::arange(T, tokens.options()) - first_keys);
+  if (!positions.defined()) return x + position_embedding.narrow(0, 0, tokens.size(1));
+  return x + tensor::embedding(position_embedding, positions);
 }
 
 at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision,
                                   const at::Tensor& first_keys) const {
   PANAL_REQUIRE(tokens.dim() == 2 && tokens.scalar_type() == at::kLong && tokens.numel() > 0,
                 "tokens: wanted an int64 tensor [B, T] with at least one token");
-  PANAL_REQUIRE(tokens.size(1) <= config.context_length,
-                fmt::format("tokens: wanted at most {} (the context length), found {}",
-                            config.context_length, tokens.size(1)));
+  require_fit(tokens.size(1), config);
   const bool is_full = recompute == Recompute::kFull && at::GradMode::is_enabled();
   // What flows between products is rounded as they are, but under adapters, which are float32.
   const Pass pass{
@@ -302,13 +313,30 @@ at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision,
       .precision = precision,
       .between = lora ? Precision::kFloat32 : precision,
       .recompute = at::GradMode::is_enabled() && !is_full ? recompute : Recompute::kNone};
-  Stream stream{.stream = embedded(tokens, first_keys)};
+  // Learnt positions count from the start of each document.
+  const at::Tensor positions = first_keys.defined()
+                                   ? at::arange(tokens.size(1), tokens.options()) - first_keys
+                                   : at::Tensor();
+  Stream stream{.stream = embedded(tokens, positions)};
   log_sum_exp.clear();
   for (const Layer& layer : layers) {
     stream = is_full ? through_layer_again(pass, layer, std::move(stream))
                      : through_layer(pass, layer, stream);
     log_sum_exp.push_back(std::move(stream.log_sum_exp));
   }
+  return pass.norm(stream.stream, stream.delta, final_norm).values;
+}
+
+at::Tensor Decoder::State::hidden(const detail::SharedRows& rows, Precision precision) const {
+  require_fit(rows.length, config);
+  const Pass pass{.state = *this,
+                  .first_keys = {},
+                  .precision = precision,
+                  .between = lora ? Precision::kFloat32 : precision,
+                  .recompute = Recompute::kNone,
+                  .shared = &rows};
+  Stream stream{.stream = embedded(rows.tokens, rows.positions)};
+  for (const Layer& layer : layers) stream = through_layer(pass, layer, stream);
   return pass.norm(stream.stream, stream.delta, final_norm).values;
 }
 

@@ -12,6 +12,7 @@
 #include "model/config.h"
 #include "model/decoder.h"
 #include "model/detail/parameter_table.h"
+#include "model/detail/shared_rows.h"
 #include "model/recompute.h"
 #include "tensor/linear.h"
 #include "tensor/named_tensor.h"
@@ -82,7 +83,10 @@ struct Decoder::State {
   /// or as Decoder::loss() has them.
   at::Tensor hidden(const at::Tensor& tokens, tensor::Precision precision,
                     const at::Tensor& first_keys) const;
-  at::Tensor embedded(const at::Tensor& tokens, const at::Tensor& first_keys) const;
+  /// The same of each distinct output of the rows: [1, U, width].
+  at::Tensor hidden(const detail::SharedRows& rows, tensor::Precision precision) const;
+  /// positions: of each token for learnt ones, or undefined where they count from 0 in each row.
+  at::Tensor embedded(const at::Tensor& tokens, const at::Tensor& positions) const;
   /// The head as products see it.
   tensor::Weight head_weight(tensor::Precision precision) const;
   /// Makes the rounded copies, or brings those of trainable weights up to date.
