@@ -1,8 +1,9 @@
 #include "data/text_features.h"
 
 #include <unicode/uchar.h>
-#include <unicode/uscript.h>
 #include <unicode/utf8.h>
+
+#include "data/detail/character_class.h"
 
 namespace panal::data {
 namespace {
@@ -12,24 +13,6 @@ constexpr int kMaxWordLetters = 32;
 bool is_mark(char32_t c) {
   const auto type = u_charType(static_cast<UChar32>(c));
   return type == U_NON_SPACING_MARK || type == U_COMBINING_SPACING_MARK;
-}
-
-// Scripts written without spaces between words.
-bool is_spaceless(char32_t c) {
-  if (c < 0x0E00) return false;
-  UErrorCode error = U_ZERO_ERROR;
-  switch (uscript_getScript(static_cast<UChar32>(c), &error)) {
-    case USCRIPT_HAN:
-    case USCRIPT_HIRAGANA:
-    case USCRIPT_KATAKANA:
-    case USCRIPT_THAI:
-    case USCRIPT_LAO:
-    case USCRIPT_KHMER:
-    case USCRIPT_MYANMAR:
-      return true;
-    default:
-      return false;
-  }
 }
 
 struct Letter {
@@ -93,7 +76,7 @@ void for_each_word(std::string_view text, const std::function<void(std::string_v
   for (std::size_t offset = 0; offset < text.size();) {
     const char32_t c = next_code_point(text, offset);
     const Letter letter = letter_of(c);
-    if (letter.is_letter && is_spaceless(c)) {
+    if (letter.is_letter && detail::is_spaceless(c)) {
       finish();
       if (last_spaceless != 0) {
         std::string pair;

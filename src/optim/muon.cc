@@ -8,19 +8,10 @@ namespace {
 
 class Muon final : public OrthogonalRule {
  public:
-  Muon(const MuonConfig& config, tensor::Precision state, Target target)
-      : OrthogonalRule(std::move(target), config),
-        config_(config),
-        momentum_(make_momentum(this->target(), state)) {}
-
-  tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
-                                         const Now& now) const override {
-    return {.momentum = momentum_,
-            .gradient = gradient,
-            .keep = config_.momentum,
-            .gradient_scale = now.gradient_scale,
-            .looks_ahead = config_.nesterov};
-  }
+  Muon(const MuonConfig& config, tensor::Precision state, const Target& target)
+      : OrthogonalRule(target, {make_momentum(target, state), config.momentum, config.nesterov},
+                       config),
+        config_(config) {}
 
   void follow(const at::Tensor& orthogonal, const Now& now) override {
     const double learning_rate = config_.learning_rate * now.factor;
@@ -33,19 +24,18 @@ class Muon final : public OrthogonalRule {
   }
 
   void append_state(std::vector<tensor::NamedTensor>& all) const override {
-    all.push_back({"muon.momentum/" + target().name, momentum_});
+    all.push_back({"muon.momentum/" + target().name, momentum()});
   }
 
  private:
   const MuonConfig config_;
-  const at::Tensor momentum_;
 };
 
 }  // namespace
 
 std::unique_ptr<UpdateRule> make_muon(const MuonConfig& config, tensor::Precision state,
                                       Target target) {
-  return std::make_unique<Muon>(config, state, std::move(target));
+  return std::make_unique<Muon>(config, state, target);
 }
 
 }  // namespace panal::optim::detail

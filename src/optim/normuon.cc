@@ -14,22 +14,12 @@ namespace {
 
 class NorMuon final : public OrthogonalRule {
  public:
-  NorMuon(const MuonConfig& config, tensor::Precision state, Target target)
-      : OrthogonalRule(std::move(target), config),
+  NorMuon(const MuonConfig& config, tensor::Precision state, const Target& target)
+      : OrthogonalRule(target, {make_momentum(target, state), config.momentum, config.nesterov},
+                       config),
         config_(config),
-        momentum_(make_momentum(this->target(), state)),
-        row_squares_(
-            at::zeros({outputs_first(this->target().name, this->target().exact.value).size(0)},
-                      this->target().exact.value.options().dtype(at::kFloat))) {}
-
-  tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
-                                         const Now& now) const override {
-    return {.momentum = momentum_,
-            .gradient = gradient,
-            .keep = config_.momentum,
-            .gradient_scale = now.gradient_scale,
-            .looks_ahead = config_.nesterov};
-  }
+        row_squares_(at::zeros({outputs_first(target.name, target.exact.value).size(0)},
+                               target.exact.value.options().dtype(at::kFloat))) {}
 
   void follow(const at::Tensor& orthogonal, const Now& now) override {
     const double learning_rate = config_.learning_rate * now.factor;
@@ -45,7 +35,7 @@ class NorMuon final : public OrthogonalRule {
   }
 
   void append_state(std::vector<tensor::NamedTensor>& all) const override {
-    all.push_back({"normuon.momentum/" + target().name, momentum_});
+    all.push_back({"normuon.momentum/" + target().name, momentum()});
     all.push_back({"normuon.row_squares/" + target().name, row_squares_});
   }
 
@@ -60,7 +50,6 @@ class NorMuon final : public OrthogonalRule {
   }
 
   const MuonConfig config_;
-  const at::Tensor momentum_;
   at::Tensor row_squares_;  // [outputs]
 };
 
@@ -68,7 +57,7 @@ class NorMuon final : public OrthogonalRule {
 
 std::unique_ptr<UpdateRule> make_normuon(const MuonConfig& config, tensor::Precision state,
                                          Target target) {
-  return std::make_unique<NorMuon>(config, state, std::move(target));
+  return std::make_unique<NorMuon>(config, state, target);
 }
 
 }  // namespace panal::optim::detail

@@ -15,12 +15,11 @@ constexpr double kSmallest = 1e-8;  // The authors' guard against division by ze
 class Scion final : public OrthogonalRule {
  public:
   Scion(const ScionConfig& config, const MuonConfig& newton_schulz, tensor::Precision state,
-        Target target)
-      : OrthogonalRule(std::move(target), newton_schulz),
+        const Target& target)
+      : OrthogonalRule(target, {make_momentum(target, state), config.momentum}, newton_schulz),
         config_(config),
-        norm_(resolved_norm(config.norm, this->target())),
-        radius_(config.radius.value_or(norm_ == Norm::kSign ? 3000.0 : 50.0)),
-        momentum_(make_momentum(this->target(), state)) {}
+        norm_(resolved_norm(config.norm, target)),
+        radius_(config.radius.value_or(norm_ == Norm::kSign ? 3000.0 : 50.0)) {}
 
   OrthogonalRule* orthogonal() override { return norm_ == Norm::kSpectral ? this : nullptr; }
 
@@ -32,21 +31,12 @@ class Scion final : public OrthogonalRule {
     step(outputs_first(target().name, uphill(norm_, target(), direction)), 1.0, at_once);
   }
 
-  tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
-                                         const Now& now) const override {
-    return {.momentum = momentum_,
-            .gradient = gradient,
-            .keep = config_.momentum,
-            .gradient_scale = now.gradient_scale};
-  }
-
   void follow(const at::Tensor& orthogonal, const Now& now) override {
-    step(orthogonal, spectral_radius(orthogonal, num_blocks(target().name, this->newton_schulz())),
-         now);
+    step(orthogonal, spectral_radius(orthogonal, num_blocks(target().name, newton_schulz())), now);
   }
 
   void append_state(std::vector<tensor::NamedTensor>& all) const override {
-    all.push_back({"scion.momentum/" + target().name, momentum_});
+    all.push_back({"scion.momentum/" + target().name, momentum()});
   }
 
  private:
@@ -61,7 +51,6 @@ class Scion final : public OrthogonalRule {
   const ScionConfig config_;
   const Norm norm_;
   const double radius_;
-  const at::Tensor momentum_;
 };
 
 }  // namespace
@@ -100,7 +89,7 @@ at::Tensor uphill(Norm resolved, const Target& target, const at::Tensor& directi
 
 std::unique_ptr<UpdateRule> make_scion(const ScionConfig& config, const MuonConfig& newton_schulz,
                                        tensor::Precision state, Target target) {
-  return std::make_unique<Scion>(config, newton_schulz, state, std::move(target));
+  return std::make_unique<Scion>(config, newton_schulz, state, target);
 }
 
 }  // namespace panal::optim::detail

@@ -14,14 +14,14 @@ namespace {
 class TransportedScion final : public OrthogonalRule {
  public:
   TransportedScion(const TransportedScionConfig& config, const MuonConfig& newton_schulz,
-                   tensor::Precision state, Target target)
-      : OrthogonalRule(std::move(target), newton_schulz),
+                   tensor::Precision state, const Target& target)
+      : OrthogonalRule(target, {make_momentum(target, state), config.momentum, config.nesterov},
+                       newton_schulz),
         config_(config),
-        norm_(resolved_norm(config.norm, this->target())),
+        norm_(resolved_norm(config.norm, target)),
         // Norms and biases have no scale that a decay would keep in check.
-        weight_decay_(this->target().exact.value.dim() >= 2 ? config.weight_decay : 0.0),
-        momentum_(make_momentum(this->target(), state)),
-        displacement_(make_momentum(this->target(), tensor::Precision::kBFloat16)),
+        weight_decay_(target.exact.value.dim() >= 2 ? config.weight_decay : 0.0),
+        displacement_(make_momentum(target, tensor::Precision::kBFloat16)),
         extrapolation_(at::zeros({1}, at::kFloat)) {}
 
   OrthogonalRule* orthogonal() override { return norm_ == Norm::kSpectral ? this : nullptr; }
@@ -32,22 +32,13 @@ class TransportedScion final : public OrthogonalRule {
     step(uphill(norm_, target(), direction), 1.0, now);
   }
 
-  tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
-                                         const Now& now) const override {
-    return {.momentum = momentum_,
-            .gradient = gradient,
-            .keep = config_.momentum,
-            .gradient_scale = now.gradient_scale,
-            .looks_ahead = config_.nesterov};
-  }
-
   void follow(const at::Tensor& orthogonal, const Now& now) override {
     step(outputs_first(target().name, orthogonal),
-         spectral_radius(orthogonal, num_blocks(target().name, this->newton_schulz())), now);
+         spectral_radius(orthogonal, num_blocks(target().name, newton_schulz())), now);
   }
 
   void append_state(std::vector<tensor::NamedTensor>& all) const override {
-    all.push_back({"transported_scion.momentum/" + target().name, momentum_});
+    all.push_back({"transported_scion.momentum/" + target().name, momentum()});
     all.push_back({"transported_scion.displacement/" + target().name, displacement_});
     all.push_back({"transported_scion.extrapolation/" + target().name, extrapolation_});
   }
@@ -62,7 +53,7 @@ class TransportedScion final : public OrthogonalRule {
     tensor::transport_step(target().exact, along, displacement_,
                            {.length = learning_rate * length,
                             .decay = learning_rate * weight_decay_,
-                            .is_cautious = this->newton_schulz().has_cautious_decay},
+                            .is_cautious = newton_schulz().has_cautious_decay},
                            extrapolation_.item<double>(), after);
     extrapolation_.fill_(after);
   }
@@ -76,7 +67,6 @@ class TransportedScion final : public OrthogonalRule {
   const TransportedScionConfig config_;
   const Norm norm_;
   const double weight_decay_;
-  const at::Tensor momentum_;
   const at::Tensor displacement_;
   const at::Tensor extrapolation_;  // [1], of the parameter as it is.
 };
@@ -86,7 +76,7 @@ class TransportedScion final : public OrthogonalRule {
 std::unique_ptr<UpdateRule> make_transported_scion(const TransportedScionConfig& config,
                                                    const MuonConfig& newton_schulz,
                                                    tensor::Precision state, Target target) {
-  return std::make_unique<TransportedScion>(config, newton_schulz, state, std::move(target));
+  return std::make_unique<TransportedScion>(config, newton_schulz, state, target);
 }
 
 }  // namespace panal::optim::detail

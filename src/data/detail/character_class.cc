@@ -1,6 +1,7 @@
 #include "data/detail/character_class.h"
 
 #include <unicode/uchar.h>
+#include <unicode/uscript.h>
 
 #include <array>
 
@@ -33,6 +34,23 @@ bool is_word_character(char32_t character) {
   const auto code = UChar32(character);
   return u_isUAlphabetic(code) || u_hasBinaryProperty(code, UCHAR_JOIN_CONTROL) ||
          (U_GET_GC_MASK(code) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0;
+}
+
+bool is_spaceless(char32_t character) {
+  if (character < 0x0E00) return false;  // Thai is the first of them.
+  UErrorCode error = U_ZERO_ERROR;
+  switch (uscript_getScript(static_cast<UChar32>(character), &error)) {
+    case USCRIPT_HAN:
+    case USCRIPT_HIRAGANA:
+    case USCRIPT_KATAKANA:
+    case USCRIPT_THAI:
+    case USCRIPT_LAO:
+    case USCRIPT_KHMER:
+    case USCRIPT_MYANMAR:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace panal::data::detail

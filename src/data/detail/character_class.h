@@ -14,5 +14,7 @@ CharacterClass character_class(char32_t character);
 /// \w of Unicode regular expressions: alphabetic, mark, decimal digit, connector punctuation,
 /// joiner.
 bool is_word_character(char32_t character);
+/// Of a script that is written without spaces between words: Han, kana, Thai, Lao, Khmer, Myanmar.
+bool is_spaceless(char32_t character);
 
 }  // namespace panal::data::detail

@@ -1,7 +1,6 @@
 #include "data/detail/shingles.h"
 
 #include <unicode/uchar.h>
-#include <unicode/uscript.h>
 
 #include <algorithm>
 #include <limits>
@@ -29,22 +28,6 @@ constexpr std::array<std::uint8_t, 128> kWordBytes = [] {
   for (std::uint8_t c = 'a'; c <= 'z'; ++c) table[c] = table[c - 'a' + 'A'] = c;
   return table;
 }();
-
-bool is_word_of_its_own(char32_t character) {
-  UErrorCode error = U_ZERO_ERROR;
-  switch (uscript_getScript(static_cast<UChar32>(character), &error)) {
-    case USCRIPT_HAN:
-    case USCRIPT_HIRAGANA:
-    case USCRIPT_KATAKANA:
-    case USCRIPT_THAI:
-    case USCRIPT_LAO:
-    case USCRIPT_KHMER:
-    case USCRIPT_MYANMAR:
-      return true;
-    default:
-      return false;
-  }
-}
 
 char32_t folded(char32_t character) {
   return static_cast<char32_t>(u_foldCase(static_cast<UChar32>(character), U_FOLD_CASE_DEFAULT));
@@ -103,7 +86,7 @@ void shingles_of(std::string_view text, std::vector<std::uint64_t>& shingles) {
     if (character_class(step.character) != CharacterClass::kNumber &&
         !is_word_character(step.character)) {
       shingler.end_word();
-    } else if (is_word_of_its_own(step.character)) {
+    } else if (is_spaceless(step.character)) {
       shingler.end_word();
       shingler.add(step.character);
       shingler.end_word();

@@ -11,16 +11,26 @@ namespace panal::optim::detail {
 
 class OrthogonalRule : public UpdateRule {
  public:
+  struct Momentum {
+    at::Tensor value{};  // make_momentum()
+    double keep = 0;
+    bool looks_ahead = false;  // Nesterov's form.
+  };
   /// Newton-Schulz and blocks of fused matrices are that config's.
-  OrthogonalRule(Target target, const MuonConfig& newton_schulz)
-      : target_(std::move(target)), newton_schulz_(newton_schulz) {}
+  OrthogonalRule(Target target, Momentum momentum, const MuonConfig& newton_schulz)
+      : target_(std::move(target)), momentum_(std::move(momentum)), newton_schulz_(newton_schulz) {}
 
   void update(const at::Tensor& gradient, const Now& now) override;
   OrthogonalRule* orthogonal() override { return this; }
 
   /// The first half; where its direction goes is the caller's to say.
-  virtual tensor::MomentumUpdate momentum_update(const at::Tensor& gradient,
-                                                 const Now& now) const = 0;
+  tensor::MomentumUpdate momentum_update(const at::Tensor& gradient, const Now& now) const {
+    return {.momentum = momentum_.value,
+            .gradient = gradient,
+            .keep = momentum_.keep,
+            .gradient_scale = now.gradient_scale,
+            .looks_ahead = momentum_.looks_ahead};
+  }
   /// The second half. orthogonal: what became of the direction, [outputs, inputs] float32, any
   /// strides; kept as long as `now.waiting` waits.
   virtual void follow(const at::Tensor& orthogonal, const Now& now) = 0;
@@ -28,8 +38,12 @@ class OrthogonalRule : public UpdateRule {
   const Target& target() const { return target_; }
   const MuonConfig& newton_schulz() const { return newton_schulz_; }
 
+ protected:
+  const at::Tensor& momentum() const { return momentum_.value; }
+
  private:
   const Target target_;
+  const Momentum momentum_;
   const MuonConfig newton_schulz_;
 };
 
