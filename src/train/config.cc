@@ -166,7 +166,7 @@ void read_batch(ConfigReader section, TrainConfig& config) {
 
 void read_parallel(ConfigReader section, TrainConfig& config) {
   auto& parallel = config.parallel;
-  parallel.processes = section.integer("processes", parallel.processes, 1, 64);
+  parallel.processes = section.integer("processes", parallel.processes, 1, kMostProcesses);
   parallel.deadline_seconds =
       section.number("deadline_seconds", parallel.deadline_seconds, 1.0, 86'400.0);
   parallel.is_through_host = section.choice("exchange", "auto", {"auto", "host"}) == "host";

@@ -31,6 +31,8 @@ enum class RunKind {
 /// "pretrain" or "lora".
 std::string_view run_kind_name(RunKind kind);
 
+inline constexpr std::int64_t kMostProcesses = 64;  // Of one site.
+
 /// All of a run. Paths are used as they are (relative to the working directory). In YAML the
 /// members are sections of the same names; docs/guides has a commented example of each kind.
 struct TrainConfig {
@@ -120,7 +122,7 @@ struct TrainConfig {
   /// Section "parallel": processes of this machine that share each batch. The batch and the result
   /// stay what they are with one.
   struct Parallel {
-    std::int64_t processes = 1;      // 1 to 64, at most batch.sequences.
+    std::int64_t processes = 1;      // 1 to kMostProcesses, at most batch.sequences.
     double deadline_seconds = 60.0;  // A process silent for longer is lost. 1 to 86,400.
     /// "exchange: host" in place of "auto": CUDA devices exchange through the host's memory, also
     /// where NCCL could do it from device to device.

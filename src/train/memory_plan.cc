@@ -352,7 +352,8 @@ MemoryPlan plan_memory(const StepShape& shape, int rank) {
   }
   consider("update", at_update(shape, s));
   if (s.is_shared) consider("exchange", at_exchange(shape, s));
-  if (s.gathers) consider("checkpoint", at_checkpoint(shape, s));
+  // From a GPU they go to the host's memory.
+  if (s.gathers && !shape.is_on_gpu) consider("checkpoint", at_checkpoint(shape, s));
   return most;
 }
 

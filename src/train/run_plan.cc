@@ -22,11 +22,18 @@ std::int64_t largest_divisor(std::int64_t sequences, std::int64_t most) {
   return 1;
 }
 
-// Of the processes that share a pass on one device.
+// Of one device: GPUs have a process each, processes on the CPU share the machine's memory.
+double on_one_device(const StepShape& shape, const std::vector<double>& by_process) {
+  return shape.is_on_gpu ? std::ranges::max(by_process)
+                         : std::accumulate(by_process.begin(), by_process.end(), 0.0);
+}
+
 double bytes_of(const StepShape& shape) {
-  double bytes = 0;
-  for (int rank = 0; rank < shape.processes; ++rank) bytes += plan_memory(shape, rank).bytes();
-  return bytes;
+  std::vector<double> by_process;
+  for (int rank = 0; rank < shape.processes; ++rank) {
+    by_process.push_back(plan_memory(shape, rank).bytes());
+  }
+  return on_one_device(shape, by_process);
 }
 
 bool fits_in(const PlannedDevice& device, int processes, double bytes) {
@@ -117,8 +124,10 @@ class Savings {
       shape.accumulates = sequences < share_;
       if (sequences == 1 || fits_in(device_, shape)) break;
     }
+    // Devices without processes have a batch of their own.
+    const std::int64_t batches = shape.processes > 1 ? 1 : device_.count;
     take(fmt::format("batch: {{sequences: {}, accumulate: {}}}", shape.sequences,
-                     share_ / shape.sequences * device_.count),
+                     share_ / shape.sequences * batches),
          shape);
   }
 
@@ -139,7 +148,7 @@ class Savings {
   const PlannedDevice& device_;
   StepShape shape_;
   const model::Recompute first_recompute_ = shape_.recompute;
-  const std::int64_t share_;  // Sequences of one device per step.
+  const std::int64_t share_;  // Sequences per step of one device, or of all processes.
   double bytes_;
   std::vector<MemoryMeasure> measures_;
 };
@@ -204,20 +213,32 @@ Status put_adapter(const TrainConfig& config, StepShape& shape) {
   return Status();
 }
 
-Status add_processes(const TrainConfig& config, RunPlan& plan) {
-  if (config.parallel.processes == 1) return Status();
-  if (plan.device.is_gpu) {
-    plan.processes_left_out = config.parallel.processes;
-    return Status();
+// How each step's batch is divided.
+Status add_batch(const TrainConfig& config, RunPlan& plan) {
+  const std::int64_t processes = config.parallel.processes, count = plan.device.count;
+  const std::int64_t wanted = plan.device.is_gpu ? processes : 1;
+  if (processes > 1 && count != wanted) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: expected a count of {} beside {} processes, found {}",
+                              plan.device.is_gpu ? "each process has a GPU of its own"
+                                                 : "several processes share one machine",
+                              wanted, processes, count));
   }
-  if (plan.device.count > 1) {
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format("several processes share one machine: expected a count of 1 beside {} "
-                    "processes, found {}",
-                    config.parallel.processes, plan.device.count));
+  plan.shape.processes = static_cast<int>(processes);
+  plan.shape.sequences = config.batch.sequences;
+  plan.accumulate = config.batch.accumulate;
+  if (processes == 1) {
+    const std::int64_t all = config.batch.sequences * config.batch.accumulate;
+    if (all % count != 0) {
+      return Status(Code::kInvalidArgument,
+                    fmt::format("batch.sequences times batch.accumulate must be a multiple of the "
+                                "{} devices, found {}",
+                                count, all));
+    }
+    plan.shape.sequences = largest_divisor(all / count, config.batch.sequences);
+    plan.accumulate = all / count / plan.shape.sequences;
   }
-  plan.shape.processes = static_cast<int>(config.parallel.processes);
+  plan.shape.accumulates = plan.accumulate > 1;
   return check_processes(config);
 }
 
@@ -231,9 +252,7 @@ void add_memory(RunPlan& plan) {
 
 }  // namespace
 
-double RunPlan::bytes() const {
-  return std::accumulate(bytes_by_process.begin(), bytes_by_process.end(), 0.0);
-}
+double RunPlan::bytes() const { return on_one_device(shape, bytes_by_process); }
 
 PlannedDevice planned_device(const report::Device& device, tensor::Precision precision,
                              std::int64_t count) {
@@ -266,18 +285,7 @@ Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size
   plan.shape.is_on_gpu = plan.device.is_gpu;
   plan.shape.streams_states = config.memory.has_states_on_host && plan.device.is_gpu;
   PANAL_TRY(model::validate(plan.shape.model));
-  const std::int64_t all = config.batch.sequences * config.batch.accumulate;
-  if (all % plan.device.count != 0) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("batch.sequences times batch.accumulate must be a multiple of the {} "
-                              "devices, found {}",
-                              plan.device.count, all));
-  }
-  const std::int64_t share = all / plan.device.count;
-  plan.shape.sequences = largest_divisor(share, config.batch.sequences);
-  plan.accumulate = share / plan.shape.sequences;
-  plan.shape.accumulates = plan.accumulate > 1;
-  PANAL_TRY(add_processes(config, plan));
+  PANAL_TRY(add_batch(config, plan));
   PANAL_TRY(capture([&] { add_memory(plan); }));
   plan.fits = fits_in(plan.device, plan.shape.processes, plan.bytes());
   if (!plan.fits) {
@@ -319,8 +327,7 @@ Json run_plan_to_json(const RunPlan& plan) {
                {"sequences", plan.shape.sequences},
                {"accumulate", plan.accumulate},
                {"context", plan.shape.context},
-               {"processes", plan.shape.processes},
-               {"processes_left_out", plan.processes_left_out}};
+               {"processes", plan.shape.processes}};
   Json kinds = Json::object(), items = Json::array();
   for (int i = 0; i < kNumMemoryKinds; ++i) {
     const auto kind = static_cast<MemoryKind>(i);

@@ -46,12 +46,12 @@ struct MemoryMeasure {
 
 struct RunPlan {
   PlannedDevice device{};
-  StepShape shape{};            // Of one pass on one device, of all its processes together.
-  std::int64_t accumulate = 1;  // Passes of one device per step.
+  StepShape shape{};            // Of one pass, of one device or of all processes together.
+  std::int64_t accumulate = 1;  // Passes per step.
   MemoryPlan memory{};          // Of the process that holds the most.
-  std::vector<double> bytes_by_process{};  // Of each at its peak; they share the device's memory.
-  double bytes() const;                    // Of a device: of its processes together.
-  std::int64_t processes_left_out = 0;     // The config's, where a GPU is planned for.
+  std::vector<double> bytes_by_process{};  // Of each at its peak.
+  /// Of a device: of its processes together, or of the GPU whose process holds the most.
+  double bytes() const;
   bool fits = false;
   /// The largest number of sequences per pass that fits, when the config's does not; the passes
   /// grow in number, the batch stays.
@@ -74,9 +74,10 @@ struct RunPlan {
 
 /// `vocabulary_size`: of the tokenizer a pre-training run will have; an adapter run has its core's,
 /// whose dimensions are read from config.model.core, without weights. config.parallel.processes
-/// share the machine that is planned for; on a GPU they are left out. Errors: kInvalidArgument when
+/// share the machine that is planned for, or are on as many GPUs (device.count), whose states are
+/// then shared out; GPUs without processes each hold all. Errors: kInvalidArgument when
 /// the model or the adapter is invalid, the batch cannot be shared by the devices or processes, or
-/// there are several of both; those of model::load_model_config() for a core.
+/// the count does not suit the processes; those of model::load_model_config() for a core.
 Result<RunPlan> plan_run(const TrainConfig& config, std::int64_t vocabulary_size,
                          PlannedDevice device);
 Json run_plan_to_json(const RunPlan& plan);

@@ -61,7 +61,19 @@ parallel: {processes: 2}
         self.assertIn("all 2 processes", shown)
         self.refused("plan", run, "--processes", "5", code=2, words=["--processes", "batch.sequences 4", "5"])
         self.refused("plan", run, "--processes", "2", "--device", "A40", code=2, words=["--processes is for plans of the CPU", "A40"])
-        self.assertEqual(self.panal("plan", run, "--device", "A40")["processes_left_out"], 2)
+
+    def test_gpus_of_one_site_share_out_the_states(self):
+        run = self.write("gpus.yaml", RUN.replace("sequences: 1", "sequences: 4") + "parallel: {processes: 2}\n")
+        by_file = self.panal("plan", run, "--device", "A40")
+        self.assertEqual((by_file["device"]["count"], by_file["processes"]), (2, 2))
+        four = self.panal("plan", run, "--device", "A40", "--count", "4")
+        self.assertEqual(len(four["memory"]["bytes_by_process"]), 4)
+        self.assertLess(four["memory"]["by_kind"]["states"], 0.7 * by_file["memory"]["by_kind"]["states"])
+        self.assertNotIn("states of all processes", self.kinds(four))
+        self.assertEqual(four["memory"]["device_bytes"], max(four["memory"]["bytes_by_process"]))
+        eight = self.panal("plan", run, "--device", "A40", "--count", "8")
+        self.assertEqual((eight["device"]["count"], eight["processes"]), (8, 1))
+        self.assertIn("each holds all optimizer states", self.run_panal("plan", run, "--device", "A40", "--count", "8").stdout)
 
 
 if __name__ == "__main__":

@@ -92,9 +92,37 @@ TEST(RunPlan, ProcessesShareOneMachineAndWaitForEachOther) {
 
   EXPECT_THAT(plan_run(config, 320, device_of(1e9, 2)).status().message(),
               HasSubstr("a count of 1 beside 3 processes, found 2"));
+}
+
+// GPUs are processes with a device each: they share out states, and the fullest must fit.
+TEST(RunPlan, GpusOfOneSiteShareOutTheStates) {
+  TrainConfig config = config_with("limits: {steps: 12}\n");
+  PlannedDevice device = device_of(1e9);
   device.is_gpu = true;
-  EXPECT_EQ(plan_run(config, 320, device)->processes_left_out, 3);
-  EXPECT_DOUBLE_EQ(plan_run(config, 320, device)->tokens_per_s, one.tokens_per_s);
+  const RunPlan one = plan_run(config, 320, device).value();
+  config.parallel.processes = 2;
+  device.count = 2;
+  const RunPlan two = plan_run(config, 320, device).value();
+  ASSERT_EQ(two.bytes_by_process.size(), 2U);
+  EXPECT_DOUBLE_EQ(two.bytes(), std::ranges::max(two.bytes_by_process));
+  EXPECT_LT(two.memory.bytes(MemoryKind::kStates), 0.8 * one.memory.bytes(MemoryKind::kStates));
+  EXPECT_EQ(two.shape.sequences, one.shape.sequences);
+  EXPECT_DOUBLE_EQ(
+      two.tokens_per_s,
+      2 * 0.5e9 / (two.flops_per_token + two.update_imbalance * two.flops_per_update / 128));
+  device.memory_bytes = two.bytes();
+  EXPECT_TRUE(plan_run(config, 320, device)->fits);
+  device.memory_bytes -= 1;
+  EXPECT_FALSE(plan_run(config, 320, device)->fits);
+
+  device.count = 3;
+  EXPECT_THAT(plan_run(config, 320, device).status().message(),
+              HasSubstr("a GPU of its own: expected a count of 2 beside 2 processes, found 3"));
+  // Without processes each holds all.
+  config.parallel.processes = 1;
+  device.count = 2;
+  EXPECT_DOUBLE_EQ(plan_run(config, 320, device)->memory.bytes(MemoryKind::kStates),
+                   one.memory.bytes(MemoryKind::kStates));
 }
 
 TEST(RunPlan, NamesTheLargestPartOfTheBatchThatFits) {

@@ -16,7 +16,7 @@ constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
 struct PlanOptions {
   std::string config_file;
   std::string device = "cpu";
-  std::int64_t count = 1;
+  std::optional<std::int64_t> count{};
   std::optional<int> processes{};
 };
 
@@ -46,9 +46,11 @@ void print_measures(const Json& memory, double process, Terminal& terminal) {
 void print_memory(const Json& plan, Terminal& terminal) {
   const Json &memory = plan.at("memory"), &device = plan.at("device");
   const auto processes = plan.value("processes", std::int64_t{1});
+  const bool is_gpu = device.value("is_gpu", false);
   std::vector<std::vector<std::string>> rows = {
-      {processes > 1 ? fmt::format("memory of the largest of {} processes", processes)
-                     : "memory of one device",
+      {is_gpu          ? "memory of the GPU that holds the most"
+       : processes > 1 ? fmt::format("memory of the largest of {} processes", processes)
+                       : "memory of one device",
        ""}};
   for (const auto& [kind, bytes] : memory.at("by_kind").items()) {
     rows.push_back({kind, gibibytes(bytes.get<double>())});
@@ -57,7 +59,7 @@ void print_memory(const Json& plan, Terminal& terminal) {
   if (process > 0) rows.push_back({"the process itself", gibibytes(process)});
   rows.push_back({fmt::format("together, at its peak ({})", memory.value("moment", "")),
                   gibibytes(memory.value("bytes", 0.0) + process)});
-  if (processes > 1) {
+  if (processes > 1 && !is_gpu) {
     rows.push_back({fmt::format("all {} processes, each at its peak", processes),
                     gibibytes(memory.value("device_bytes", 0.0))});
   }
@@ -65,12 +67,12 @@ void print_memory(const Json& plan, Terminal& terminal) {
       {fmt::format("usable of {}", gibibytes(device.value("memory_bytes", 0.0))),
        gibibytes(device.value("memory_bytes", 0.0) * device.value("usable_share", 0.0))});
   terminal.table(rows);
-  if (plan.value("processes_left_out", 0) > 1) {
+  if (is_gpu && processes == 1 && device.value("count", 1) > 1) {
     terminal.print(
-        "parallel.processes is left out here: --count says how many GPUs share a "
-        "batch.");
+        "More GPUs than one site has, or than a pass has sequences: each holds all optimizer "
+        "states.");
   }
-  if (device.value("is_gpu", false)) {
+  if (is_gpu) {
     terminal.print(
         "Planned, not measured on a GPU. The same tensors are measured on the "
         "CPU.");
@@ -84,7 +86,7 @@ void print_memory(const Json& plan, Terminal& terminal) {
     const auto sequences = memory.at("sequences_that_fit").get<std::int64_t>();
     const auto all = plan.value("sequences", std::int64_t{1}) *
                      plan.value("accumulate", std::int64_t{1}) *
-                     device.value("count", std::int64_t{1});
+                     (processes > 1 ? 1 : device.value("count", std::int64_t{1}));
     terminal.print(fmt::format(
         "With nothing but the same batch in smaller parts it fits too: batch: {{sequences: {}, "
         "accumulate: {}}}.",
@@ -132,18 +134,21 @@ Result<Json> plan_training(const PlanOptions& options, Workspace& workspace) {
   Json spec = {{"config", config},
                {"config_name", options.config_file},
                {"base_directory", base},
-               {"device", options.device},
-               {"count", options.count}};
+               {"device", options.device}};
+  if (options.count) spec["count"] = *options.count;
   if (options.processes) spec["processes"] = *options.processes;
   PANAL_ASSIGN(Json plan, workspace.run_job("plan", spec, "planning"));
   const std::string trained =
       is_adapter(plan) ? fmt::format(" and {} of adapters, which train",
                                      report::short_number(plan.value("trainable_parameters", 0.0)))
                        : "";
+  const auto processes = plan.value("processes", std::int64_t{1});
+  const std::string of_whom =
+      processes > 1 ? fmt::format(" of all {} processes", processes) : " of a device";
   workspace.terminal().print(fmt::format(
-      "{} parameters{}, {} x {} tokens per pass, {} passes per step and device",
+      "{} parameters{}, {} x {} tokens per pass{}, {} passes per step",
       report::short_number(plan.value("parameters", 0.0)), trained, plan.value("sequences", 0),
-      plan.value("context", 0), plan.value("accumulate", 0)));
+      plan.value("context", 0), of_whom, plan.value("accumulate", 0)));
   print_memory(plan, workspace.terminal());
   print_speed(plan, workspace.terminal());
   return plan;
@@ -166,9 +171,11 @@ void add_plan_command(CLI::App& app, Action& action) {
   }
   command->add_option("--device", options->device, names + "or cpu: this machine, measured")
       ->capture_default_str();
-  command->add_option("--count", options->count, "Devices that share the batch of each step")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+  command
+      ->add_option("--count", options->count,
+                   "Devices that share the batch of each step; with GPUs by default "
+                   "parallel.processes")
+      ->check(CLI::Range(1, 65536));
   command
       ->add_option("--processes", options->processes,
                    "Processes of this machine that share each batch, instead of parallel.processes")

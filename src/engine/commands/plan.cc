@@ -15,6 +15,8 @@
 namespace panal::engine {
 namespace {
 
+constexpr std::int64_t kMostDevices = 65536;
+
 // As many threads as the run will have, on no more cores than there are.
 void use_threads_of(const train::TrainConfig& config) {
   const std::int64_t processes = config.parallel.processes;
@@ -53,6 +55,12 @@ Result<train::PlannedDevice> this_cpu(const train::TrainConfig& config, std::int
                 "were as fast as one of two, see docs/benchmarks.md"};
 }
 
+// Devices of one site are processes that share out their states. More than that, or than there are
+// sequences, are counted as many sites, each with all states.
+std::int64_t processes_on(std::int64_t count, const train::TrainConfig& config) {
+  return count <= std::min(train::kMostProcesses, config.batch.sequences) ? count : 1;
+}
+
 }  // namespace
 
 Result<Json> plan(const JobContext& job) {
@@ -60,19 +68,25 @@ Result<Json> plan(const JobContext& job) {
   PANAL_ASSIGN(const std::string name, json_string(job.spec, "config_name", "job"));
   PANAL_ASSIGN(const std::string base, json_string(job.spec, "base_directory", "job"));
   PANAL_ASSIGN(const std::string device, json_string(job.spec, "device", "job"));
-  PANAL_ASSIGN(const std::int64_t count, json_integer(job.spec, "count", "job", 1, 65536));
   // A GPU multiplies in bfloat16 whatever this CPU can.
   const train::RunsOn runs_on = device == "cpu"
                                     ? train::RunsOn{}
                                     : train::RunsOn{.multiplies_bfloat16 = true, .is_here = false};
   PANAL_ASSIGN(train::TrainConfig config, train::parse_train_config(yaml, name, base, runs_on));
+  std::int64_t count = 1;
+  if (device != "cpu") count = config.parallel.processes;
+  if (json_has(job.spec, "count")) {
+    PANAL_ASSIGN(count, json_integer(job.spec, "count", "job", 1, kMostDevices));
+    if (device != "cpu") config.parallel.processes = processes_on(count, config);
+  }
   if (json_has(job.spec, "processes")) {
     if (device != "cpu") {
       return Status(Code::kInvalidArgument,
                     "--processes is for plans of the CPU, found it beside --device " + device +
                         ": there --count says how many share a batch");
     }
-    PANAL_ASSIGN(config.parallel.processes, json_integer(job.spec, "processes", "job", 1, 64));
+    PANAL_ASSIGN(config.parallel.processes,
+                 json_integer(job.spec, "processes", "job", 1, train::kMostProcesses));
     PANAL_TRY(train::check_processes(config).with_context("--processes"));
   }
   std::int64_t vocabulary = config.tokenizer.vocabulary_size;

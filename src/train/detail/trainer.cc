@@ -191,7 +191,13 @@ double Trainer::gradient_norm() const {
 
 optim::Optimizer& Trainer::whole_optimizer() {
   if (!parallel_) return *optimizer_;
-  if (!whole_) whole_ = optim::make_optimizer(optimizer_of(config_), trainable_);
+  if (!whole_) {
+    // Beside a share of the states a CUDA device need not have room for all.
+    optim::OptimizerConfig config = optimizer_of(config_);
+    config.has_states_on_host |=
+        tensor::trains_on_cuda(config_.device, static_cast<int>(config_.parallel.processes));
+    whole_ = optim::make_optimizer(config, trainable_);
+  }
   return *whole_;
 }
 
