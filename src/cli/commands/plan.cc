@@ -48,9 +48,9 @@ void print_memory(const Json& plan, Terminal& terminal) {
   const auto processes = plan.value("processes", std::int64_t{1});
   const bool is_gpu = device.value("is_gpu", false);
   std::vector<std::vector<std::string>> rows = {
-      {is_gpu          ? "memory of the GPU that holds the most"
-       : processes > 1 ? fmt::format("memory of the largest of {} processes", processes)
-                       : "memory of one device",
+      {processes == 1 ? "memory of one device"
+       : is_gpu       ? "memory of the GPU that holds the most"
+                      : fmt::format("memory of the largest of {} processes", processes),
        ""}};
   for (const auto& [kind, bytes] : memory.at("by_kind").items()) {
     rows.push_back({kind, gibibytes(bytes.get<double>())});
