@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/config.h"
@@ -17,5 +18,9 @@ struct ParameterShape {
 
 /// Every tensor of the core, in the order of Decoder::parameters().
 std::vector<ParameterShape> parameter_shapes(const ModelConfig& config);
+
+/// Whether an adapter's target ("q_proj", "self_attn.q_proj") means the module
+/// ("model.layers.0.self_attn.q_proj"): its last whole parts.
+bool is_target_of(std::string_view target, std::string_view module);
 
 }  // namespace panal::model

@@ -20,9 +20,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kLogitsPerChunk = std::int64_t{1} << 24;
-constexpr std::int64_t kLogitsPerChunkOnDevice = std::int64_t{1} << 26;
-
 class RmsNorm : public torch::autograd::Function<RmsNorm> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tensor/layers.h"
 #include "train/detail/adapter_memory.h"
 #include "train/detail/data_parallel.h"
 #include "train/detail/process_shares.h"
@@ -19,9 +20,7 @@ using enum MemoryKind;
 using tensor::Precision;
 
 constexpr double kFloat = 4, kBFloat16 = 2, kLong = 8;
-constexpr double kElementsBeside = 1 << 22;  // As tensor/product.cc has them.
-// As tensor/layers.cc divides the head.
-constexpr double kLogitsPerChunk = 1 << 24, kLogitsPerChunkOnGpu = 1 << 26;
+constexpr double kElementsBeside = 1 << 22;    // As tensor/product.cc has them.
 constexpr double kElementsTogether = 1 << 23;  // As optim/detail/orthogonal_rule.h has them.
 
 // The dimensions as doubles: products of them leave the range of 32 bits, and of patience.
@@ -133,7 +132,7 @@ std::vector<MemoryItem> states(const StepShape& shape, const Sizes& s,
   const double remainder = s.has_rounded_weights ? kBFloat16 : 0;
   std::vector<MemoryItem> items;
   if (shape.streams_states) {
-    // A table is followed or preceded by no other one.
+    // The two largest states, tables, go through one room (optim/detail/state_stream.h).
     const auto name = s.is_gpt2 ? "transformer.wte.weight" : "model.embed_tokens.weight";
     const double of_table = optimizer_state_bytes(config, rule_of_table(config, name));
     const double matrix = s.largest() * (of_hidden + remainder);
@@ -214,9 +213,7 @@ std::vector<MemoryItem> at_head(const StepShape& shape, const Sizes& s) {
   items.push_back({kActivations, "final_norm.x", s.rows * s.width * kFloat});
   items.push_back({kActivations, "hidden", s.rows * s.width * s.element()});
   items.push_back({kGradients, "hidden.gradient", s.rows * s.width * s.element()});
-  const double chunk = std::clamp(
-      std::floor((shape.is_on_gpu ? kLogitsPerChunkOnGpu : kLogitsPerChunk) / s.vocabulary), 1.0,
-      s.rows);
+  const double chunk = std::clamp(std::floor(logits_per_chunk(shape) / s.vocabulary), 1.0, s.rows);
   items.push_back({kLogits, "logits of a chunk", chunk * s.vocabulary * s.element()});
   // Several products add up in float32, a single one is the gradient of a bfloat16 head. Where the
   // libraries make bfloat16 ones, a piece of them stands beside the sum.
@@ -331,6 +328,11 @@ double optimizer_state_bytes(const optim::OptimizerConfig& config, optim::Rule r
   const double ahead = config.ema_nesterov.extrapolation > 0 ? momentum : 0;
   if (rule == optim::Rule::kAdamW) return momentum + kFloat + ahead;
   return momentum + ahead + (rule == optim::Rule::kTransportedScion ? kBFloat16 : 0);
+}
+
+double logits_per_chunk(const StepShape& shape) {
+  return static_cast<double>(shape.is_on_gpu ? tensor::kLogitsPerChunkOnDevice
+                                             : tensor::kLogitsPerChunk);
 }
 
 MemoryPlan plan_memory(const StepShape& shape, int rank) {

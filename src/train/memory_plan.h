@@ -49,6 +49,8 @@ struct StepShape {
 
 /// Bytes of what `rule` holds for one trained element, without the low bits of a bfloat16 weight.
 double optimizer_state_bytes(const optim::OptimizerConfig& config, optim::Rule rule);
+/// Numbers of logits that are there at a time, one row of them at least.
+double logits_per_chunk(const StepShape& shape);
 
 struct MemoryItem {
   MemoryKind kind = MemoryKind::kBuffers;
@@ -67,8 +69,8 @@ struct MemoryPlan {
 
 /// The peak of a training step of a decoder whose parameters all train, or whose adapters do, in
 /// process `rank` of shape.processes. The first one makes checkpoints, for which it has everybody's
-/// states too. Throws Error for an invalid model or adapter, or more processes than sequences or
-/// tensors.
+/// states too (of GPUs in the host's memory, which is not counted). Throws Error for an invalid
+/// model or adapter, or more processes than sequences or tensors.
 MemoryPlan plan_memory(const StepShape& shape, int rank = 0);
 
 }  // namespace panal::train

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "model/parameter_shapes.h"
 #include "tensor/attention.h"
 #include "tensor/embedding.h"
 #include "tensor/layers.h"
@@ -253,11 +254,6 @@ void for_each_linear(std::vector<Layer>& layers, Visit&& visit) {
   }
 }
 
-bool ends_with_name(std::string_view module, std::string_view name) {
-  return module.ends_with(name) && module.size() > name.size() &&
-         module[module.size() - name.size() - 1] == '.';
-}
-
 }  // namespace
 
 Decoder::State::State(ModelConfig model_config, std::map<std::string, at::Tensor> model_tensors)
@@ -361,7 +357,7 @@ std::vector<LinearLayer*> Decoder::State::targeted(const std::vector<std::string
   for_each_linear(layers, [&](LinearLayer& linear) {
     bool matched = false;
     for (const std::string& name : wanted) {
-      if (!ends_with_name(linear.module, name)) continue;
+      if (!is_target_of(name, linear.module)) continue;
       unused.erase(name);
       matched = true;
     }

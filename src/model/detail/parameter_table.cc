@@ -144,4 +144,9 @@ std::vector<ParameterShape> parameter_shapes(const ModelConfig& config) {
   return shapes;
 }
 
+bool is_target_of(std::string_view target, std::string_view module) {
+  return module.ends_with(target) && module.size() > target.size() &&
+         module[module.size() - target.size() - 1] == '.';
+}
+
 }  // namespace panal::model

@@ -21,19 +21,12 @@ using enum MemoryKind;
 using tensor::Precision;
 
 constexpr double kFloat = 4, kBFloat16 = 2, kLong = 8;
-// As tensor/layers.cc divides the head.
-constexpr double kLogitsPerChunk = 1 << 24, kLogitsPerChunkOnGpu = 1 << 26;
 
 // An adapter's two matrices over one linear layer.
 struct Adapted {
   std::string module;      // "model.layers.0.self_attn.q_proj"
   double in = 0, out = 0;  // Widths.
 };
-
-bool ends_with_name(std::string_view module, std::string_view name) {
-  return module.ends_with(name) && module.size() > name.size() &&
-         module[module.size() - name.size() - 1] == '.';
-}
 
 // The linear layers of the model that the targets name, in order; all without targets.
 std::vector<Adapted> adapted_layers(const StepShape& shape) {
@@ -48,7 +41,7 @@ std::vector<Adapted> adapted_layers(const StepShape& shape) {
     const std::string module = parameter.name.substr(0, parameter.name.size() - kWeight.size());
     bool is_wanted = targets.empty();
     for (const std::string& target : targets) {
-      if (!ends_with_name(module, target)) continue;
+      if (!model::is_target_of(target, module)) continue;
       unused.erase(target);
       is_wanted = true;
     }
@@ -117,8 +110,9 @@ class AdapterPlan {
         std::string(is_gpt2_ ? "transformer.h." : "model.layers.") + std::to_string(index) + ".";
     return std::ranges::any_of(adapted_, [&](const Adapted& layer) {
       return layer.module.starts_with(part) &&
-             std::ranges::any_of(
-                 names, [&](std::string_view name) { return ends_with_name(layer.module, name); });
+             std::ranges::any_of(names, [&](std::string_view name) {
+               return model::is_target_of(name, layer.module);
+             });
     });
   }
 
@@ -210,7 +204,7 @@ class AdapterPlan {
     items.push_back({kActivations, "hidden", rows_ * width_ * kFloat});
     if (is_rounded_) items.push_back({kBuffers, "hidden.rounded", rows_ * width_ * kBFloat16});
     items.push_back({kGradients, "hidden.gradient", rows_ * width_ * kFloat});
-    const double most = shape_.is_on_gpu ? kLogitsPerChunkOnGpu : kLogitsPerChunk;
+    const double most = logits_per_chunk(shape_);
     const double chunk = std::clamp(std::floor(most / vocabulary_), 1.0, rows_);
     items.push_back({kLogits, "logits of a chunk", chunk * vocabulary_ * element()});
     items.push_back({kBuffers, "head.product", chunk * width_ * element()});
