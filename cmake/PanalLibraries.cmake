@@ -15,16 +15,17 @@ if(PANAL_CONTROL_ROOMS)
   pkg_check_modules(TEXTCAT REQUIRED IMPORTED_TARGET libexttextcat)
 endif()
 
-set(PANAL_LIBRARIES_base nlohmann_json::nlohmann_json fmt::fmt spdlog::spdlog yaml-cpp PkgConfig::SODIUM PkgConfig::XXHASH Threads::Threads)
+set(PANAL_LIBRARIES_base nlohmann_json::nlohmann_json fmt::fmt spdlog::spdlog yaml-cpp PkgConfig::SODIUM PkgConfig::XXHASH ICU::uc Threads::Threads)
 set(PANAL_LIBRARIES_net Boost::headers)
-set(PANAL_LIBRARIES_data PkgConfig::PCRE2 ICU::uc ICU::i18n)
+set(PANAL_LIBRARIES_tokenizer PkgConfig::PCRE2 ICU::uc ICU::i18n)
+set(PANAL_LIBRARIES_chat ICU::uc)
+set(PANAL_LIBRARIES_data ICU::uc ICU::i18n)
 if(PANAL_CONTROL_ROOMS)
   list(APPEND PANAL_LIBRARIES_store PkgConfig::SQLITE)
-  list(APPEND PANAL_LIBRARIES_data PkgConfig::TEXTCAT)
+  list(APPEND PANAL_LIBRARIES_topics ICU::uc PkgConfig::TEXTCAT)
 else()
   # What only the control wing calls, and what it alone needs a library for.
   set(PANAL_LEFT_OUT_store "/(database|faulty_vfs)\\.cc$")
-  set(PANAL_LEFT_OUT_data "/language\\.cc$")
 endif()
 
 # torch: the PyTorch C++ library inside a wheel. PANAL_TORCH_DIR is the folder `torch` of a wheel or an

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
-#include "data/topic_model.h"
+#include "topics/topic_model.h"
 
 namespace panal::cli {
 namespace {
@@ -146,8 +146,8 @@ Result<HubEndpoint> Hub::endpoint_of(const registry::Deployment& deployment) {
                  catalogue_.blobs().read(deployment.topic_model_blob, kMaxTopicModelBytes));
     PANAL_ASSIGN(const Json json, parse_json(text, "topic model of " + deployment.name));
     PANAL_ASSIGN(auto topics,
-                 data::TopicModel::from_json(json, "topic model of " + deployment.name));
-    made.endpoint.topics = std::make_shared<const data::TopicModel>(std::move(topics));
+                 topics::TopicModel::from_json(json, "topic model of " + deployment.name));
+    made.endpoint.topics = std::make_shared<const topics::TopicModel>(std::move(topics));
   }
   const std::lock_guard lock(known_mutex_);
   known_[deployment.name] = made;

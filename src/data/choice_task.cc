@@ -1,5 +1,6 @@
 // Rows become questions, questions become prompts, prompts become tokens.
 #include "data/choice_task.h"
+#include "base/utf8.h"
 
 #include <fmt/format.h>
 
@@ -9,8 +10,8 @@
 #include "base/json.h"
 #include "data/detail/python_string.h"
 #include "data/document.h"
-#include "data/tokenizer.h"
 #include "store/file_system.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::data {
 namespace {
@@ -289,7 +290,7 @@ Result<std::vector<ChoiceItem>> read_choice_task(const std::filesystem::path& pa
   return items;
 }
 
-Result<std::vector<EncodedChoice>> encode_choices(const Tokenizer& tokenizer,
+Result<std::vector<EncodedChoice>> encode_choices(const tokenizer::Tokenizer& tokenizer,
                                                   const ChoiceItem& item, std::string_view where) {
   std::string_view context = item.context;
   const std::string_view moved =
@@ -300,7 +301,7 @@ Result<std::vector<EncodedChoice>> encode_choices(const Tokenizer& tokenizer,
   };
   if (context.empty() && !moved.empty())
     return refused("the prompt must have more than white space, or be empty");
-  std::vector<std::int32_t> head = tokenizer.encode(context, SpecialTokens::kParse);
+  std::vector<std::int32_t> head = tokenizer.encode(context, tokenizer::SpecialTokens::kParse);
   if (context.empty()) {
     const auto prefix = tokenizer.bos_id() ? tokenizer.bos_id() : tokenizer.eos_id();
     if (!prefix) {
@@ -311,8 +312,8 @@ Result<std::vector<EncodedChoice>> encode_choices(const Tokenizer& tokenizer,
   std::vector<EncodedChoice> encoded;
   for (const std::string& choice : item.choices) {
     EncodedChoice made;
-    made.tokens =
-        tokenizer.encode(fmt::format("{}{} {}", context, moved, choice), SpecialTokens::kParse);
+    made.tokens = tokenizer.encode(fmt::format("{}{} {}", context, moved, choice),
+                                   tokenizer::SpecialTokens::kParse);
     if (context.empty() && (made.tokens.empty() || made.tokens.front() != head.front()))
       made.tokens.insert(made.tokens.begin(), head.front());
     if (made.tokens.size() <= head.size()) {
@@ -328,11 +329,6 @@ Result<std::vector<EncodedChoice>> encode_choices(const Tokenizer& tokenizer,
     encoded.push_back(std::move(made));
   }
   return encoded;
-}
-
-std::int64_t count_characters(std::string_view text) {
-  return std::ranges::count_if(
-      text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; });
 }
 
 }  // namespace panal::data

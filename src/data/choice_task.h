@@ -13,9 +13,11 @@
 
 #include "base/result.h"
 
-namespace panal::data {
-
+namespace panal::tokenizer {
 class Tokenizer;
+}
+
+namespace panal::data {
 
 enum class ChoiceFormat {
   kHellaswag,  // Which ending goes on with a scene (Zellers et al., 2019).
@@ -66,10 +68,7 @@ struct EncodedChoice {
 /// Special tokens written in the text are parsed. An empty prompt becomes the BOS token, or EOS
 /// without one. No BOS is put before other prompts. Errors: kInvalidArgument, naming `where` and
 /// the line: a prompt of white space only, a choice that leaves no token.
-Result<std::vector<EncodedChoice>> encode_choices(const Tokenizer& tokenizer,
+Result<std::vector<EncodedChoice>> encode_choices(const tokenizer::Tokenizer& tokenizer,
                                                   const ChoiceItem& item, std::string_view where);
-
-/// Unicode characters of valid UTF-8, as Python's len() counts them.
-std::int64_t count_characters(std::string_view text);
 
 }  // namespace panal::data

@@ -1,4 +1,5 @@
 #include "data/dataset.h"
+#include "base/utf8.h"
 
 #include <fmt/format.h>
 

@@ -4,34 +4,12 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
+
 namespace panal::data {
 namespace {
 
 bool is_continuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
-
-// Length of the well-formed UTF-8 sequence at `at`, or 0. The second byte's range excludes overlong
-// forms, surrogates and what lies over U+10FFFF (RFC 3629, section 4).
-std::size_t sequence_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) {
-    return at + i < text.size() ? static_cast<unsigned char>(text[at + i])
-                                : static_cast<unsigned char>(0);
-  };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return is_continuation(byte(1)) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const unsigned char low = first == 0xE0 ? 0xA0 : 0x80;
-    const unsigned char high = first == 0xED ? 0x9F : 0xBF;
-    return byte(1) >= low && byte(1) <= high && is_continuation(byte(2)) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const unsigned char low = first == 0xF0 ? 0x90 : 0x80;
-    const unsigned char high = first == 0xF4 ? 0x8F : 0xBF;
-    const bool second_fits = byte(1) >= low && byte(1) <= high;
-    return second_fits && is_continuation(byte(2)) && is_continuation(byte(3)) ? 4 : 0;
-  }
-  return 0;
-}
 
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\n\r\f\v") == std::string_view::npos;
@@ -61,16 +39,6 @@ void cut_documents(std::vector<Document>& documents, std::int64_t passage_bytes)
     document = {};
   }
   documents = std::move(pieces);
-}
-
-std::size_t first_invalid_utf8(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t length = sequence_length(text, at);
-    if (length == 0) return at;
-    at += length;
-  }
-  return std::string_view::npos;
 }
 
 Result<std::string> normalise_text(std::string_view bytes, std::string_view where) {

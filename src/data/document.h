@@ -81,7 +81,4 @@ std::vector<std::string> cut_passages(std::string_view text, std::int64_t passag
 /// The same of each document in place; the pieces keep their document's source.
 void cut_documents(std::vector<Document>& documents, std::int64_t passage_bytes);
 
-/// Offset of the first byte that is not well-formed UTF-8 (RFC 3629), or std::string_view::npos.
-std::size_t first_invalid_utf8(std::string_view text);
-
 }  // namespace panal::data

@@ -7,7 +7,7 @@
 namespace panal::data {
 
 Result<std::vector<std::vector<std::int32_t>>> encode_documents(
-    const Tokenizer& tokenizer, std::span<const std::string_view> texts,
+    const tokenizer::Tokenizer& tokenizer, std::span<const std::string_view> texts,
     const EncodeOptions& options) {
   if (options.threads < 0 || options.threads > detail::kMostThreads) {
     return Status(Code::kInvalidArgument, fmt::format("threads must be from 0 to {}, found {}",

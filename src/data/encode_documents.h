@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::data {
 
@@ -22,7 +22,7 @@ struct EncodeOptions {
 /// kInvalidArgument for threads out of range. Cost: that of encode, divided by the threads while
 /// there are more documents than threads; a single huge document is one thread's work.
 Result<std::vector<std::vector<std::int32_t>>> encode_documents(
-    const Tokenizer& tokenizer, std::span<const std::string_view> texts,
+    const tokenizer::Tokenizer& tokenizer, std::span<const std::string_view> texts,
     const EncodeOptions& options = {});
 
 }  // namespace panal::data

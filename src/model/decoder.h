@@ -136,7 +136,7 @@ class Decoder {
 
   enum class SaveType { kAsKept, kFloat32, kBFloat16 };
   /// Writes config.json, generation_config.json and model.safetensors, which transformers loads.
-  /// The tokenizer is the caller's (data::Tokenizer::save). The adapter is not merged. kAsKept
+  /// The tokenizer is the caller's (tokenizer::Tokenizer::save). The adapter is not merged. kAsKept
   /// writes every tensor in its own type, without a copy; the config then says bfloat16 when the
   /// matrices are.
   Status save_hugging_face(const std::filesystem::path& folder,

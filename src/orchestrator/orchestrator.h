@@ -18,7 +18,7 @@
 #include "energy/carbon.h"
 #include "energy/meter.h"
 
-namespace panal::data {
+namespace panal::topics {
 class TopicModel;
 }
 
@@ -44,7 +44,7 @@ struct Endpoint {
   std::string core_version;
   std::vector<Expert> experts;
   /// Shared by the endpoint table and the answers in progress. Null: everything goes to the core.
-  std::shared_ptr<const data::TopicModel> topics;
+  std::shared_ptr<const topics::TopicModel> topics;
 };
 
 struct CallOptions {
@@ -163,7 +163,7 @@ class AnswerSink {
 struct OrchestratorOptions {
   std::int64_t max_parts = 4;           // What is left over stays in the last part.
   std::int64_t max_parallel_calls = 4;  // Per request.
-  double route_threshold = 0.5;         // data::TopicModel::kThreshold: below it the core answers.
+  double route_threshold = 0.5;  // topics::TopicModel::kThreshold: below it the core answers.
   /// Of the text of each part that is not yet given to the sink; over it the part's expert waits.
   std::size_t max_buffered_bytes = 1 << 20;
 };

@@ -45,8 +45,8 @@ struct NewPartition {
 
 struct NewPartitioning {
   std::int64_t dataset_id = 0;
-  std::string partitioning_json{};  // As data::Partitioning writes it.
-  std::string topic_model_json{};   // As data::TopicModel writes it.
+  std::string partitioning_json{};  // As topics::Partitioning writes it.
+  std::string topic_model_json{};   // As topics::TopicModel writes it.
   std::vector<NewPartition> partitions{};
 };
 

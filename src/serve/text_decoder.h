@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-namespace panal::data {
+namespace panal::tokenizer {
 class Tokenizer;
 }
 
@@ -25,6 +25,6 @@ class TextDecoder {
 using TextDecoderFactory = std::function<std::unique_ptr<TextDecoder>()>;
 
 /// Decoders over a tokenizer, which must outlive them. Special tokens become no text.
-TextDecoderFactory text_decoders(const data::Tokenizer& tokenizer);
+TextDecoderFactory text_decoders(const tokenizer::Tokenizer& tokenizer);
 
 }  // namespace panal::serve

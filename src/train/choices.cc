@@ -2,6 +2,7 @@
 // batched with those of their item, by length, because the model computes what rows have in common
 // once, and the head runs only where a choice's token is looked for.
 #include "train/choices.h"
+#include "base/utf8.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
@@ -14,8 +15,8 @@
 #include <map>
 
 #include "base/error.h"
-#include "data/tokenizer.h"
 #include "model/decoder.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::train {
 namespace {
@@ -84,7 +85,7 @@ void add_rows(std::size_t item, std::span<const data::EncodedChoice> choices, st
   }
 }
 
-Result<Work> make_work(const model::Decoder& decoder, const data::Tokenizer& tokenizer,
+Result<Work> make_work(const model::Decoder& decoder, const tokenizer::Tokenizer& tokenizer,
                        std::span<const data::ChoiceItem> items, std::int64_t context,
                        const ChoiceOptions& options) {
   Work work;
@@ -191,7 +192,7 @@ Json accuracies_to_json(const Accuracies& from) {
 }  // namespace
 
 Result<std::vector<ChoiceScores>> score_choices(const model::Decoder& decoder,
-                                                const data::Tokenizer& tokenizer,
+                                                const tokenizer::Tokenizer& tokenizer,
                                                 std::span<const data::ChoiceItem> items,
                                                 const ChoiceOptions& options) {
   const std::int64_t longest = decoder.config().context_length;
@@ -228,7 +229,7 @@ Chosen chosen(const data::ChoiceItem& item, const ChoiceScores& scores) {
   std::vector<double> by_character, by_byte;
   for (std::size_t i = 0; i < item.choices.size(); ++i) {
     const double value = scores.log_likelihoods[i];
-    by_character.push_back(value / static_cast<double>(data::count_characters(item.choices[i])));
+    by_character.push_back(value / static_cast<double>(count_characters(item.choices[i])));
     by_byte.push_back(value / static_cast<double>(item.choices[i].size()));
   }
   return {first_largest(scores.log_likelihoods), first_largest(by_character),

@@ -16,7 +16,7 @@
 namespace panal::model {
 class Decoder;
 }
-namespace panal::data {
+namespace panal::tokenizer {
 class Tokenizer;
 }
 
@@ -43,7 +43,7 @@ struct ChoiceScores {
 /// kInvalidArgument: a choice longer than the context, a token outside the vocabulary, what
 /// encode_choices() refuses; kCancelled; what torch throws.
 Result<std::vector<ChoiceScores>> score_choices(const model::Decoder& decoder,
-                                                const data::Tokenizer& tokenizer,
+                                                const tokenizer::Tokenizer& tokenizer,
                                                 std::span<const data::ChoiceItem> items,
                                                 const ChoiceOptions& options = {});
 

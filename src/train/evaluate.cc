@@ -13,8 +13,8 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "data/tokenizer.h"
 #include "model/decoder.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::train {
 namespace {
@@ -159,7 +159,7 @@ Result<Evaluation> evaluate(const model::Decoder& decoder, std::span<const std::
 }
 
 Result<std::vector<double>> document_losses(const model::Decoder& decoder,
-                                            const data::Tokenizer& tokenizer,
+                                            const tokenizer::Tokenizer& tokenizer,
                                             std::span<const data::Document> documents,
                                             const DocumentLossOptions& options) {
   PANAL_TRY(check_options(decoder, options.max_tokens_per_document, options.batch));

@@ -17,7 +17,7 @@
 namespace panal::model {
 class Decoder;
 }
-namespace panal::data {
+namespace panal::tokenizer {
 class Tokenizer;
 }
 
@@ -28,9 +28,9 @@ struct EvaluateOptions {
   std::int64_t max_tokens =
       0;                   // Only the first this many tokens of the text are looked at; 0: all.
   std::int64_t batch = 8;  // Windows computed at once; does not change the result but for rounding.
-  const data::Tokenizer* tokenizer = nullptr;  // Whose tokens they are: gives bits per byte.
-  std::stop_token stop{};                      // Ends it with kCancelled between batches.
-  std::function<void(double)> on_progress{};   // Fraction done, 0 to 1; may be empty.
+  const tokenizer::Tokenizer* tokenizer = nullptr;  // Whose tokens they are: gives bits per byte.
+  std::stop_token stop{};                           // Ends it with kCancelled between batches.
+  std::function<void(double)> on_progress{};        // Fraction done, 0 to 1; may be empty.
 };
 
 struct Evaluation {
@@ -61,7 +61,7 @@ struct DocumentLossOptions {
 /// of fewer than two tokens. Documents of similar length are computed together. Errors as
 /// evaluate().
 Result<std::vector<double>> document_losses(const model::Decoder& decoder,
-                                            const data::Tokenizer& tokenizer,
+                                            const tokenizer::Tokenizer& tokenizer,
                                             std::span<const data::Document> documents,
                                             const DocumentLossOptions& options = {});
 
@@ -69,7 +69,7 @@ Result<std::vector<double>> document_losses(const model::Decoder& decoder,
 /// sampling at `temperature` (0: the likeliest token) among the 40 likeliest. Recomputes the whole
 /// window for each token: for samples of small models only. Throws Error when the tokenizer does
 /// not fit the model.
-std::string sample_text(const model::Decoder& decoder, const data::Tokenizer& tokenizer,
+std::string sample_text(const model::Decoder& decoder, const tokenizer::Tokenizer& tokenizer,
                         const std::string& prompt, std::int64_t num_tokens, double temperature,
                         std::uint64_t seed);
 

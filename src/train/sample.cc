@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "data/tokenizer.h"
 #include "model/decoder.h"
+#include "tokenizer/tokenizer.h"
 #include "train/evaluate.h"
 
 namespace panal::train {
@@ -53,7 +53,7 @@ std::int32_t next_token(const model::Decoder& decoder, std::span<const std::int3
 
 }  // namespace
 
-std::string sample_text(const model::Decoder& decoder, const data::Tokenizer& tokenizer,
+std::string sample_text(const model::Decoder& decoder, const tokenizer::Tokenizer& tokenizer,
                         const std::string& prompt, std::int64_t num_tokens, double temperature,
                         std::uint64_t seed) {
   PANAL_REQUIRE(tokenizer.vocabulary_size() <= decoder.config().vocabulary_size,

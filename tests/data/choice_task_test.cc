@@ -1,6 +1,7 @@
 // Rows become the prompts lm-evaluation-harness makes, character for character; bad rows are one
 // sentence with file, line and field.
 #include "data/choice_task.h"
+#include "base/utf8.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +11,8 @@
 
 #include "base/json.h"
 #include "data/detail/python_string.h"
-#include "data/tokenizer.h"
-#include "data/tokenizer_trainer.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_trainer.h"
 
 namespace panal::data {
 namespace {
@@ -172,9 +173,9 @@ TEST_F(ChoiceTask, RefusesBadRowsByFileLineAndField) {
 TEST_F(ChoiceTask, EncodesPromptAndChoiceAsOneText) {
   const std::string text = "the house and the garden of the house and the tree in the garden ";
   const std::vector<std::string_view> views = {text};
-  TokenizerTrainerOptions options;
+  tokenizer::TokenizerTrainerOptions options;
   options.vocabulary_size = 270;
-  const auto tokenizer = train_tokenizer(views, options);
+  const auto tokenizer = tokenizer::train_tokenizer(views, options);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   const ChoiceItem item = {
       .context = "the  \n", .choices = {"house", "garden"}, .gold = 0, .subject = "", .line = 7};
@@ -193,7 +194,6 @@ TEST_F(ChoiceTask, EncodesPromptAndChoiceAsOneText) {
           .status()
           .message(),
       HasSubstr("task, line 7: the prompt must have more than white space"));
-  EXPECT_EQ(count_characters("é漢🙂a"), 4);
 }
 
 TEST(ChoiceFormats, HaveNames) {

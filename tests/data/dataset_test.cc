@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "tests/data/partition_corpus.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::data {
 namespace {
@@ -23,8 +23,8 @@ std::vector<Document> numbered(int count) {
 
 class Dataset : public testing::Test {
  protected:
-  TemporaryFolder folder_;
-  std::filesystem::path path_ = folder_.path / "set.jsonl";
+  test::TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_.path() / "set.jsonl";
 };
 
 TEST_F(Dataset, ComesBackAsItWasWritten) {
@@ -43,11 +43,11 @@ TEST_F(Dataset, RefusesToWriteNothingOrBrokenText) {
 
 TEST_F(Dataset, RefusesHostileFiles) {
   EXPECT_EQ(read_dataset(path_).code(), Code::kNotFound);
-  write_text(path_, "");
+  test::write_plain(path_, "");
   EXPECT_THAT(read_dataset(path_).status().message(), HasSubstr("is empty"));
-  write_text(path_, "{\"text\":\"a\"}\n{\"text\":");
+  test::write_plain(path_, "{\"text\":\"a\"}\n{\"text\":");
   EXPECT_THAT(read_dataset(path_).status().message(), HasSubstr("line 2"));
-  write_text(path_, "{\"text\":\"" + std::string(5000, 'a') + "\"}");
+  test::write_plain(path_, "{\"text\":\"" + std::string(5000, 'a') + "\"}");
   auto reader = DatasetReader::open(path_, 100).value();
   EXPECT_EQ(reader.next().code(), Code::kResourceExhausted);
   EXPECT_EQ(read_dataset(path_, 1000).code(), Code::kResourceExhausted);

@@ -14,7 +14,6 @@
 
 #include "base/rng.h"
 #include "data/detail/shingles.h"
-#include "tests/data/partition_corpus.h"
 
 namespace panal::data {
 namespace {

@@ -1,10 +1,11 @@
 #include "data/document.h"
+#include "base/utf8.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
-#include "tests/data/partition_corpus.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::data {
 namespace {
@@ -31,17 +32,6 @@ TEST(NormaliseText, NamesFileAndOffsetOfWhatIsNotText) {
       "old.txt");
   EXPECT_THAT(latin1.status().message(),
               HasSubstr("old.txt: expected UTF-8 text, found byte 0xf1 at offset 4"));
-}
-
-// RFC 3629: overlong forms, surrogates, code points over U+10FFFF and cut sequences are not UTF-8.
-TEST(FirstInvalidUtf8, AcceptsExactlyWellFormedSequences) {
-  constexpr auto kFine = std::string_view::npos;
-  EXPECT_EQ(first_invalid_utf8("año 漢 😀 \xF4\x8F\xBF\xBF \xED\x9F\xBF"), kFine);
-  for (const char* bad :
-       {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
-        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC3", "\xE2\x82", "\xF0\x9F\x98"}) {
-    EXPECT_EQ(first_invalid_utf8(std::string("ab") + bad), 2U) << testing::PrintToString(bad);
-  }
 }
 
 TEST(GutenbergFrame, IsTakenOffOnlyWhenItsMarksAreThere) {
@@ -86,16 +76,16 @@ TEST(CutPassages, CutsTextWithoutAnySpaces) {
 
 class ReadDocuments : public testing::Test {
  protected:
-  TemporaryFolder folder_;
+  test::TemporaryFolder folder_;
 };
 
 TEST_F(ReadDocuments, TakesAFolderInOrderAndNamesWhatItSkipped) {
-  write_text(folder_.path / "b/two.md", "segundo\r\n");
-  write_text(folder_.path / "a/one.txt", "primero");
-  write_text(folder_.path / "c.png", std::string_view("\x89PNG\0", 5));
-  write_text(folder_.path / "d.txt", "");
-  write_text(folder_.path / ".git/hidden.txt", "hidden");
-  const auto report = read_documents(folder_.path);
+  test::write_plain(folder_.path() / "b/two.md", "segundo\r\n");
+  test::write_plain(folder_.path() / "a/one.txt", "primero");
+  test::write_plain(folder_.path() / "c.png", std::string_view("\x89PNG\0", 5));
+  test::write_plain(folder_.path() / "d.txt", "");
+  test::write_plain(folder_.path() / ".git/hidden.txt", "hidden");
+  const auto report = read_documents(folder_.path());
   ASSERT_TRUE(report.ok()) << report.status().message();
   ASSERT_EQ(report->documents.size(), 2U);
   EXPECT_EQ(report->documents[0].text, "primero");
@@ -108,18 +98,18 @@ TEST_F(ReadDocuments, TakesAFolderInOrderAndNamesWhatItSkipped) {
 }
 
 TEST_F(ReadDocuments, ReadsAFileOnceHoweverManyLinksNameIt) {
-  write_text(folder_.path / "GPL-3", "licence text");
-  fs::create_symlink("GPL-3", folder_.path / "GPL");
-  fs::create_directory_symlink(folder_.path, folder_.path / "loop");
-  fs::create_symlink("nowhere", folder_.path / "broken");
-  EXPECT_EQ(read_documents(folder_.path).value().documents.size(), 1U);
-  EXPECT_EQ(read_documents({folder_.path, folder_.path / "GPL"}).value().documents.size(), 1U);
+  test::write_plain(folder_.path() / "GPL-3", "licence text");
+  fs::create_symlink("GPL-3", folder_.path() / "GPL");
+  fs::create_directory_symlink(folder_.path(), folder_.path() / "loop");
+  fs::create_symlink("nowhere", folder_.path() / "broken");
+  EXPECT_EQ(read_documents(folder_.path()).value().documents.size(), 1U);
+  EXPECT_EQ(read_documents({folder_.path(), folder_.path() / "GPL"}).value().documents.size(), 1U);
 }
 
 TEST_F(ReadDocuments, ReadsJsonLinesWithTheirSources) {
-  write_text(folder_.path / "x.jsonl",
-             "{\"text\":\"uno\"}\n\n{\"text\":\"dos\",\"source\":\"web\"}\n");
-  const auto report = read_documents(folder_.path / "x.jsonl").value();
+  test::write_plain(folder_.path() / "x.jsonl",
+                    "{\"text\":\"uno\"}\n\n{\"text\":\"dos\",\"source\":\"web\"}\n");
+  const auto report = read_documents(folder_.path() / "x.jsonl").value();
   ASSERT_EQ(report.documents.size(), 2U);
   EXPECT_THAT(report.documents[0].source, HasSubstr("x.jsonl:1"));
   EXPECT_EQ(report.documents[1], (Document{"dos", "web"}));
@@ -128,34 +118,35 @@ TEST_F(ReadDocuments, ReadsJsonLinesWithTheirSources) {
 TEST_F(ReadDocuments, RefusesBadLinesWithFileAndLine) {
   for (const char* line : {"not json", "{\"txt\":1}", "{\"text\":7}", "[]",
                            "{\"text\":\"a\\u0000b\"}", "{\"text\":\"x\",\"source\":3}"}) {
-    write_text(folder_.path / "bad.jsonl", std::string("{\"text\":\"fine\"}\n") + line + "\n");
-    const auto report = read_documents(folder_.path / "bad.jsonl");
+    test::write_plain(folder_.path() / "bad.jsonl",
+                      std::string("{\"text\":\"fine\"}\n") + line + "\n");
+    const auto report = read_documents(folder_.path() / "bad.jsonl");
     EXPECT_EQ(report.code(), Code::kInvalidArgument) << line;
     EXPECT_THAT(report.status().message(), HasSubstr("bad.jsonl, line 2")) << line;
   }
 }
 
 TEST_F(ReadDocuments, RefusesMissingEmptyAndBinaryInput) {
-  EXPECT_EQ(read_documents(folder_.path / "missing").code(), Code::kNotFound);
-  EXPECT_THAT(read_documents(folder_.path).status().message(), HasSubstr("found no text"));
-  write_text(folder_.path / "only.bin", std::string(100, '\0'));
-  EXPECT_THAT(read_documents(folder_.path).status().message(), HasSubstr("NUL byte"));
-  EXPECT_EQ(read_documents(folder_.path / "only.bin").code(), Code::kInvalidArgument);
+  EXPECT_EQ(read_documents(folder_.path() / "missing").code(), Code::kNotFound);
+  EXPECT_THAT(read_documents(folder_.path()).status().message(), HasSubstr("found no text"));
+  test::write_plain(folder_.path() / "only.bin", std::string(100, '\0'));
+  EXPECT_THAT(read_documents(folder_.path()).status().message(), HasSubstr("NUL byte"));
+  EXPECT_EQ(read_documents(folder_.path() / "only.bin").code(), Code::kInvalidArgument);
   EXPECT_EQ(read_documents("/dev/null").code(), Code::kInvalidArgument);
-  EXPECT_EQ(read_documents(folder_.path, {.passage_bytes = 7}).code(), Code::kInvalidArgument);
+  EXPECT_EQ(read_documents(folder_.path(), {.passage_bytes = 7}).code(), Code::kInvalidArgument);
 }
 
 TEST_F(ReadDocuments, HoldsItsSizeBounds) {
-  write_text(folder_.path / "big.txt", std::string(5000, 'a'));
-  write_text(folder_.path / "small.txt", "small");
-  const auto one = read_documents(folder_.path / "big.txt", {.max_file_bytes = 1000});
+  test::write_plain(folder_.path() / "big.txt", std::string(5000, 'a'));
+  test::write_plain(folder_.path() / "small.txt", "small");
+  const auto one = read_documents(folder_.path() / "big.txt", {.max_file_bytes = 1000});
   EXPECT_EQ(one.code(), Code::kResourceExhausted);
-  const auto skipping = read_documents(folder_.path, {.max_file_bytes = 1000}).value();
+  const auto skipping = read_documents(folder_.path(), {.max_file_bytes = 1000}).value();
   EXPECT_EQ(skipping.documents.size(), 1U);
   EXPECT_EQ(skipping.skipped.size(), 1U);
-  EXPECT_EQ(read_documents(folder_.path, {.max_total_bytes = 3000}).code(),
+  EXPECT_EQ(read_documents(folder_.path(), {.max_total_bytes = 3000}).code(),
             Code::kResourceExhausted);
-  EXPECT_EQ(read_documents(folder_.path, {.max_files = 1}).code(), Code::kResourceExhausted);
+  EXPECT_EQ(read_documents(folder_.path(), {.max_files = 1}).code(), Code::kResourceExhausted);
 }
 
 }  // namespace

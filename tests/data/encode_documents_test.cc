@@ -3,18 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "data/tokenizer_trainer.h"
-#include "tests/data/partition_corpus.h"
+#include "tests/data/mixed_documents.h"
+#include "tokenizer/tokenizer_trainer.h"
 
 namespace panal::data {
 namespace {
 
-Tokenizer small_tokenizer() {
+tokenizer::Tokenizer small_tokenizer() {
   std::vector<std::string_view> texts;
   for (std::size_t i = 0; i < 50; ++i) texts.push_back(mixed_documents()[i].text);
-  TokenizerTrainerOptions options;
+  tokenizer::TokenizerTrainerOptions options;
   options.vocabulary_size = 400;
-  return train_tokenizer(texts, options).value();
+  return tokenizer::train_tokenizer(texts, options).value();
 }
 
 // The oracle is one document after the other on one thread.
@@ -24,7 +24,7 @@ TEST(EncodeDocuments, GivesTheSameForAnyNumberOfThreads) {
     if (texts.size() < 200) texts.push_back(document.text);
   }
   texts.insert(texts.begin() + 17, "");
-  const Tokenizer tokenizer = small_tokenizer();
+  const tokenizer::Tokenizer tokenizer = small_tokenizer();
   std::vector<std::vector<std::int32_t>> expected;
   for (const std::string_view text : texts) expected.push_back(tokenizer.encode(text));
   for (const int threads : {0, 1, 2, 3, 7, 256}) {
@@ -36,7 +36,7 @@ TEST(EncodeDocuments, GivesTheSameForAnyNumberOfThreads) {
 
 TEST(EncodeDocuments, StopsWhenAskedAndRefusesThreadsOutOfRange) {
   const std::vector<std::string_view> texts(100, "a b c");
-  const Tokenizer tokenizer = small_tokenizer();
+  const tokenizer::Tokenizer tokenizer = small_tokenizer();
   std::stop_source stop;
   stop.request_stop();
   EXPECT_EQ(encode_documents(tokenizer, texts, {.stop = stop.get_token()}).code(),

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "base/rng.h"
-#include "tests/data/partition_corpus.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::data {
 namespace {
@@ -61,7 +61,7 @@ class TokenMixtureTest : public testing::Test {
         document.push_back(first + i++);
       }
     }
-    const auto path = folder_.path / (name + ".tokens");
+    const auto path = folder_.path() / (name + ".tokens");
     EXPECT_TRUE(write_token_shard(store::posix_file_system(), path, 10'000, documents).ok());
     return {.name = name, .weight = weight, .shards = {TokenShard::open(path).value()}};
   }
@@ -70,7 +70,7 @@ class TokenMixtureTest : public testing::Test {
             source("code", 0.1, 5000, 120)};
   }
 
-  TemporaryFolder folder_;
+  test::TemporaryFolder folder_;
   const TokenStreamOptions options_{
       .batch = 3, .context = 10, .end_of_text = 0, .seed = 9, .packing = Packing::kWithinDocuments};
 };
@@ -202,7 +202,7 @@ TEST_F(TokenMixtureTest, SaysWhatIsWrongWithASource) {
               HasSubstr("source \"none\" is empty"));
   EXPECT_THAT(told({good, source("short", 1, 3000, 4)}),
               HasSubstr("source \"short\": the data is shorter than one window"));
-  const auto path = folder_.path / "other.tokens";
+  const auto path = folder_.path() / "other.tokens";
   ASSERT_TRUE(write_token_shard(store::posix_file_system(), path, 50,
                                 std::vector<std::vector<std::int32_t>>{{1, 2, 3}})
                   .ok());

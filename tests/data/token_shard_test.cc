@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
-#include "tests/data/partition_corpus.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::data {
 namespace {
@@ -26,8 +26,8 @@ class TokenShardTest : public testing::Test {
     return {std::istreambuf_iterator<char>(input), {}};
   }
 
-  TemporaryFolder folder_;
-  std::filesystem::path path_ = folder_.path / "x.tokens";
+  test::TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_.path() / "x.tokens";
 };
 
 TEST_F(TokenShardTest, GivesBackDocumentsInTwoAndInFourBytes) {
@@ -60,10 +60,10 @@ TEST_F(TokenShardTest, RefusesToWriteWhatItCouldNotRead) {
 
 TEST_F(TokenShardTest, SaysWhatIsWrongWithAForeignOrMissingFile) {
   EXPECT_EQ(TokenShard::open(path_).code(), Code::kNotFound);
-  write_text(path_, "");
+  test::write_plain(path_, "");
   EXPECT_THAT(TokenShard::open(path_).status().message(),
               HasSubstr("expected a header of 48 bytes, found a file of 0"));
-  write_text(path_, std::string(200, 'x'));
+  test::write_plain(path_, std::string(200, 'x'));
   EXPECT_THAT(TokenShard::open(path_).status().message(), HasSubstr("PANALTOK"));
 }
 
@@ -73,14 +73,14 @@ TEST_F(TokenShardTest, NoticesEveryCutAndEveryFlippedByte) {
   ASSERT_TRUE(write({{1, 2, 3}, {4, 5}}, 100).ok());
   const std::string good = bytes();
   for (std::size_t length = 0; length < good.size(); ++length) {
-    write_text(path_, good.substr(0, length));
+    test::write_plain(path_, good.substr(0, length));
     EXPECT_EQ(TokenShard::open(path_).code(), Code::kCorrupt) << "cut to " << length;
   }
   for (std::size_t at = 0; at < good.size(); ++at) {
     for (const int flip : {1, 0x80}) {
       std::string bad = good;
       bad[at] = static_cast<char>(bad[at] ^ flip);
-      write_text(path_, bad);
+      test::write_plain(path_, bad);
       const auto shard = TokenShard::open(path_);
       std::vector<std::int32_t> read(1, -7);
       const Status status = shard.ok() ? shard->read(4, read) : shard.status();
@@ -89,7 +89,7 @@ TEST_F(TokenShardTest, NoticesEveryCutAndEveryFlippedByte) {
       EXPECT_EQ(read[0], -7);
     }
   }
-  write_text(path_, good + "x");
+  test::write_plain(path_, good + "x");
   EXPECT_EQ(TokenShard::open(path_).code(), Code::kCorrupt);
 }
 
@@ -101,7 +101,7 @@ TEST_F(TokenShardTest, ChecksABlockWhenItIsFirstRead) {
   std::string bad = bytes();
   const std::size_t tokens = bad.size() - 2 * document.size();
   bad[tokens + 2 * 40'000] = static_cast<char>(bad[tokens + 2 * 40'000] ^ 1);
-  write_text(path_, bad);
+  test::write_plain(path_, bad);
   const TokenShard shard = TokenShard::open(path_).value();
   std::vector<std::int32_t> read(32'768);
   EXPECT_TRUE(shard.read(0, read).ok());
@@ -123,7 +123,7 @@ TEST_F(TokenShardTest, RefusesATokenOutsideTheVocabulary) {
   const std::uint64_t parts[2] = {xxh3_64(all.first(40)), xxh3_64(all.subspan(48, 16))};
   const std::uint64_t checksum = xxh3_64(std::as_bytes(std::span(parts)));
   bad.replace(40, 8, std::string(reinterpret_cast<const char*>(&checksum), 8));
-  write_text(path_, bad);
+  test::write_plain(path_, bad);
   EXPECT_THAT(TokenShard::open(path_)->verify().message(),
               HasSubstr("token 2 is 99, outside the vocabulary of 99 ids"));
 }
@@ -141,7 +141,7 @@ TEST_F(TokenShardTest, NeverCrashesOnRandomHeaders) {
     const std::uint64_t value = values[rng.below(6)];
     bad.replace(field, 8, std::string(reinterpret_cast<const char*>(&value), 8));
     if (bad == good) continue;
-    write_text(path_, bad);
+    test::write_plain(path_, bad);
     EXPECT_EQ(TokenShard::open(path_).code(), Code::kCorrupt);
   }
 }

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/rng.h"
-#include "tests/data/partition_corpus.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::data {
 namespace {
@@ -27,7 +27,7 @@ std::vector<std::int32_t> windows_of(TokenStream& stream) {
 class TokenStreamTest : public testing::Test {
  protected:
   TokenShard shard_of(const Documents& documents, std::int64_t vocabulary = 1000) {
-    const auto path = folder_.path / (std::to_string(num_shards_++) + ".tokens");
+    const auto path = folder_.path() / (std::to_string(num_shards_++) + ".tokens");
     EXPECT_TRUE(write_token_shard(store::posix_file_system(), path, vocabulary, documents).ok());
     return TokenShard::open(path).value();
   }
@@ -43,7 +43,7 @@ class TokenStreamTest : public testing::Test {
     return documents;
   }
 
-  TemporaryFolder folder_;
+  test::TemporaryFolder folder_;
   int num_shards_ = 0;
 };
 
@@ -228,7 +228,7 @@ TEST_F(TokenStreamTest, FindsDocumentsByTheShardAndNotByTheEndOfTextToken) {
 
 // A block that is torn is found when it is first read, and the stream stays where it was.
 TEST_F(TokenStreamTest, StaysWhereItWasWhenAShardIsTorn) {
-  const auto path = folder_.path / "torn.tokens";
+  const auto path = folder_.path() / "torn.tokens";
   const Documents documents{std::vector<std::int32_t>(200'000, 7)};
   ASSERT_TRUE(write_token_shard(store::posix_file_system(), path, 1000, documents).ok());
   {

@@ -12,7 +12,7 @@
 #include <set>
 
 #include "base/rng.h"
-#include "data/topic_model.h"
+#include "topics/topic_model.h"
 
 namespace panal::orchestrator {
 namespace {
@@ -21,11 +21,11 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-data::Topic topic(std::string partition, std::string language, std::vector<std::string> words) {
-  data::Topic result{.partition = std::move(partition),
-                     .language = std::move(language),
-                     .domain = "",
-                     .terms = {}};
+topics::Topic topic(std::string partition, std::string language, std::vector<std::string> words) {
+  topics::Topic result{.partition = std::move(partition),
+                       .language = std::move(language),
+                       .domain = "",
+                       .terms = {}};
   for (std::string& word : words) result.terms.push_back({.word = std::move(word), .weight = 3.5});
   return result;
 }
@@ -39,7 +39,7 @@ Endpoint hive() {
       {.name = "law", .label = "legal: license", .partition = "en-legal", .version = "3"},
       {.name = "python", .label = "code: def", .partition = "en-code", .version = "4"},
       {.name = "quijote", .label = "fiction: sancho", .partition = "es-fiction", .version = "5"}};
-  endpoint.topics = std::make_shared<const data::TopicModel>(std::vector{
+  endpoint.topics = std::make_shared<const topics::TopicModel>(std::vector{
       topic("en-legal", "en",
             {"license", "licence", "copyright", "warranty", "gpl", "clause", "liability"}),
       topic("en-code", "en", {"python", "function", "loop", "class", "print", "import", "tuple"}),

@@ -4,14 +4,14 @@
 
 #include <gtest/gtest.h>
 
-#include "data/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::serve {
 namespace {
 
 TEST(TextDecoders, GiveWholeCharactersThatJoinToTheText) {
   const auto tokenizer =
-      data::Tokenizer::load(PANAL_DEPS_DIR "/models/SmolLM2-135M-Instruct.Q4_1.gguf");
+      tokenizer::Tokenizer::load(PANAL_DEPS_DIR "/models/SmolLM2-135M-Instruct.Q4_1.gguf");
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   const std::string text = "El año de la 蜂巢 🐝, naïve —fin";
   const TextDecoderFactory make = text_decoders(*tokenizer);

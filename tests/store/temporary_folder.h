@@ -31,8 +31,10 @@ class TemporaryFolder {
   const std::filesystem::path path_;
 };
 
+/// Makes the folders above the file, too.
 inline std::filesystem::path write_plain(const std::filesystem::path& path,
                                          std::string_view bytes) {
+  std::filesystem::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary) << bytes;
   return path;
 }

@@ -12,24 +12,24 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "data/tokenizer.h"
-#include "data/tokenizer_trainer.h"
 #include "model/decoder.h"
 #include "tensor/named_tensor.h"
 #include "tensor/runtime.h"
 #include "tests/train/toy_run.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_trainer.h"
 
 namespace panal::train {
 namespace {
 
 using testing::HasSubstr;
 
-data::Tokenizer toy_tokenizer() {
+tokenizer::Tokenizer toy_tokenizer() {
   const std::string text = toy_text(30);
   const std::vector<std::string_view> views = {text};
-  data::TokenizerTrainerOptions options;
+  tokenizer::TokenizerTrainerOptions options;
   options.vocabulary_size = 300;
-  return data::train_tokenizer(views, options).value();
+  return tokenizer::train_tokenizer(views, options).value();
 }
 
 model::Decoder toy_decoder() {
@@ -261,7 +261,7 @@ class Harness : public testing::Test {
     const auto path =
         std::filesystem::path(PANAL_DEPS_DIR) / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
     decoder_.emplace(model::load_decoder(path).value());
-    tokenizer_.emplace(data::Tokenizer::load(path).value());
+    tokenizer_.emplace(tokenizer::Tokenizer::load(path).value());
     expected_ = parse_json(read_text(folder() / "expected.json"), "expected.json").value();
   }
   static void TearDownTestSuite() { decoder_.reset(); }
@@ -310,7 +310,7 @@ class Harness : public testing::Test {
   }
 
   static inline std::optional<model::Decoder> decoder_;
-  static inline std::optional<data::Tokenizer> tokenizer_;
+  static inline std::optional<tokenizer::Tokenizer> tokenizer_;
   static inline Json expected_;
 };
 

@@ -9,9 +9,9 @@
 #include <cmath>
 
 #include "base/rng.h"
-#include "data/tokenizer_trainer.h"
 #include "model/decoder.h"
 #include "tests/train/toy_run.h"
+#include "tokenizer/tokenizer_trainer.h"
 
 namespace panal::train {
 namespace {
@@ -107,9 +107,9 @@ TEST(Evaluate, RefusesWhatCannotBeScored) {
 TEST(Evaluate, GivesBitsPerByteOfTheScoredTokens) {
   const std::string text = toy_text(30);
   const std::vector<std::string_view> views = {text};
-  data::TokenizerTrainerOptions options;
+  tokenizer::TokenizerTrainerOptions options;
   options.vocabulary_size = 300;
-  const data::Tokenizer tokenizer = data::train_tokenizer(views, options).value();
+  const tokenizer::Tokenizer tokenizer = tokenizer::train_tokenizer(views, options).value();
   const model::Decoder decoder = small_decoder(300);
   std::vector<std::int32_t> tokens = tokenizer.encode("the keeper remembers a flower. wax");
   ASSERT_GE(tokens.size(), 7u);
@@ -128,9 +128,9 @@ TEST(Evaluate, GivesBitsPerByteOfTheScoredTokens) {
 TEST(DocumentLosses, EqualEvaluatingEachHeadAlone) {
   const std::string text = toy_text(30);
   const std::vector<std::string_view> views = {text};
-  data::TokenizerTrainerOptions options;
+  tokenizer::TokenizerTrainerOptions options;
   options.vocabulary_size = 300;
-  const auto tokenizer = data::train_tokenizer(views, options);
+  const auto tokenizer = tokenizer::train_tokenizer(views, options);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   const model::Decoder decoder = small_decoder(300);
   const std::vector<data::Document> documents = {
@@ -160,9 +160,9 @@ TEST(DocumentLosses, EqualEvaluatingEachHeadAlone) {
 TEST(SampleText, RepeatsFromItsSeedAndIsGreedyAtZero) {
   const std::string text = toy_text(30);
   const std::vector<std::string_view> views = {text};
-  data::TokenizerTrainerOptions options;
+  tokenizer::TokenizerTrainerOptions options;
   options.vocabulary_size = 300;
-  const auto tokenizer = data::train_tokenizer(views, options);
+  const auto tokenizer = tokenizer::train_tokenizer(views, options);
   ASSERT_TRUE(tokenizer.ok());
   const model::Decoder decoder = small_decoder(300);
   const auto sampled = [&](double temperature, std::uint64_t seed) {

@@ -12,10 +12,10 @@
 #include <cmath>
 
 #include "base/rng.h"
-#include "data/tokenizer.h"
 #include "model/decoder.h"
 #include "store/faulty_file_system.h"
 #include "tests/train/toy_run.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::train {
 namespace {
@@ -50,7 +50,7 @@ TEST(Run, LearnsAndLeavesEverythingItPromises) {
     EXPECT_TRUE(std::filesystem::exists(config.run_directory / name)) << name;
   }
   EXPECT_TRUE(model::load_decoder(config.run_directory / "model").ok());
-  EXPECT_TRUE(data::Tokenizer::load(config.run_directory / "model").ok());
+  EXPECT_TRUE(tokenizer::Tokenizer::load(config.run_directory / "model").ok());
   const auto kept = std::filesystem::directory_iterator(config.run_directory / "checkpoints");
   EXPECT_EQ(std::distance(begin(kept), end(kept)), 2);
 }

@@ -6,10 +6,10 @@
 #include <cmath>
 #include <numbers>
 
-#include "data/tokenizer.h"
 #include "model/decoder.h"
 #include "store/file_system.h"
 #include "tests/train/toy_run.h"
+#include "tokenizer/tokenizer.h"
 #include "train/choices.h"
 
 namespace panal::train {
@@ -57,7 +57,7 @@ TEST(TaskRun, ScoresAreJournalledKeptAndThoseOfTheModel) {
   // The model folder, scored by itself.
   const auto decoder = model::load_decoder(summary->model_folder);
   ASSERT_TRUE(decoder.ok()) << decoder.status().message();
-  const auto tokenizer = data::Tokenizer::load(summary->model_folder);
+  const auto tokenizer = tokenizer::Tokenizer::load(summary->model_folder);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   const auto items =
       data::read_choice_task(folder.path() / "bees.jsonl", data::ChoiceFormat::kChoices).value();

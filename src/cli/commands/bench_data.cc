@@ -60,7 +60,7 @@ Result<Json> measured(const BenchDataOptions& options, std::uint64_t bytes, cons
 }
 
 Result<Json> bench_tokenize(const BenchDataOptions& options, Workspace& workspace) {
-  PANAL_ASSIGN(const data::Tokenizer tokenizer, data::Tokenizer::load(options.tokenizer));
+  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer, tokenizer::Tokenizer::load(options.tokenizer));
   std::uint64_t bytes = 0;
   PANAL_ASSIGN(const auto documents, repeated_documents(options, bytes));
   std::vector<std::string_view> texts;

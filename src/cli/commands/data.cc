@@ -9,8 +9,8 @@
 #include "data/dataset.h"
 #include "data/deduplicate.h"
 #include "data/document.h"
-#include "data/partitioner.h"
 #include "store/file_system.h"
+#include "topics/partitioner.h"
 
 namespace panal::cli {
 namespace {
@@ -95,11 +95,11 @@ std::vector<std::string> origins_of(const std::vector<data::Document>& documents
   return origins;
 }
 
-Result<registry::NewPartition> write_partition(const data::Partitioning& partitioning,
+Result<registry::NewPartition> write_partition(const topics::Partitioning& partitioning,
                                                std::size_t number,
                                                const std::vector<data::Document>& documents,
                                                const std::filesystem::path& folder) {
-  const data::Partition& partition = partitioning.partitions[number];
+  const topics::Partition& partition = partitioning.partitions[number];
   std::vector<data::Document> members;
   for (const std::size_t index : partitioning.members(number)) members.push_back(documents[index]);
   PANAL_ASSIGN(const data::Split split,
@@ -126,20 +126,21 @@ Result<registry::NewPartition> write_partition(const data::Partitioning& partiti
   return made;
 }
 
-Json shown_partitions(const data::Partitioning& partitioning, Terminal& terminal) {
+Json shown_partitions(const topics::Partitioning& partitioning, Terminal& terminal) {
   std::vector<std::vector<std::string>> rows = {
       {"PARTITION", "TITLE", "DOCUMENTS", "SIZE", "EASY/MEDIUM/HARD", "TERMS"}};
   Json list = Json::array();
   for (std::size_t i = 0; i < partitioning.partitions.size(); ++i) {
-    const data::Partition& partition = partitioning.partitions[i];
-    std::map<data::Difficulty, int> counts;
+    const topics::Partition& partition = partitioning.partitions[i];
+    std::map<topics::Difficulty, int> counts;
     for (const std::size_t index : partitioning.members(i))
       ++counts[partitioning.difficulty[index]];
-    const bool is_known = counts[data::Difficulty::kUnknown] < partition.num_documents;
+    const bool is_known = counts[topics::Difficulty::kUnknown] < partition.num_documents;
     const std::string difficulty =
-        is_known ? fmt::format("{}/{}/{}", counts[data::Difficulty::kEasy],
-                               counts[data::Difficulty::kMedium], counts[data::Difficulty::kHard])
-                 : "unknown";
+        is_known
+            ? fmt::format("{}/{}/{}", counts[topics::Difficulty::kEasy],
+                          counts[topics::Difficulty::kMedium], counts[topics::Difficulty::kHard])
+            : "unknown";
     rows.push_back({partition.name, partition.title, std::to_string(partition.num_documents),
                     shown_bytes(static_cast<std::uint64_t>(partition.text_bytes)), difficulty,
                     fmt::format("{}", fmt::join(partition.terms, ", "))});
@@ -150,9 +151,9 @@ Json shown_partitions(const data::Partitioning& partitioning, Terminal& terminal
                     {"domain", partition.domain},
                     {"documents", partition.num_documents},
                     {"bytes", partition.text_bytes},
-                    {"difficulty", is_known ? Json{{"easy", counts[data::Difficulty::kEasy]},
-                                                   {"medium", counts[data::Difficulty::kMedium]},
-                                                   {"hard", counts[data::Difficulty::kHard]}}
+                    {"difficulty", is_known ? Json{{"easy", counts[topics::Difficulty::kEasy]},
+                                                   {"medium", counts[topics::Difficulty::kMedium]},
+                                                   {"hard", counts[topics::Difficulty::kHard]}}
                                             : Json(nullptr)},
                     {"terms", partition.terms}});
   }
@@ -220,29 +221,29 @@ Result<Json> partition_data(const PartitionOptions& options, Workspace& workspac
   PANAL_ASSIGN(const auto dataset, catalogue->find_dataset(options.dataset));
   PANAL_ASSIGN(const auto path, catalogue->blobs().path_of(dataset.blob));
   PANAL_ASSIGN(const auto documents, data::read_dataset(path));
-  data::PartitionOptions how;
+  topics::PartitionOptions how;
   how.seed = options.seed;
   how.max_partitions = options.max_partitions;
   how.progress = [&](double fraction) {
     terminal.progress(fraction, "partitioning by language and topic");
   };
   how.stop = workspace.stop();
-  PANAL_ASSIGN(data::Partitioning partitioning, data::partition(documents, how));
+  PANAL_ASSIGN(topics::Partitioning partitioning, topics::partition(documents, how));
   if (!options.core.empty()) {
     PANAL_ASSIGN(const auto losses, losses_of_core(options, path, workspace));
-    PANAL_TRY(data::assign_difficulty(partitioning, losses));
+    PANAL_TRY(topics::assign_difficulty(partitioning, losses));
   }
   const Json list = shown_partitions(partitioning, terminal);
   Json result = {
       {"dataset", dataset.label()}, {"documents", documents.size()}, {"partitions", list}};
   if (!options.origins.empty()) {
-    PANAL_ASSIGN(const double purity, data::purity(partitioning, origins_of(documents, options)));
+    PANAL_ASSIGN(const double purity, topics::purity(partitioning, origins_of(documents, options)));
     terminal.print(fmt::format("purity against the known origins: {:.4f}", purity));
     result["purity"] = purity;
   }
   const ScratchFolder scratch(catalogue->home());
   registry::NewPartitioning made{.dataset_id = dataset.id,
-                                 .partitioning_json = to_line(data::to_json(partitioning)),
+                                 .partitioning_json = to_line(topics::to_json(partitioning)),
                                  .topic_model_json = to_line(partitioning.topic_model.to_json()),
                                  .partitions = {}};
   for (std::size_t i = 0; i < partitioning.partitions.size(); ++i) {

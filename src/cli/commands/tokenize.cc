@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
-#include "data/tokenizer.h"
 #include "store/file_system.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::cli {
 namespace {
@@ -20,7 +20,7 @@ struct TokenizeOptions {
 Result<Json> run_tokenize(const TokenizeOptions& options, Workspace& workspace) {
   PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, options.model));
   PANAL_ASSIGN(const std::string text, store::read_file(options.file, kMaxFileBytes));
-  PANAL_ASSIGN(const data::Tokenizer tokenizer, data::Tokenizer::load(source.core));
+  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer, tokenizer::Tokenizer::load(source.core));
   const auto ids = tokenizer.encode(text);
   workspace.terminal().print(fmt::format("{}", fmt::join(ids, " ")));
   workspace.terminal().note(fmt::format("{} tokens from {}", ids.size(), shown_bytes(text.size())));

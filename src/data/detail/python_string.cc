@@ -1,9 +1,9 @@
 #include "data/detail/python_string.h"
 
+#include "base/utf8.h"
+
 #include <unicode/locid.h>
 #include <unicode/unistr.h>
-
-#include "data/detail/byte_alphabet.h"
 
 namespace panal::data::detail {
 namespace {

@@ -1,12 +1,12 @@
 #include "data/detail/shingles.h"
+#include "base/utf8.h"
 
 #include <unicode/uchar.h>
 
 #include <algorithm>
 #include <limits>
 
-#include "data/detail/byte_alphabet.h"
-#include "data/detail/character_class.h"
+#include "base/character_class.h"
 
 namespace panal::data::detail {
 namespace {

@@ -1,9 +1,9 @@
-#include "data/chat_template.h"
-#include "data/tokenizer.h"
+#include "chat/chat_template.h"
 #include "engine/commands/commands.h"
 #include "engine/commands/loaded_model.h"
 #include "model/config.h"
 #include "model/decoder.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::engine {
 
@@ -11,9 +11,10 @@ Result<Json> check_model(const JobContext& job) {
   PANAL_ASSIGN(const std::string path, json_string(job.spec, "path", "job"));
   PANAL_ASSIGN(const model::Decoder decoder, model::load_decoder(path));
   const model::ModelConfig& config = decoder.config();
-  PANAL_ASSIGN(const data::Tokenizer tokenizer, load_tokenizer_for(path, config.vocabulary_size));
+  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
+               load_tokenizer_for(path, config.vocabulary_size));
   if (!tokenizer.chat_template().empty()) {
-    PANAL_TRY(data::ChatTemplate::parse(tokenizer.chat_template())
+    PANAL_TRY(chat::ChatTemplate::parse(tokenizer.chat_template())
                   .status()
                   .with_context("chat template"));
   }
@@ -35,7 +36,7 @@ Result<Json> export_model(const JobContext& job) {
   PANAL_ASSIGN(const std::string path, json_string(job.spec, "path", "job"));
   PANAL_ASSIGN(const std::string output, json_string(job.spec, "output", "job"));
   PANAL_ASSIGN(const model::Decoder decoder, model::load_decoder(path));
-  PANAL_ASSIGN(const data::Tokenizer tokenizer,
+  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));
   std::filesystem::create_directories(output);
   PANAL_TRY(decoder.save_hugging_face(output));

@@ -20,7 +20,7 @@ struct EvaluationText {
 
 // The file as it is: a byte-order mark or CRLF is text here, so that other programs count the same
 // tokens.
-Result<EvaluationText> read_text(const Json& entry, const data::Tokenizer& tokenizer) {
+Result<EvaluationText> read_text(const Json& entry, const tokenizer::Tokenizer& tokenizer) {
   EvaluationText text;
   PANAL_ASSIGN(text.name, json_string(entry, "name", "job: texts"));
   PANAL_ASSIGN(const std::string path, json_string(entry, "path", "job: texts"));
@@ -46,7 +46,7 @@ Result<Json> evaluate(const JobContext& job) {
   PANAL_ASSIGN(options.max_tokens, json_integer(job.spec, "max_tokens", "job", 0, INT64_MAX));
   options.stop = job.stop;
   PANAL_ASSIGN(model::Decoder decoder, model::load_decoder(path));
-  PANAL_ASSIGN(const data::Tokenizer tokenizer,
+  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));
   if (!json_has(job.spec, "texts") || !job.spec.at("texts").is_array() ||
       job.spec.at("texts").empty()) {
@@ -100,7 +100,7 @@ Result<Json> document_losses(const JobContext& job) {
     job.events.write("progress", Json{{"fraction", fraction}});
   };
   PANAL_ASSIGN(const model::Decoder decoder, model::load_decoder(path));
-  PANAL_ASSIGN(const data::Tokenizer tokenizer,
+  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));
   PANAL_ASSIGN(const auto documents, data::read_dataset(dataset));
   PANAL_ASSIGN(const auto losses, train::document_losses(decoder, tokenizer, documents, options));

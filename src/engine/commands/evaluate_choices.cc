@@ -68,7 +68,7 @@ Result<Json> evaluate_choices(const JobContext& job) {
     job.events.write("progress", Json{{"fraction", fraction}});
   };
   PANAL_ASSIGN(model::Decoder decoder, model::load_decoder(path));
-  PANAL_ASSIGN(const data::Tokenizer tokenizer,
+  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));
   for (const model::AdapterSource& adapter : adapters)
     PANAL_TRY(decoder.load_adapter(adapter.folder));

@@ -30,8 +30,9 @@ Result<std::vector<model::AdapterSource>> read_adapters(const Json& spec) {
   return adapters;
 }
 
-Result<data::Tokenizer> load_tokenizer_for(const std::string& path, std::int64_t vocabulary_size) {
-  PANAL_ASSIGN(data::Tokenizer tokenizer, data::Tokenizer::load(path));
+Result<tokenizer::Tokenizer> load_tokenizer_for(const std::string& path,
+                                                std::int64_t vocabulary_size) {
+  PANAL_ASSIGN(tokenizer::Tokenizer tokenizer, tokenizer::Tokenizer::load(path));
   if (tokenizer.vocabulary_size() > vocabulary_size) {
     return Status(Code::kInvalidArgument,
                   fmt::format("{}: the tokenizer has {} ids, but the model embeds only {}", path,
@@ -40,8 +41,8 @@ Result<data::Tokenizer> load_tokenizer_for(const std::string& path, std::int64_t
   return tokenizer;
 }
 
-LoadedModel::LoadedModel(std::unique_ptr<model::TokenModel> model, data::Tokenizer tokenizer,
-                         std::optional<data::ChatTemplate> chat_template)
+LoadedModel::LoadedModel(std::unique_ptr<model::TokenModel> model, tokenizer::Tokenizer tokenizer,
+                         std::optional<chat::ChatTemplate> chat_template)
     : meter_(energy::open_best_meter(clock_)),
       model_(std::move(model)),
       tokenizer_(std::move(tokenizer)),
@@ -58,10 +59,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(
     const std::string& core, const std::vector<model::AdapterSource>& adapters,
     std::int64_t max_context) {
   PANAL_ASSIGN(auto model, model::open_token_model(core, adapters, {.max_context = max_context}));
-  PANAL_ASSIGN(data::Tokenizer tokenizer, load_tokenizer_for(core, model->vocabulary_size()));
-  std::optional<data::ChatTemplate> chat_template;
+  PANAL_ASSIGN(tokenizer::Tokenizer tokenizer, load_tokenizer_for(core, model->vocabulary_size()));
+  std::optional<chat::ChatTemplate> chat_template;
   if (!tokenizer.chat_template().empty()) {
-    PANAL_ASSIGN(chat_template, data::ChatTemplate::parse(tokenizer.chat_template()));
+    PANAL_ASSIGN(chat_template, chat::ChatTemplate::parse(tokenizer.chat_template()));
   }
   return std::unique_ptr<LoadedModel>(
       new LoadedModel(std::move(model), std::move(tokenizer), std::move(chat_template)));
@@ -78,18 +79,18 @@ Result<std::vector<std::int32_t>> LoadedModel::encode_chat(const Json& messages)
                  json_string(messages.back(), "content", "the last message"));
     return encode_text(content);
   }
-  data::ChatTemplateOptions options;
+  chat::ChatTemplateOptions options;
   options.bos = tokenizer_.bos_text();
   options.eos = tokenizer_.eos_text();
   // What the template adds is parsed as tokens; what a user writes must not open or close a turn.
   Json safe = messages;
   for (Json& message : safe) {
     if (!json_has(message, "content") || !message.at("content").is_string()) continue;
-    message["content"] = data::without_special_tokens(
+    message["content"] = tokenizer::without_special_tokens(
         message.at("content").get_ref<const std::string&>(), special_texts_);
   }
   PANAL_ASSIGN(const std::string text, chat_template_->render(safe, options));
-  return tokenizer_.encode(text, data::SpecialTokens::kParse);
+  return tokenizer_.encode(text, tokenizer::SpecialTokens::kParse);
 }
 
 std::vector<std::int32_t> LoadedModel::encode_text(const std::string& prompt) const {

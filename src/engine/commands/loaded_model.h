@@ -10,12 +10,12 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/result.h"
-#include "data/chat_template.h"
-#include "data/tokenizer.h"
+#include "chat/chat_template.h"
 #include "energy/meter.h"
 #include "model/token_model.h"
 #include "model/torch_token_model.h"
 #include "serve/engine.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::engine {
 
@@ -32,20 +32,20 @@ class LoadedModel {
   std::vector<std::int32_t> encode_text(const std::string& prompt) const;
 
   serve::Engine& engine() { return *engine_; }
-  const data::Tokenizer& tokenizer() const { return tokenizer_; }
+  const tokenizer::Tokenizer& tokenizer() const { return tokenizer_; }
   const model::TokenModel& model() const { return *model_; }
   bool has_chat_template() const { return chat_template_.has_value(); }
 
  private:
-  LoadedModel(std::unique_ptr<model::TokenModel> model, data::Tokenizer tokenizer,
-              std::optional<data::ChatTemplate> chat_template);
+  LoadedModel(std::unique_ptr<model::TokenModel> model, tokenizer::Tokenizer tokenizer,
+              std::optional<chat::ChatTemplate> chat_template);
 
   SystemClock clock_;
   std::unique_ptr<energy::Meter> meter_;
   std::unique_ptr<model::TokenModel> model_;
-  data::Tokenizer tokenizer_;
+  tokenizer::Tokenizer tokenizer_;
   std::vector<std::string> special_texts_;
-  std::optional<data::ChatTemplate> chat_template_;
+  std::optional<chat::ChatTemplate> chat_template_;
   std::unique_ptr<serve::Engine> engine_;  // Last: it uses all of the above.
 };
 
@@ -53,7 +53,8 @@ class LoadedModel {
 Result<std::vector<model::AdapterSource>> read_adapters(const Json& spec);
 /// A tokenizer that fits the model: kInvalidArgument when it has ids the model has no embedding
 /// for.
-Result<data::Tokenizer> load_tokenizer_for(const std::string& path, std::int64_t vocabulary_size);
+Result<tokenizer::Tokenizer> load_tokenizer_for(const std::string& path,
+                                                std::int64_t vocabulary_size);
 /// The stats of one answer as JSON; unknown numbers are null.
 Json stats_to_json(const serve::RequestStats& stats);
 

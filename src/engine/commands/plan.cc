@@ -2,11 +2,11 @@
 #include <thread>
 #include <utility>
 
-#include "data/tokenizer.h"
 #include "energy/meter.h"
 #include "engine/commands/commands.h"
 #include "report/analysis.h"
 #include "tensor/runtime.h"
+#include "tokenizer/tokenizer.h"
 #include "train/benchmark.h"
 #include "train/machine.h"
 #include "train/process_memory.h"
@@ -91,7 +91,8 @@ Result<Json> plan(const JobContext& job) {
   }
   std::int64_t vocabulary = config.tokenizer.vocabulary_size;
   if (config.kind == train::RunKind::kPretrain && !config.tokenizer.path.empty()) {
-    PANAL_ASSIGN(const data::Tokenizer tokenizer, data::Tokenizer::load(config.tokenizer.path));
+    PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
+                 tokenizer::Tokenizer::load(config.tokenizer.path));
     vocabulary = tokenizer.vocabulary_size();
   }
   train::PlannedDevice planned;

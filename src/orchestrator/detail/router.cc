@@ -1,4 +1,4 @@
-// Scores come from data::TopicModel, whose partitions are matched to the endpoint's experts by
+// Scores come from topics::TopicModel, whose partitions are matched to the endpoint's experts by
 // name. The core's score is what the partitions leave of 1.
 #include "orchestrator/detail/router.h"
 
@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "data/topic_model.h"
 #include "orchestrator/detail/request_text.h"
+#include "topics/topic_model.h"
 
 namespace panal::orchestrator::detail {
 namespace {
@@ -25,9 +25,9 @@ struct Verdict {
 Verdict judge(std::string_view text, const Endpoint& endpoint) {
   Verdict verdict;
   if (!endpoint.topics || endpoint.experts.empty()) return verdict;
-  const data::TopicVerdict topics = endpoint.topics->classify_with_reason(text);
+  const topics::TopicVerdict topics = endpoint.topics->classify_with_reason(text);
   verdict.reason = topics.reason;
-  for (const data::TopicScore& topic : topics.scores) {
+  for (const topics::TopicScore& topic : topics.scores) {
     verdict.core_score -= topic.score;
     const auto expert = std::ranges::find(endpoint.experts, topic.partition, &Expert::partition);
     if (expert != endpoint.experts.end()) {

@@ -9,7 +9,7 @@
 #include "data/dataset.h"
 #include "data/document.h"
 #include "data/encode_documents.h"
-#include "data/tokenizer_trainer.h"
+#include "tokenizer/tokenizer_trainer.h"
 
 namespace panal::train::detail {
 namespace {
@@ -147,16 +147,16 @@ Result<Texts> read_texts(const TrainConfig::Data& options, const CorpusWork& wor
   return texts;
 }
 
-Result<data::Tokenizer> trained_tokenizer(const TrainConfig& config, const Texts& texts,
-                                          const CorpusWork& work) {
+Result<tokenizer::Tokenizer> trained_tokenizer(const TrainConfig& config, const Texts& texts,
+                                               const CorpusWork& work) {
   std::vector<std::string_view> views;
   for (const auto& source : texts.sources) {
     for (const auto& document : source.training) views.push_back(document.text);
   }
   work.message(fmt::format("training a tokenizer of {} tokens", config.tokenizer.vocabulary_size));
-  data::TokenizerTrainerOptions options;
+  tokenizer::TokenizerTrainerOptions options;
   options.vocabulary_size = static_cast<std::int32_t>(config.tokenizer.vocabulary_size);
-  return data::train_tokenizer(views, options);
+  return tokenizer::train_tokenizer(views, options);
 }
 
 // A LoRA's tokenizer stays with its core; a pre-trained model gets its own in the run directory.
@@ -164,12 +164,12 @@ std::filesystem::path tokenizer_source(const TrainConfig& config, const CorpusWo
   return config.kind == RunKind::kLora ? config.model.core : work.run_directory / "tokenizer";
 }
 
-Result<data::Tokenizer> make_tokenizer(const TrainConfig& config, const Texts& texts,
-                                       const CorpusWork& work) {
-  if (config.kind == RunKind::kLora) return data::Tokenizer::load(config.model.core);
+Result<tokenizer::Tokenizer> make_tokenizer(const TrainConfig& config, const Texts& texts,
+                                            const CorpusWork& work) {
+  if (config.kind == RunKind::kLora) return tokenizer::Tokenizer::load(config.model.core);
   auto made = config.tokenizer.path.empty() ? trained_tokenizer(config, texts, work)
-                                            : data::Tokenizer::load(config.tokenizer.path);
-  PANAL_ASSIGN(data::Tokenizer tokenizer, std::move(made));
+                                            : tokenizer::Tokenizer::load(config.tokenizer.path);
+  PANAL_ASSIGN(tokenizer::Tokenizer tokenizer, std::move(made));
   const auto folder = tokenizer_source(config, work);
   PANAL_TRY(store::make_directories(work.files, folder));
   PANAL_TRY(tokenizer.save(folder));
@@ -177,7 +177,7 @@ Result<data::Tokenizer> make_tokenizer(const TrainConfig& config, const Texts& t
 }
 
 // The token between documents: what pre-training used, rather than an instruct model's end of turn.
-Result<std::int32_t> end_of_text_of(const data::Tokenizer& tokenizer) {
+Result<std::int32_t> end_of_text_of(const tokenizer::Tokenizer& tokenizer) {
   if (const auto id = tokenizer.find(kEndOfText); id && tokenizer.is_special(*id)) return *id;
   if (const auto id = tokenizer.eos_id()) return *id;
   return Status(Code::kUnsupported,
@@ -186,7 +186,7 @@ Result<std::int32_t> end_of_text_of(const data::Tokenizer& tokenizer) {
                             kEndOfText));
 }
 
-Status write_shard(const std::vector<Document>& documents, const data::Tokenizer& tokenizer,
+Status write_shard(const std::vector<Document>& documents, const tokenizer::Tokenizer& tokenizer,
                    const std::filesystem::path& path, const CorpusWork& work) {
   std::vector<std::string_view> views;
   for (const auto& document : documents) views.push_back(document.text);
@@ -227,7 +227,7 @@ Status prepare(const TrainConfig& config, const CorpusWork& work) {
   PANAL_TRY(store::make_directories(work.files, work.run_directory / "data"));
   CorpusFacts facts;
   PANAL_ASSIGN(const Texts texts, read_texts(config.data, work, facts));
-  PANAL_ASSIGN(const data::Tokenizer tokenizer, make_tokenizer(config, texts, work));
+  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer, make_tokenizer(config, texts, work));
   std::size_t num_training = 0;
   for (const auto& source : texts.sources) num_training += source.training.size();
   work.message(fmt::format("encoding {} training and {} validation documents", num_training,
@@ -265,7 +265,8 @@ Result<data::TokenShard> open_shard(const std::filesystem::path& path, const Cor
 Result<Corpus> open_corpus(const TrainConfig& config, const CorpusWork& work) {
   if (!std::filesystem::exists(facts_path(work))) PANAL_TRY(prepare(config, work));
   PANAL_ASSIGN(CorpusFacts facts, read_facts(facts_path(work)));
-  PANAL_ASSIGN(data::Tokenizer tokenizer, data::Tokenizer::load(tokenizer_source(config, work)));
+  PANAL_ASSIGN(tokenizer::Tokenizer tokenizer,
+               tokenizer::Tokenizer::load(tokenizer_source(config, work)));
   if (tokenizer.vocabulary_size() != facts.vocabulary_size) {
     return Status(
         Code::kConflict,

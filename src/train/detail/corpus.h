@@ -16,8 +16,8 @@
 #include "base/result.h"
 #include "data/token_mixture.h"
 #include "data/token_shard.h"
-#include "data/tokenizer.h"
 #include "store/file_system.h"
+#include "tokenizer/tokenizer.h"
 #include "train/config.h"
 
 namespace panal::train::detail {
@@ -34,7 +34,7 @@ struct CorpusFacts {
 /// What a run reads after preparation.
 struct Corpus {
   CorpusFacts facts;
-  data::Tokenizer tokenizer;
+  tokenizer::Tokenizer tokenizer;
   std::vector<data::MixtureSource> training;  // One named "training" without data.sources.
   std::optional<data::TokenShard> validation;
   std::int32_t end_of_text = 0;
