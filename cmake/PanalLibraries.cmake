@@ -55,7 +55,7 @@ if(PANAL_TORCH_ROOMS)
 endif()
 
 # NCCL, for CUDA devices that exchange by themselves: from the wheel beside PyTorch's, whose library torch loads anyway.
-# A build without it goes through the host's memory (src/tensor/kernels/no_nccl).
+# A build without it goes through the host's memory (src/kernels/no_nccl).
 if(PANAL_TORCH_ROOMS AND PANAL_CUDA)
   set(PANAL_NCCL_DIR "${PANAL_TORCH_DIR}/../nvidia/nccl" CACHE PATH "Folder with include/nccl.h and lib/libnccl.so.2")
   if(EXISTS ${PANAL_NCCL_DIR}/include/nccl.h AND EXISTS ${PANAL_NCCL_DIR}/lib/libnccl.so.2)

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/cpu/causal_attention.h"
 #include "tensor/device/attention.h"
-#include "tensor/kernels/cpu/causal_attention.h"
 
 namespace panal::tensor {
 namespace {
@@ -23,7 +23,7 @@ Element* elements(const at::Tensor& tensor) {
   return reinterpret_cast<Element*>(tensor.mutable_data_ptr());
 }
 
-cpu::AttentionPlan plan_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+kernels::cpu::AttentionPlan plan_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   return {.length = q.size(1),
           .width = q.size(3),
           .group = q.size(2) / k.size(2),
@@ -37,14 +37,15 @@ cpu::AttentionPlan plan_of(const at::Tensor& q, const at::Tensor& k, const at::T
 // Calls body(row of the batch, key-value head, plan with that row's first keys, scratch) for each
 // key-value head of each row, spread over the compute threads.
 template <typename Body>
-void for_each_head(const cpu::AttentionPlan& plan, const at::Tensor& first_keys, std::int64_t batch,
-                   std::int64_t key_value_heads, std::size_t scratch_bytes, const Body& body) {
+void for_each_head(const kernels::cpu::AttentionPlan& plan, const at::Tensor& first_keys,
+                   std::int64_t batch, std::int64_t key_value_heads, std::size_t scratch_bytes,
+                   const Body& body) {
   at::parallel_for(0, batch * key_value_heads, 1, [&](std::int64_t begin, std::int64_t end) {
     const at::Tensor scratch = at::empty({static_cast<std::int64_t>(scratch_bytes)}, at::kByte);
     auto* memory = reinterpret_cast<std::byte*>(scratch.data_ptr<std::uint8_t>());
     for (std::int64_t unit = begin; unit < end; ++unit) {
       const std::int64_t row = unit / key_value_heads;
-      cpu::AttentionPlan of_row = plan;
+      kernels::cpu::AttentionPlan of_row = plan;
       if (first_keys.defined())
         of_row.first_keys = first_keys.const_data_ptr<std::int32_t>() + row * plan.length;
       body(row, unit % key_value_heads, of_row, memory);
@@ -55,13 +56,13 @@ void for_each_head(const cpu::AttentionPlan& plan, const at::Tensor& first_keys,
 template <typename Element>
 void attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
             const at::Tensor& first_keys, const at::Tensor& out, const at::Tensor& log_sum_exp) {
-  const cpu::AttentionPlan plan = plan_of(q, k, v);
+  const kernels::cpu::AttentionPlan plan = plan_of(q, k, v);
   const std::int64_t T = plan.length, D = plan.width, group = plan.group, heads = q.size(2);
   for_each_head(plan, first_keys, q.size(0), k.size(2),
-                cpu::attention_scratch_bytes(plan, sizeof(Element)),
-                [&](std::int64_t row, std::int64_t head, const cpu::AttentionPlan& of_row,
+                kernels::cpu::attention_scratch_bytes(plan, sizeof(Element)),
+                [&](std::int64_t row, std::int64_t head, const kernels::cpu::AttentionPlan& of_row,
                     std::byte* scratch) {
-                  cpu::causal_attention(
+                  kernels::cpu::causal_attention(
                       elements<Element>(q) + row * q.stride(0) + head * group * D,
                       elements<Element>(k) + row * k.stride(0) + head * D,
                       elements<Element>(v) + row * v.stride(0) + head * D, of_row,
@@ -79,30 +80,30 @@ void attend_backward(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
                      const at::Tensor& first_keys, const at::Tensor& out,
                      const at::Tensor& log_sum_exp, const at::Tensor& out_gradient,
                      const Gradients& to) {
-  const cpu::AttentionPlan plan = plan_of(q, k, v);
+  const kernels::cpu::AttentionPlan plan = plan_of(q, k, v);
   const std::int64_t T = plan.length, D = plan.width, group = plan.group, heads = q.size(2);
-  for_each_head(
-      plan, first_keys, q.size(0), k.size(2),
-      cpu::attention_backward_scratch_bytes(plan, sizeof(Element)),
-      [&](std::int64_t row, std::int64_t head, const cpu::AttentionPlan& of_row,
-          std::byte* scratch) {
-        const std::int64_t at_queries = row * q.stride(0) + head * group * D;
-        const std::int64_t at_keys = row * k.stride(0) + head * D;
-        const std::int64_t at_values = row * v.stride(0) + head * D;
-        const std::int64_t at_out = row * T * plan.out_stride + head * group * D;
-        cpu::causal_attention_backward(
-            cpu::AttentionTensors<Element>{.q = elements<Element>(q) + at_queries,
-                                           .k = elements<Element>(k) + at_keys,
-                                           .v = elements<Element>(v) + at_values,
-                                           .out = elements<Element>(out) + at_out,
-                                           .out_gradient = elements<Element>(out_gradient) + at_out,
-                                           .log_sum_exp = log_sum_exp.const_data_ptr<float>() +
-                                                          (row * heads + head * group) * T,
-                                           .q_gradient = elements<Element>(to.q) + at_queries,
-                                           .k_gradient = elements<Element>(to.k) + at_keys,
-                                           .v_gradient = elements<Element>(to.v) + at_values},
-            of_row, scratch);
-      });
+  for_each_head(plan, first_keys, q.size(0), k.size(2),
+                kernels::cpu::attention_backward_scratch_bytes(plan, sizeof(Element)),
+                [&](std::int64_t row, std::int64_t head, const kernels::cpu::AttentionPlan& of_row,
+                    std::byte* scratch) {
+                  const std::int64_t at_queries = row * q.stride(0) + head * group * D;
+                  const std::int64_t at_keys = row * k.stride(0) + head * D;
+                  const std::int64_t at_values = row * v.stride(0) + head * D;
+                  const std::int64_t at_out = row * T * plan.out_stride + head * group * D;
+                  kernels::cpu::causal_attention_backward(
+                      kernels::cpu::AttentionTensors<Element>{
+                          .q = elements<Element>(q) + at_queries,
+                          .k = elements<Element>(k) + at_keys,
+                          .v = elements<Element>(v) + at_values,
+                          .out = elements<Element>(out) + at_out,
+                          .out_gradient = elements<Element>(out_gradient) + at_out,
+                          .log_sum_exp = log_sum_exp.const_data_ptr<float>() +
+                                         (row * heads + head * group) * T,
+                          .q_gradient = elements<Element>(to.q) + at_queries,
+                          .k_gradient = elements<Element>(to.k) + at_keys,
+                          .v_gradient = elements<Element>(to.v) + at_values},
+                      of_row, scratch);
+                });
 }
 
 Attended forward_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,

@@ -6,15 +6,15 @@
 #include <torch/types.h>
 
 #include "base/error.h"
-#include "tensor/kernels/cuda/launch.h"
+#include "kernels/cuda/launch.h"
 
 namespace panal::tensor {
 namespace {
 
 // Both halves are needed: the kernels of this build, and a torch that was built for CUDA.
 std::string why_no_cuda(int processes) {
-  const std::string missing = cuda::why_no_device();
-  if (!missing.empty() || cuda::runs_on_host_memory()) return missing;
+  const std::string missing = kernels::cuda::why_no_device();
+  if (!missing.empty() || kernels::cuda::runs_on_host_memory()) return missing;
   if (at::hasCUDA()) {
     const int found = at::accelerator::deviceCount();
     if (found >= processes) return "";
@@ -47,7 +47,7 @@ bool trains_on_cuda(std::string_view wanted, int processes) {
 c10::Device training_device(std::string_view wanted, int rank, int processes) {
   const std::string reason = why_not_trained_on(wanted, processes);
   PANAL_REQUIRE(reason.empty(), "the device " + reason);
-  if (!trains_on_cuda(wanted, processes) || cuda::runs_on_host_memory()) {
+  if (!trains_on_cuda(wanted, processes) || kernels::cuda::runs_on_host_memory()) {
     return {c10::DeviceType::CPU};
   }
   return cuda_device(rank);
@@ -58,7 +58,7 @@ void enter(const c10::Device& device) {
 }
 
 std::string device_name(const c10::Device& device) {
-  return device.is_cpu() ? "cpu" : cuda::device_name();
+  return device.is_cpu() ? "cpu" : kernels::cuda::device_name();
 }
 
 void finish_work(const c10::Device& device) {

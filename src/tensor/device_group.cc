@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "tensor/kernels/cuda/launch.h"
+#include "kernels/cuda/launch.h"
 
 namespace panal::tensor {
 namespace {
@@ -19,8 +19,8 @@ std::optional<c10::Stream> stream_beside(const c10::Device& device) {
   return guard.getStreamFromGlobalPool(device, /*isHighPriority=*/true);
 }
 
-std::vector<cuda::Stretch> stretches_of(std::span<const Share> shares, bool as_bytes) {
-  std::vector<cuda::Stretch> stretches;
+std::vector<kernels::cuda::Stretch> stretches_of(std::span<const Share> shares, bool as_bytes) {
+  std::vector<kernels::cuda::Stretch> stretches;
   for (const Share& share : shares) {
     PANAL_REQUIRE(share.values.is_contiguous(),
                   "devices exchange contiguous tensors, found another kind");
@@ -37,10 +37,10 @@ std::vector<cuda::Stretch> stretches_of(std::span<const Share> shares, bool as_b
 }  // namespace
 
 std::string DeviceGroup::why_not(const c10::Device& device) {
-  if (device.is_cpu() && !cuda::runs_on_host_memory()) {
+  if (device.is_cpu() && !kernels::cuda::runs_on_host_memory()) {
     return "the tensors are in the host's memory";
   }
-  return cuda::why_no_communicator();
+  return kernels::cuda::why_no_communicator();
 }
 
 DeviceGroup::DeviceGroup(const c10::Device& device, const Id& id, int rank, int size)

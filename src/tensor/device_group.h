@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 
-#include "tensor/kernels/cuda/communicator.h"
+#include "kernels/cuda/communicator.h"
 #include "tensor/work_mark.h"
 
 namespace panal::tensor {
@@ -29,12 +29,12 @@ struct Share {
 /// kernels/cuda/communicator.h's.
 class DeviceGroup {
  public:
-  using Id = cuda::CommunicatorId;
+  using Id = kernels::cuda::CommunicatorId;
 
   /// Why tensors on `device` cannot be exchanged like this, as a sentence; empty when they can.
   static std::string why_not(const c10::Device& device);
   /// On one rank, for all of them.
-  static Id make_id() { return cuda::make_communicator_id(); }
+  static Id make_id() { return kernels::cuda::make_communicator_id(); }
 
   DeviceGroup(const c10::Device& device, const Id& id, int rank, int size);
 
@@ -56,7 +56,7 @@ class DeviceGroup {
   void* native_stream() const;
 
   std::optional<c10::Stream> stream_;  // None in tests, where the device is the host.
-  cuda::Communicator communicator_;
+  kernels::cuda::Communicator communicator_;
 };
 
 }  // namespace panal::tensor

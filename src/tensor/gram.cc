@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/cuda/all.h"
 #include "tensor/device/launch.h"
 #include "tensor/device/update.h"
-#include "tensor/kernels/cuda/all.h"
 #include "tensor/linear.h"
 
 namespace panal::tensor {
@@ -18,21 +18,22 @@ constexpr int kHopper = 90;
 
 bool takes_half_the_tiles(const at::Tensor& x) {
   return x.scalar_type() == at::kBFloat16 && on_device::takes(x) &&
-         cuda::compute_capability() < kHopper;
+         kernels::cuda::compute_capability() < kHopper;
 }
 
 at::Tensor symmetric_product(const at::Tensor& x, const at::Tensor& addend, double product_factor,
                              double addend_factor) {
   const at::Tensor rows = x.contiguous();
   at::Tensor out = at::empty({x.size(0), x.size(1), x.size(1)}, x.options());
-  on_device::launch(x, cuda::SymmetricProduct{.x = on_device::elements<std::uint16_t>(rows),
-                                              .count = rows.size(0),
-                                              .n = rows.size(1),
-                                              .k = rows.size(2),
-                                              .addend = on_device::elements<std::uint16_t>(addend),
-                                              .product_factor = static_cast<float>(product_factor),
-                                              .addend_factor = static_cast<float>(addend_factor),
-                                              .out = on_device::elements<std::uint16_t>(out)});
+  on_device::launch(
+      x, kernels::cuda::SymmetricProduct{.x = on_device::elements<std::uint16_t>(rows),
+                                         .count = rows.size(0),
+                                         .n = rows.size(1),
+                                         .k = rows.size(2),
+                                         .addend = on_device::elements<std::uint16_t>(addend),
+                                         .product_factor = static_cast<float>(product_factor),
+                                         .addend_factor = static_cast<float>(addend_factor),
+                                         .out = on_device::elements<std::uint16_t>(out)});
   return out;
 }
 
@@ -55,16 +56,16 @@ at::Tensor normalised_on_device(const at::Tensor& matrices, double factor, doubl
   const std::int64_t rows = memory.size(1), columns = memory.size(2);
   at::Tensor out = at::empty({memory.size(0), std::min(rows, columns), std::max(rows, columns)},
                              memory.options().dtype(at::kBFloat16));
-  on_device::launch(memory,
-                    cuda::Normalise{.matrices = {.floats = on_device::elements<float>(memory)},
-                                    .count = memory.size(0),
-                                    .rows = rows,
-                                    .columns = columns,
-                                    .square_totals = on_device::elements<float>(totals),
-                                    .factor = static_cast<float>(factor),
-                                    .epsilon = static_cast<float>(epsilon),
-                                    .is_transposed = is_tall != is_view,
-                                    .out = on_device::elements<std::uint16_t>(out)});
+  on_device::launch(
+      memory, kernels::cuda::Normalise{.matrices = {.floats = on_device::elements<float>(memory)},
+                                       .count = memory.size(0),
+                                       .rows = rows,
+                                       .columns = columns,
+                                       .square_totals = on_device::elements<float>(totals),
+                                       .factor = static_cast<float>(factor),
+                                       .epsilon = static_cast<float>(epsilon),
+                                       .is_transposed = is_tall != is_view,
+                                       .out = on_device::elements<std::uint16_t>(out)});
   return out;
 }
 

@@ -6,10 +6,10 @@
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "kernels/cpu/cross_entropy.h"
+#include "kernels/cpu/layers.h"
 #include "tensor/device/launch.h"
 #include "tensor/device/layers.h"
-#include "tensor/kernels/cpu/cross_entropy.h"
-#include "tensor/kernels/cpu/layers.h"
 #include "tensor/linear.h"
 #include "tensor/product.h"
 #include "tensor/row_grain.h"
@@ -27,9 +27,10 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
     const std::int64_t rows = x.size(0), width = x.size(1);
     at::Tensor y = at::empty_like(x), inverse_rms = at::empty({rows}, x.options());
     at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-      cpu::rms_norm(x.const_data_ptr<float>() + begin * width, weight.const_data_ptr<float>(),
-                    static_cast<float>(epsilon), end - begin, width,
-                    y.data_ptr<float>() + begin * width, inverse_rms.data_ptr<float>() + begin);
+      kernels::cpu::rms_norm(x.const_data_ptr<float>() + begin * width,
+                             weight.const_data_ptr<float>(), static_cast<float>(epsilon),
+                             end - begin, width, y.data_ptr<float>() + begin * width,
+                             inverse_rms.data_ptr<float>() + begin);
     });
     context->save_for_backward({x, weight, inverse_rms});
     return y;
@@ -46,7 +47,7 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
     if (wants_weight) parts = at::zeros({at::get_num_threads(), width}, x.options());
     at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
       float* part = wants_weight ? parts.data_ptr<float>() + at::get_thread_num() * width : nullptr;
-      cpu::rms_norm_backward(
+      kernels::cpu::rms_norm_backward(
           dy.const_data_ptr<float>() + begin * width, x.const_data_ptr<float>() + begin * width,
           weight.const_data_ptr<float>(), inverse_rms.const_data_ptr<float>() + begin, end - begin,
           width, dx.data_ptr<float>() + begin * width, part);
@@ -92,9 +93,9 @@ at::Tensor rotated(const at::Tensor& x, const at::Tensor& cosine, const at::Tens
     at::parallel_for(0, rows, row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const std::int64_t position = row % T;
-        cpu::rotate(elements<Element>(x, row * stride), stride, elements<Element>(y, row * stride),
-                    stride, &position, 1, heads, width, cosine.const_data_ptr<float>(),
-                    sine.const_data_ptr<float>(), sign);
+        kernels::cpu::rotate(elements<Element>(x, row * stride), stride,
+                             elements<Element>(y, row * stride), stride, &position, 1, heads, width,
+                             cosine.const_data_ptr<float>(), sine.const_data_ptr<float>(), sign);
       }
     });
   });
@@ -150,13 +151,13 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
     at::Tensor y = at::empty_like(gate);
     context->save_for_backward({gate, up});
     if (on_device::takes(gate)) {
-      on_device::activation(cuda::Kind::kSwiGlu, gate, up, y);
+      on_device::activation(kernels::cuda::Kind::kSwiGlu, gate, up, y);
       return y;
     }
     over_elements(y, [&](auto element, std::int64_t begin, std::int64_t count) {
       using Element = decltype(element);
-      cpu::swiglu(elements<Element>(gate, begin), elements<Element>(up, begin), count,
-                  elements<Element>(y, begin));
+      kernels::cpu::swiglu(elements<Element>(gate, begin), elements<Element>(up, begin), count,
+                           elements<Element>(y, begin));
     });
     return y;
   }
@@ -166,40 +167,41 @@ class SwiGlu : public torch::autograd::Function<SwiGlu> {
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor gate_gradient = at::empty_like(gate), up_gradient = at::empty_like(up);
     if (on_device::takes(gate)) {
-      on_device::activation_backward(cuda::Kind::kSwiGlu, dy, gate, up, gate_gradient, up_gradient);
+      on_device::activation_backward(kernels::cuda::Kind::kSwiGlu, dy, gate, up, gate_gradient,
+                                     up_gradient);
       return {gate_gradient, up_gradient};
     }
     over_elements(dy, [&](auto element, std::int64_t begin, std::int64_t count) {
       using Element = decltype(element);
-      cpu::swiglu_backward(elements<Element>(dy, begin), elements<Element>(gate, begin),
-                           elements<Element>(up, begin), count,
-                           elements<Element>(gate_gradient, begin),
-                           elements<Element>(up_gradient, begin));
+      kernels::cpu::swiglu_backward(elements<Element>(dy, begin), elements<Element>(gate, begin),
+                                    elements<Element>(up, begin), count,
+                                    elements<Element>(gate_gradient, begin),
+                                    elements<Element>(up_gradient, begin));
     });
     return {gate_gradient, up_gradient};
   }
 };
 
 struct ReluSquaredKernels {
-  static constexpr cuda::Kind kKind = cuda::Kind::kReluSquared;
+  static constexpr kernels::cuda::Kind kKind = kernels::cuda::Kind::kReluSquared;
   template <typename Element>
   static void forward(const Element* x, std::int64_t count, Element* y) {
-    cpu::relu_squared(x, count, y);
+    kernels::cpu::relu_squared(x, count, y);
   }
   template <typename Element>
   static void backward(const Element* dy, const Element* x, std::int64_t count, Element* dx) {
-    cpu::relu_squared_backward(dy, x, count, dx);
+    kernels::cpu::relu_squared_backward(dy, x, count, dx);
   }
 };
 struct GeluKernels {
-  static constexpr cuda::Kind kKind = cuda::Kind::kGelu;
+  static constexpr kernels::cuda::Kind kKind = kernels::cuda::Kind::kGelu;
   template <typename Element>
   static void forward(const Element* x, std::int64_t count, Element* y) {
-    cpu::gelu(x, count, y);
+    kernels::cpu::gelu(x, count, y);
   }
   template <typename Element>
   static void backward(const Element* dy, const Element* x, std::int64_t count, Element* dx) {
-    cpu::gelu_backward(dy, x, count, dx);
+    kernels::cpu::gelu_backward(dy, x, count, dx);
   }
 };
 
@@ -270,15 +272,15 @@ void rows_cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
   at::parallel_for(0, logits.size(0), row_grain(width), [&](std::int64_t begin, std::int64_t end) {
     if (logits.scalar_type() == at::kFloat) {
       for (std::int64_t row = begin; row < end; ++row) {
-        cpu::cross_entropy(elements<float>(logits, row * stride), target + row, 1, width,
-                           scale.value, loss + row, cap);
+        kernels::cpu::cross_entropy(elements<float>(logits, row * stride), target + row, 1, width,
+                                    scale.value, loss + row, cap);
       }
       return;
     }
     const at::Tensor scratch = at::empty({width}, at::kFloat);
     for (std::int64_t row = begin; row < end; ++row) {
-      cpu::cross_entropy(elements<std::uint16_t>(logits, row * stride), target + row, 1, width,
-                         scale.value, loss + row, cap, scratch.data_ptr<float>());
+      kernels::cpu::cross_entropy(elements<std::uint16_t>(logits, row * stride), target + row, 1,
+                                  width, scale.value, loss + row, cap, scratch.data_ptr<float>());
     }
   });
 }

@@ -8,9 +8,9 @@
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "kernels/cpu/layers.h"
+#include "kernels/cpu/thin.h"
 #include "tensor/device/launch.h"
-#include "tensor/kernels/cpu/layers.h"
-#include "tensor/kernels/cpu/thin.h"
 #include "tensor/product.h"
 #include "tensor/row_grain.h"
 
@@ -45,10 +45,11 @@ at::Tensor column_sums(const at::Tensor& x) {
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
     float* part = parts.data_ptr<float>() + at::get_thread_num() * width;
     if (x.scalar_type() == at::kFloat) {
-      cpu::add_columns(x.const_data_ptr<float>() + begin * width, end - begin, width, part);
+      kernels::cpu::add_columns(x.const_data_ptr<float>() + begin * width, end - begin, width,
+                                part);
     } else {
       const auto* bits = static_cast<const std::uint16_t*>(x.const_data_ptr());
-      cpu::add_columns(bits + begin * width, end - begin, width, part);
+      kernels::cpu::add_columns(bits + begin * width, end - begin, width, part);
     }
   });
   return parts.sum(0);
@@ -116,9 +117,9 @@ at::Tensor projected(const at::Tensor& x, const at::Tensor& thin, double scale) 
   const std::int64_t rows = x.size(0), width = x.size(1), rank = thin.size(0);
   at::Tensor low = at::empty({rows, rank}, x.options());
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    cpu::thin_project(x.const_data_ptr<float>() + begin * width, thin.const_data_ptr<float>(),
-                      end - begin, width, rank, static_cast<float>(scale),
-                      low.data_ptr<float>() + begin * rank);
+    kernels::cpu::thin_project(x.const_data_ptr<float>() + begin * width,
+                               thin.const_data_ptr<float>(), end - begin, width, rank,
+                               static_cast<float>(scale), low.data_ptr<float>() + begin * rank);
   });
   return low;
 }
@@ -130,8 +131,9 @@ void expand_into(const at::Tensor& low, const at::Tensor& thin, const at::Tensor
   }
   const std::int64_t rows = y.size(0), width = y.size(1), rank = thin.size(0);
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    cpu::thin_expand(low.const_data_ptr<float>() + begin * rank, thin.const_data_ptr<float>(),
-                     end - begin, width, rank, y.data_ptr<float>() + begin * width);
+    kernels::cpu::thin_expand(low.const_data_ptr<float>() + begin * rank,
+                              thin.const_data_ptr<float>(), end - begin, width, rank,
+                              y.data_ptr<float>() + begin * width);
   });
 }
 
@@ -142,9 +144,9 @@ at::Tensor gathered(const at::Tensor& low, const at::Tensor& x) {
   // for bit.
   const at::Tensor parts = at::zeros({at::get_num_threads(), rank, width}, x.options());
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    cpu::thin_gather(low.const_data_ptr<float>() + begin * rank,
-                     x.const_data_ptr<float>() + begin * width, end - begin, width, rank,
-                     parts.data_ptr<float>() + at::get_thread_num() * rank * width);
+    kernels::cpu::thin_gather(low.const_data_ptr<float>() + begin * rank,
+                              x.const_data_ptr<float>() + begin * width, end - begin, width, rank,
+                              parts.data_ptr<float>() + at::get_thread_num() * rank * width);
   });
   return parts.sum(0);
 }

@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "tensor/kernels/cpu/matvec.h"
+#include "kernels/cpu/matvec.h"
 #include "tensor/linear.h"
 
 namespace panal::tensor {
@@ -38,7 +38,7 @@ struct PackedWeight::Packed {
   bool is_nibbles() const { return kind == Blocks::kQ4_0 || kind == Blocks::kQ4_1; }
 
   void put_nibbles(const std::byte* block, std::int64_t place, std::int64_t lane) {
-    const std::int64_t slot = place * cpu::kGroup + lane;
+    const std::int64_t slot = place * kernels::cpu::kGroup + lane;
     const float scale = half_at(block);
     scales.data_ptr<float>()[slot] = scale;
     // Q4_0 stores no offset: its nibbles are centred on 8.
@@ -53,15 +53,15 @@ struct PackedWeight::Packed {
     for (int word = 0; word < 4; ++word) {
       std::uint32_t bits = 0;
       for (int j = 0; j < 8; ++j) bits |= std::uint32_t{values[word * 8 + j]} << (4 * j);
-      std::memcpy(words.data_ptr<std::int32_t>() + (place * 4 + word) * cpu::kGroup + lane, &bits,
-                  4);
+      std::memcpy(words.data_ptr<std::int32_t>() + (place * 4 + word) * kernels::cpu::kGroup + lane,
+                  &bits, 4);
     }
   }
 
   void put_bytes(const std::byte* block, std::int64_t place, std::int64_t lane) {
-    scales.data_ptr<float>()[place * cpu::kGroup + lane] = half_at(block);
+    scales.data_ptr<float>()[place * kernels::cpu::kGroup + lane] = half_at(block);
     for (int word = 0; word < 8; ++word) {
-      std::memcpy(words.data_ptr<std::int32_t>() + (place * 8 + word) * cpu::kGroup + lane,
+      std::memcpy(words.data_ptr<std::int32_t>() + (place * 8 + word) * kernels::cpu::kGroup + lane,
                   block + 2 + word * 4, 4);
     }
   }
@@ -73,18 +73,21 @@ struct PackedWeight::Packed {
     float* to = y.data_ptr<float>();
     at::Tensor sums;
     if (is_nibbles()) {
-      sums = at::empty({rows, in / cpu::kBlock}, x.options());
-      cpu::sum_blocks(from, rows, in, sums.data_ptr<float>());
+      sums = at::empty({rows, in / kernels::cpu::kBlock}, x.options());
+      kernels::cpu::sum_blocks(from, rows, in, sums.data_ptr<float>());
     }
-    const std::int64_t grain = std::max<std::int64_t>(1, kWeightsPerThread / (in * cpu::kGroup));
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, kWeightsPerThread / (in * kernels::cpu::kGroup));
     at::parallel_for(0, groups, grain, [&](std::int64_t begin, std::int64_t end) {
       if (is_nibbles()) {
-        cpu::matvec_nibbles(words.const_data_ptr<std::int32_t>(), scales.const_data_ptr<float>(),
-                            offsets.const_data_ptr<float>(), from, sums.const_data_ptr<float>(),
-                            rows, in, begin, end, out, to);
+        kernels::cpu::matvec_nibbles(words.const_data_ptr<std::int32_t>(),
+                                     scales.const_data_ptr<float>(),
+                                     offsets.const_data_ptr<float>(), from,
+                                     sums.const_data_ptr<float>(), rows, in, begin, end, out, to);
       } else {
-        cpu::matvec_bytes(words.const_data_ptr<std::int32_t>(), scales.const_data_ptr<float>(),
-                          from, rows, in, begin, end, out, to);
+        kernels::cpu::matvec_bytes(words.const_data_ptr<std::int32_t>(),
+                                   scales.const_data_ptr<float>(), from, rows, in, begin, end, out,
+                                   to);
       }
     });
     return y;
@@ -95,8 +98,8 @@ struct PackedWeight::Packed {
     at::Tensor y = at::empty({rows, out}, x.options());
     const std::int64_t grain = std::max<std::int64_t>(1, kWeightsPerThread / in);
     at::parallel_for(0, out, grain, [&](std::int64_t begin, std::int64_t end) {
-      cpu::matvec_float(weight.const_data_ptr<float>(), x.const_data_ptr<float>(), rows, in, begin,
-                        end, y.data_ptr<float>(), out);
+      kernels::cpu::matvec_float(weight.const_data_ptr<float>(), x.const_data_ptr<float>(), rows,
+                                 in, begin, end, y.data_ptr<float>(), out);
     });
     return y;
   }
@@ -116,14 +119,14 @@ void PackedWeight::add_blocks(Blocks kind, std::span<const std::byte> rows) {
   const std::int64_t out = out_width(), in = in_width();
   const std::int64_t block_bytes = kind == Blocks::kQ4_0 ? 18 : kind == Blocks::kQ4_1 ? 20 : 34;
   PANAL_REQUIRE(
-      kind != Blocks::kNone && in % cpu::kBlock == 0 &&
-          static_cast<std::int64_t>(rows.size()) == out * in / cpu::kBlock * block_bytes,
+      kind != Blocks::kNone && in % kernels::cpu::kBlock == 0 &&
+          static_cast<std::int64_t>(rows.size()) == out * in / kernels::cpu::kBlock * block_bytes,
       fmt::format("packed weight: {} bytes are not the blocks of [{}, {}]", rows.size(), out, in));
-  const std::int64_t blocks = in / cpu::kBlock;
+  const std::int64_t blocks = in / kernels::cpu::kBlock;
   packed_->kind = kind;
-  packed_->groups = (out + cpu::kGroup - 1) / cpu::kGroup;
+  packed_->groups = (out + kernels::cpu::kGroup - 1) / kernels::cpu::kGroup;
   const bool nibbles = packed_->is_nibbles();
-  const std::int64_t slots = packed_->groups * blocks * cpu::kGroup;
+  const std::int64_t slots = packed_->groups * blocks * kernels::cpu::kGroup;
   packed_->words = at::zeros({slots * (nibbles ? 4 : 8)}, at::kInt);
   packed_->scales = at::zeros({slots}, at::kFloat);
   if (nibbles) packed_->offsets = at::zeros({slots}, at::kFloat);
@@ -131,7 +134,8 @@ void PackedWeight::add_blocks(Blocks kind, std::span<const std::byte> rows) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t b = 0; b < blocks; ++b) {
         const std::byte* block = rows.data() + (row * blocks + b) * block_bytes;
-        const std::int64_t place = row / cpu::kGroup * blocks + b, lane = row % cpu::kGroup;
+        const std::int64_t place = row / kernels::cpu::kGroup * blocks + b,
+                           lane = row % kernels::cpu::kGroup;
         if (nibbles) {
           packed_->put_nibbles(block, place, lane);
         } else {

@@ -1,6 +1,6 @@
 #include "tensor/precision.h"
 
-#include "tensor/kernels/cpu/dispatch.h"
+#include "kernels/cpu/dispatch.h"
 
 namespace panal::tensor {
 
@@ -9,6 +9,8 @@ std::string_view precision_name(Precision precision) {
 }
 
 // Every CPU with AMX has them too.
-bool cpu_multiplies_bfloat16() { return cpu::level() == cpu::Level::kAvx512BFloat16; }
+bool cpu_multiplies_bfloat16() {
+  return kernels::cpu::level() == kernels::cpu::Level::kAvx512BFloat16;
+}
 
 }  // namespace panal::tensor

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "tensor/kernels/cpu/product.h"
+#include "kernels/cpu/product.h"
 #include "tensor/linear.h"
 
 namespace panal::tensor {
@@ -24,9 +24,9 @@ constexpr std::int64_t kApart = 64;
 
 template <typename Element>
 struct Operands {
-  cpu::ProductFactor<Element> left, right;
+  kernels::cpu::ProductFactor<Element> left, right;
   std::int64_t rows = 0, columns = 0, steps = 0;
-  cpu::ProductTarget<Element> target;
+  kernels::cpu::ProductTarget<Element> target;
 };
 
 // A product in pieces: of the columns, so that the packed ones fit the cache, and of the steps.
@@ -37,21 +37,23 @@ class PiecewiseProduct {
       : whole_(operands),
         most_steps_(std::min(operands.steps, std::int64_t{kStepBytes / sizeof(Element)})) {
     const std::int64_t panels = num_panels(whole_.columns);
-    const auto fit = std::max<std::int64_t>(
-        1, std::int64_t{kPackedBytes / sizeof(Element)} / (most_steps_ * cpu::kProductPanel));
+    const auto fit = std::max<std::int64_t>(1, std::int64_t{kPackedBytes / sizeof(Element)} /
+                                                   (most_steps_ * kernels::cpu::kProductPanel));
     const std::int64_t pieces = (panels + fit - 1) / fit;
     most_panels_ = (panels + pieces - 1) / pieces;
     const auto type = sizeof(Element) == sizeof(float) ? at::kFloat : at::kBFloat16;
-    packed_ =
-        at::empty({cpu::packed_elements(most_panels_ * cpu::kProductPanel, most_steps_)}, type);
+    packed_ = at::empty(
+        {kernels::cpu::packed_elements(most_panels_ * kernels::cpu::kProductPanel, most_steps_)},
+        type);
     if (whole_.left.is_turned)
-      turned_ = at::empty({at::get_num_threads(), cpu::turned_elements(most_steps_)}, type);
+      turned_ =
+          at::empty({at::get_num_threads(), kernels::cpu::turned_elements(most_steps_)}, type);
     if (whole_.steps > most_steps_ && whole_.target.rounded != nullptr)
-      partial_ = at::empty({whole_.rows, most_panels_ * cpu::kProductPanel}, at::kFloat);
+      partial_ = at::empty({whole_.rows, most_panels_ * kernels::cpu::kProductPanel}, at::kFloat);
   }
 
   void run() const {
-    const std::int64_t width = most_panels_ * cpu::kProductPanel;
+    const std::int64_t width = most_panels_ * kernels::cpu::kProductPanel;
     for (std::int64_t column = 0; column < whole_.columns; column += width) {
       for (std::int64_t step = 0; step < whole_.steps; step += most_steps_) {
         const Piece piece{.column = column,
@@ -69,10 +71,10 @@ class PiecewiseProduct {
     std::int64_t column, columns, step, steps;
   };
   static std::int64_t num_panels(std::int64_t columns) {
-    return (columns + cpu::kProductPanel - 1) / cpu::kProductPanel;
+    return (columns + kernels::cpu::kProductPanel - 1) / kernels::cpu::kProductPanel;
   }
-  static cpu::ProductFactor<Element> from(cpu::ProductFactor<Element> factor, std::int64_t row,
-                                          std::int64_t step) {
+  static kernels::cpu::ProductFactor<Element> from(kernels::cpu::ProductFactor<Element> factor,
+                                                   std::int64_t row, std::int64_t step) {
     factor.data += factor.is_turned ? step * factor.stride + row : row * factor.stride + step;
     return factor;
   }
@@ -83,14 +85,14 @@ class PiecewiseProduct {
     const std::int64_t parts = at::get_num_threads();
     at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part)
-        cpu::pack_share(right, piece.columns, piece.steps, {.part = part, .parts = parts},
-                        packed());
+        kernels::cpu::pack_share(right, piece.columns, piece.steps, {.part = part, .parts = parts},
+                                 packed());
     });
   }
 
   // Where a piece of the steps goes: sums of all but the last one wait in float32.
-  cpu::ProductTarget<Element> target_of(const Piece& piece, std::int64_t row) const {
-    cpu::ProductTarget<Element> target = whole_.target;
+  kernels::cpu::ProductTarget<Element> target_of(const Piece& piece, std::int64_t row) const {
+    kernels::cpu::ProductTarget<Element> target = whole_.target;
     const bool is_last = piece.step + piece.steps == whole_.steps;
     const std::int64_t place = row * target.stride + piece.column;
     if (target.floats != nullptr) {
@@ -114,26 +116,28 @@ class PiecewiseProduct {
   }
 
   void multiply(const Piece& piece) const {
-    const std::int64_t groups = (whole_.rows + cpu::kProductGroup - 1) / cpu::kProductGroup;
+    const std::int64_t groups =
+        (whole_.rows + kernels::cpu::kProductGroup - 1) / kernels::cpu::kProductGroup;
     const std::int64_t panels = num_panels(piece.columns), threads = at::get_num_threads();
     // Threads divide the rows, or where those do not come out even the columns.
     const std::int64_t parts = groups % threads == 0 ? 1 : std::min(panels, threads);
     at::parallel_for(0, groups * parts, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t task = begin; task < end; ++task) {
-        const std::int64_t row = task % groups * cpu::kProductGroup, part = task / groups;
-        cpu::ProductGroup<Element> group{.left = from(whole_.left, row, piece.step),
-                                         .rows = std::min(cpu::kProductGroup, whole_.rows - row),
-                                         .columns = piece.columns,
-                                         .steps = piece.steps,
-                                         .packed = packed(),
-                                         .first_panel = panels * part / parts,
-                                         .last_panel = panels * (part + 1) / parts,
-                                         .target = target_of(piece, row),
-                                         .turned = nullptr};
+        const std::int64_t row = task % groups * kernels::cpu::kProductGroup, part = task / groups;
+        kernels::cpu::ProductGroup<Element> group{
+            .left = from(whole_.left, row, piece.step),
+            .rows = std::min(kernels::cpu::kProductGroup, whole_.rows - row),
+            .columns = piece.columns,
+            .steps = piece.steps,
+            .packed = packed(),
+            .first_panel = panels * part / parts,
+            .last_panel = panels * (part + 1) / parts,
+            .target = target_of(piece, row),
+            .turned = nullptr};
         if (turned_.defined())
           group.turned = static_cast<Element*>(turned_.mutable_data_ptr()) +
                          at::get_thread_num() * turned_.size(1);
-        cpu::multiply_group(group);
+        kernels::cpu::multiply_group(group);
       }
     });
   }
@@ -147,7 +151,7 @@ class PiecewiseProduct {
 
 // The rows of the factor are the matrix's.
 template <typename Element>
-cpu::ProductFactor<Element> factor_of(const at::Tensor& matrix) {
+kernels::cpu::ProductFactor<Element> factor_of(const at::Tensor& matrix) {
   const bool is_turned = matrix.stride(1) != 1;
   return {.data = static_cast<const Element*>(matrix.const_data_ptr()),
           .stride = is_turned ? matrix.stride(1) : matrix.stride(0),
@@ -160,7 +164,7 @@ bool is_factor(const at::Tensor& matrix) {
 }
 
 bool is_for_us(const at::Tensor& a, const at::Tensor& b) {
-  return cpu::are_products_fastest() && is_factor(a) && is_factor(b) &&
+  return kernels::cpu::are_products_fastest() && is_factor(a) && is_factor(b) &&
          a.scalar_type() == b.scalar_type() && a.size(1) == b.size(0) && a.size(0) >= kFewestRows &&
          a.size(0) * a.size(1) * b.size(1) >= kSmallProduct &&
          (a.scalar_type() == at::kFloat || a.size(1) % 2 == 0);

@@ -8,9 +8,9 @@
 #include <optional>
 
 #include "base/error.h"
+#include "kernels/cpu/residual.h"
 #include "tensor/device/launch.h"
 #include "tensor/device/layers.h"
-#include "tensor/kernels/cpu/residual.h"
 #include "tensor/row_grain.h"
 
 namespace panal::tensor {
@@ -29,8 +29,8 @@ Element* row_of(const at::Tensor& tensor, std::int64_t row) {
   return reinterpret_cast<Element*>(tensor.mutable_data_ptr()) + row * tensor.size(1);
 }
 
-cpu::NormPlan plan_of(const at::Tensor& weight, const at::Tensor& bias, double epsilon,
-                      std::int64_t rows) {
+kernels::cpu::NormPlan plan_of(const at::Tensor& weight, const at::Tensor& bias, double epsilon,
+                               std::int64_t rows) {
   return {.rows = rows,
           .width = weight.size(0),
           .epsilon = static_cast<float>(epsilon),
@@ -40,16 +40,16 @@ cpu::NormPlan plan_of(const at::Tensor& weight, const at::Tensor& bias, double e
 }
 
 template <typename Element>
-void run_forward(const at::Tensor& x, const at::Tensor& delta, const cpu::NormPlan& plan,
+void run_forward(const at::Tensor& x, const at::Tensor& delta, const kernels::cpu::NormPlan& plan,
                  const at::Tensor& sum, const at::Tensor& y, const at::Tensor& means,
                  const at::Tensor& inverses) {
   at::parallel_for(0, x.size(0), row_grain(plan.width), [&](std::int64_t begin, std::int64_t end) {
-    cpu::NormPlan part = plan;
+    kernels::cpu::NormPlan part = plan;
     part.rows = end - begin;
-    cpu::add_norm(part, row_of<float>(x, begin), row_of<Element>(delta, begin),
-                  row_of<float>(sum, begin), row_of<Element>(y, begin),
-                  means.defined() ? means.mutable_data_ptr<float>() + begin : nullptr,
-                  inverses.mutable_data_ptr<float>() + begin);
+    kernels::cpu::add_norm(part, row_of<float>(x, begin), row_of<Element>(delta, begin),
+                           row_of<float>(sum, begin), row_of<Element>(y, begin),
+                           means.defined() ? means.mutable_data_ptr<float>() + begin : nullptr,
+                           inverses.mutable_data_ptr<float>() + begin);
   });
 }
 
@@ -62,14 +62,15 @@ struct Gradients {
 };
 
 template <typename Element>
-void run_backward(const Saved& saved, const cpu::NormPlan& plan, const Gradients& gradients) {
+void run_backward(const Saved& saved, const kernels::cpu::NormPlan& plan,
+                  const Gradients& gradients) {
   at::parallel_for(0, plan.rows, row_grain(plan.width), [&](std::int64_t begin, std::int64_t end) {
-    cpu::NormPlan part = plan;
+    kernels::cpu::NormPlan part = plan;
     part.rows = end - begin;
     const std::int64_t thread = at::get_thread_num();
-    cpu::add_norm_backward(
+    kernels::cpu::add_norm_backward(
         part,
-        cpu::NormGradients<Element>{
+        kernels::cpu::NormGradients<Element>{
             .sum = row_of<float>(saved.sum, begin),
             .means = saved.means.defined() ? saved.means.const_data_ptr<float>() + begin : nullptr,
             .inverses = saved.inverses.const_data_ptr<float>() + begin,

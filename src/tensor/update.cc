@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/cpu/update.h"
 #include "tensor/device/launch.h"
 #include "tensor/device/update.h"
-#include "tensor/kernels/cpu/update.h"
 #include "tensor/row_grain.h"
 
 namespace panal::tensor {
@@ -22,7 +22,7 @@ std::uint16_t* halves_of(const at::Tensor& tensor) {
   return static_cast<std::uint16_t*>(tensor.data_ptr());
 }
 
-cpu::NumberSpan numbers_of(const at::Tensor& tensor) {
+kernels::cpu::NumberSpan numbers_of(const at::Tensor& tensor) {
   require(tensor.is_contiguous() &&
               (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16),
           "an update wants contiguous float32 or bfloat16 numbers, found others");
@@ -30,7 +30,7 @@ cpu::NumberSpan numbers_of(const at::Tensor& tensor) {
   return {.halves = halves_of(tensor)};
 }
 
-cpu::ParameterSpan span_of(const ExactParameter& parameter) {
+kernels::cpu::ParameterSpan span_of(const ExactParameter& parameter) {
   const at::Tensor& value = parameter.value;
   if (value.scalar_type() == at::kFloat) {
     require(value.is_contiguous(), "a parameter must be contiguous, found strides");
@@ -44,11 +44,11 @@ cpu::ParameterSpan span_of(const ExactParameter& parameter) {
   return {.rounded = halves_of(value), .remainder = parameter.remainder.data_ptr<std::int16_t>()};
 }
 
-cpu::ParameterSpan operator+(cpu::ParameterSpan span, std::int64_t offset) {
+kernels::cpu::ParameterSpan operator+(kernels::cpu::ParameterSpan span, std::int64_t offset) {
   if (span.value != nullptr) return {.value = span.value + offset};
   return {.rounded = span.rounded + offset, .remainder = span.remainder + offset};
 }
-cpu::NumberSpan operator+(cpu::NumberSpan span, std::int64_t offset) {
+kernels::cpu::NumberSpan operator+(kernels::cpu::NumberSpan span, std::int64_t offset) {
   if (span.floats != nullptr) return {.floats = span.floats + offset};
   return {.halves = span.halves + offset};
 }
@@ -70,8 +70,8 @@ at::Tensor as_floats(const ExactParameter& parameter, const at::Tensor& change) 
   return change.contiguous();
 }
 
-cpu::ChangeUpdate change_of(const ExactParameter& parameter, const at::Tensor& change,
-                            const ChangeStep& step) {
+kernels::cpu::ChangeUpdate change_of(const ExactParameter& parameter, const at::Tensor& change,
+                                     const ChangeStep& step) {
   return {.parameter = span_of(parameter),
           .change = change.data_ptr<float>(),
           .keep = static_cast<float>(1.0 - step.decay),
@@ -79,22 +79,22 @@ cpu::ChangeUpdate change_of(const ExactParameter& parameter, const at::Tensor& c
           .is_cautious = step.is_cautious};
 }
 
-void advance(cpu::ChangeUpdate& update, std::int64_t offset) {
+void advance(kernels::cpu::ChangeUpdate& update, std::int64_t offset) {
   update.parameter = update.parameter + offset;
   update.change += offset;
 }
 
 double squares_of(const at::Tensor& numbers) {
   const at::Tensor values = numbers.contiguous();
-  const cpu::NumberSpan span = numbers_of(values);
+  const kernels::cpu::NumberSpan span = numbers_of(values);
   const std::int64_t count = values.numel();
   // The pieces are the same for any number of threads, and so is the sum.
   constexpr std::int64_t kPiece = 1 << 11;
   std::vector<double> sums(static_cast<std::size_t>((count + kPiece - 1) / kPiece));
   at::parallel_for(0, static_cast<std::int64_t>(sums.size()), 1, [&](auto begin, auto end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      cpu::square_sum(span + i * kPiece, std::min(kPiece, count - i * kPiece),
-                      &sums[static_cast<std::size_t>(i)]);
+      kernels::cpu::square_sum(span + i * kPiece, std::min(kPiece, count - i * kPiece),
+                               &sums[static_cast<std::size_t>(i)]);
     }
   });
   return std::accumulate(sums.begin(), sums.end(), 0.0);
@@ -107,7 +107,7 @@ void adamw_step(const AdamWUpdate& update) {
   }
   const auto t = static_cast<double>(step.step);
   const at::Tensor gradients = gradient.contiguous();
-  const cpu::AdamWUpdate whole{
+  const kernels::cpu::AdamWUpdate whole{
       .parameter = span_of(parameter),
       .gradient = numbers_of(gradients),
       .first_moment = numbers_of(first_moment),
@@ -120,12 +120,12 @@ void adamw_step(const AdamWUpdate& update) {
       .second_factor = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(step.beta2, t))),
       .epsilon = static_cast<float>(step.epsilon)};
   in_pieces(gradients.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::AdamWUpdate piece = whole;
+    kernels::cpu::AdamWUpdate piece = whole;
     piece.parameter = whole.parameter + begin;
     piece.gradient = whole.gradient + begin;
     piece.first_moment = whole.first_moment + begin;
     piece.second_moment = whole.second_moment + begin;
-    cpu::adamw_update(piece, count);
+    kernels::cpu::adamw_update(piece, count);
   });
 }
 
@@ -136,7 +136,7 @@ void momentum_step(const MomentumUpdate& update) {
   require(update.direction.scalar_type() == at::kFloat && update.direction.is_contiguous(),
           "a direction is contiguous float32, found another kind");
   const at::Tensor gradients = update.gradient.contiguous();
-  const cpu::MomentumUpdate whole{
+  const kernels::cpu::MomentumUpdate whole{
       .gradient = numbers_of(gradients),
       .momentum = numbers_of(update.momentum),
       .direction = update.direction.data_ptr<float>(),
@@ -144,21 +144,21 @@ void momentum_step(const MomentumUpdate& update) {
       .share = static_cast<float>(1.0 - update.keep),
       .look_ahead = update.looks_ahead ? static_cast<float>(update.keep) : 1.0f};
   in_pieces(gradients.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::MomentumUpdate piece = whole;
+    kernels::cpu::MomentumUpdate piece = whole;
     piece.gradient = whole.gradient + begin;
     piece.momentum = whole.momentum + begin;
     piece.direction += begin;
-    cpu::momentum_update(piece, count);
+    kernels::cpu::momentum_update(piece, count);
   });
 }
 
 void change_step(const ChangeUpdate& update) {
   const at::Tensor changes = as_floats(update.parameter, update.change);
-  const cpu::ChangeUpdate whole = change_of(update.parameter, changes, update.step);
+  const kernels::cpu::ChangeUpdate whole = change_of(update.parameter, changes, update.step);
   in_pieces(changes.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::ChangeUpdate piece = whole;
+    kernels::cpu::ChangeUpdate piece = whole;
     advance(piece, begin);
-    cpu::change_update(piece, count);
+    kernels::cpu::change_update(piece, count);
   });
 }
 
@@ -167,10 +167,10 @@ void change_step(const ChangeUpdate& update) {
 at::Tensor exact_values(const ExactParameter& parameter) {
   if (on_device::takes(parameter.value)) return on_device::exact_values(parameter);
   at::Tensor exact = at::empty(parameter.value.sizes(), at::kFloat);
-  const cpu::ParameterSpan span = span_of(parameter);
+  const kernels::cpu::ParameterSpan span = span_of(parameter);
   auto* const to = exact.data_ptr<float>();
   in_pieces(exact.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::join_exact({.parameter = span + begin, .exact = to + begin}, count);
+    kernels::cpu::join_exact({.parameter = span + begin, .exact = to + begin}, count);
   });
   return exact;
 }
@@ -178,10 +178,10 @@ at::Tensor exact_values(const ExactParameter& parameter) {
 void set_exact_values(const ExactParameter& parameter, const at::Tensor& exact) {
   if (on_device::takes(parameter.value)) return on_device::set_exact_values(parameter, exact);
   const at::Tensor values = as_floats(parameter, exact);
-  const cpu::ParameterSpan span = span_of(parameter);
+  const kernels::cpu::ParameterSpan span = span_of(parameter);
   auto* const from = values.data_ptr<float>();
   in_pieces(values.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::split_exact({.parameter = span + begin, .exact = from + begin}, count);
+    kernels::cpu::split_exact({.parameter = span + begin, .exact = from + begin}, count);
   });
 }
 
@@ -226,15 +226,16 @@ void transport_step(const ExactParameter& parameter, const at::Tensor& change,
   require(displacement.scalar_type() == at::kBFloat16 && displacement.is_contiguous(),
           "a displacement is contiguous bfloat16, found another kind");
   const at::Tensor changes = as_floats(parameter, change);
-  const cpu::TransportUpdate whole{.change = change_of(parameter, changes, step),
-                                   .displacement = halves_of(displacement),
-                                   .extrapolation_before = static_cast<float>(extrapolation_before),
-                                   .extrapolation_after = static_cast<float>(extrapolation_after)};
+  const kernels::cpu::TransportUpdate whole{
+      .change = change_of(parameter, changes, step),
+      .displacement = halves_of(displacement),
+      .extrapolation_before = static_cast<float>(extrapolation_before),
+      .extrapolation_after = static_cast<float>(extrapolation_after)};
   in_pieces(changes.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::TransportUpdate piece = whole;
+    kernels::cpu::TransportUpdate piece = whole;
     advance(piece.change, begin);
     piece.displacement += begin;
-    cpu::transport_update(piece, count);
+    kernels::cpu::transport_update(piece, count);
   });
 }
 
@@ -247,18 +248,19 @@ void look_ahead_step(const ExactParameter& parameter, const at::Tensor& before,
   }
   require_elements(parameter, average, "an average must fit its parameter");
   const at::Tensor old = as_floats(parameter, before);
-  const cpu::LookAheadUpdate whole{.parameter = span_of(parameter),
-                                   .before = old.data_ptr<float>(),
-                                   .average = numbers_of(average),
-                                   .share = static_cast<float>(1.0 - keep),
-                                   .extrapolation_before = static_cast<float>(extrapolation_before),
-                                   .extrapolation_after = static_cast<float>(extrapolation_after)};
+  const kernels::cpu::LookAheadUpdate whole{
+      .parameter = span_of(parameter),
+      .before = old.data_ptr<float>(),
+      .average = numbers_of(average),
+      .share = static_cast<float>(1.0 - keep),
+      .extrapolation_before = static_cast<float>(extrapolation_before),
+      .extrapolation_after = static_cast<float>(extrapolation_after)};
   in_pieces(old.numel(), [&](std::int64_t begin, std::int64_t count) {
-    cpu::LookAheadUpdate piece = whole;
+    kernels::cpu::LookAheadUpdate piece = whole;
     piece.parameter = whole.parameter + begin;
     piece.before += begin;
     piece.average = whole.average + begin;
-    cpu::look_ahead_update(piece, count);
+    kernels::cpu::look_ahead_update(piece, count);
   });
 }
 

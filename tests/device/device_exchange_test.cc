@@ -19,9 +19,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using detail::DataParallel;
+using kernels::cuda::CommunicatorFault;
+using kernels::cuda::num_exchanges;
 using tensor::NamedTensor;
-using tensor::cuda::CommunicatorFault;
-using tensor::cuda::num_exchanges;
 using testing::HasSubstr;
 
 std::string device_yaml(int processes, const std::string& exchange = "auto",
@@ -218,7 +218,7 @@ TEST(DeviceExchange, GoesOnWithFewerRanks) {
 
 TEST(DeviceExchange, GoesThroughTheHostWhereDevicesCannot) {
   TestFolder folder("device_exchange_without");
-  const tensor::cuda::WithoutCommunicator without;
+  const kernels::cuda::WithoutCommunicator without;
   const std::int64_t before = num_exchanges();
   RecordingEvents events;
   expect_success(run_on_ranks(toy_config(folder.path(), device_yaml(2)), events));

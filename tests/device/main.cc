@@ -5,6 +5,6 @@
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  const panal::tensor::cuda::SimulatedDevice device;
+  const panal::kernels::cuda::SimulatedDevice device;
   return RUN_ALL_TESTS();
 }

@@ -63,9 +63,9 @@ std::int64_t launches_of_a_step(const OptimizerConfig& config, int layers) {
     value.mutable_grad() = at::ones_like(value);
   }
   const auto optimizer = make_optimizer(config, parameters);
-  const std::int64_t before = tensor::cuda::num_launches();
+  const std::int64_t before = kernels::cuda::num_launches();
   optimizer->step(1.0);
-  return tensor::cuda::num_launches() - before;
+  return kernels::cuda::num_launches() - before;
 }
 
 // With their states in the host's memory parameters are updated one after the other.

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "tensor/kernels/cuda/communicator.h"
+#include "kernels/cuda/communicator.h"
 
-namespace panal::tensor::cuda {
+namespace panal::kernels::cuda {
 namespace {
 
 enum class Kind { kJoin, kReduce, kBroadcast };
@@ -185,4 +185,4 @@ void Communicator::abort() {
   state_->board->someone_left = true;
 }
 
-}  // namespace panal::tensor::cuda
+}  // namespace panal::kernels::cuda

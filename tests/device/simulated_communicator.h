@@ -1,12 +1,12 @@
 // NCCL among ranks that are threads of this process, each with a simulated device: its functions
-// (tensor/kernels/cuda/communicator.h) stand here in the place of the real ones. As there, a call
+// (kernels/cuda/communicator.h) stand here in the place of the real ones. As there, a call
 // begins something that is done when all ranks have made it, and nothing ever ends for who waits
 // for a rank that does not come.
 #pragma once
 
 #include <cstdint>
 
-namespace panal::tensor::cuda {
+namespace panal::kernels::cuda {
 
 /// Takes it away for as long as it exists: devices cannot exchange by themselves.
 class WithoutCommunicator {
@@ -35,4 +35,4 @@ class CommunicatorFault {
 /// Calls that were done by all ranks so far, without joining.
 std::int64_t num_exchanges();
 
-}  // namespace panal::tensor::cuda
+}  // namespace panal::kernels::cuda

@@ -6,16 +6,16 @@
 #include <string>
 
 #include "base/error.h"
-#include "tensor/kernels/cuda/activation_body.h"
-#include "tensor/kernels/cuda/all.h"
-#include "tensor/kernels/cuda/cross_entropy_body.h"
-#include "tensor/kernels/cuda/launch.h"
-#include "tensor/kernels/cuda/newton_schulz_body.h"
-#include "tensor/kernels/cuda/norm_body.h"
-#include "tensor/kernels/cuda/update_body.h"
-#include "tests/tensor/simulated_block.h"
+#include "kernels/cuda/activation_body.h"
+#include "kernels/cuda/all.h"
+#include "kernels/cuda/cross_entropy_body.h"
+#include "kernels/cuda/launch.h"
+#include "kernels/cuda/newton_schulz_body.h"
+#include "kernels/cuda/norm_body.h"
+#include "kernels/cuda/update_body.h"
+#include "tests/kernels/simulated_block.h"
 
-namespace panal::tensor::cuda {
+namespace panal::kernels::cuda {
 namespace {
 
 std::atomic<int> plugged_in = 0;  // Its compute capability.
@@ -54,4 +54,4 @@ void release(void* memory) { std::free(memory); }
 void copy_to_device(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
 void copy_to_host(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
 
-}  // namespace panal::tensor::cuda
+}  // namespace panal::kernels::cuda

@@ -1,12 +1,12 @@
-// A CUDA device in the host's memory: its functions (tensor/kernels/cuda/launch.h) stand here in
-// the place of the real ones, and run every kernel thread by thread (tests/tensor/
+// A CUDA device in the host's memory: its functions (kernels/cuda/launch.h) stand here in
+// the place of the real ones, and run every kernel thread by thread (tests/kernels/
 // simulated_block.h). While one is plugged in, all training code takes the way it takes on a
 // device, with the CPU's library in the place of the device's.
 #pragma once
 
 #include <cstdint>
 
-namespace panal::tensor::cuda {
+namespace panal::kernels::cuda {
 
 /// There is a device as long as one of these exists. Not nested.
 class SimulatedDevice {
@@ -33,4 +33,4 @@ class WithoutDevice {
 /// Kernels that were launched so far.
 std::int64_t num_launches();
 
-}  // namespace panal::tensor::cuda
+}  // namespace panal::kernels::cuda

@@ -12,7 +12,7 @@
 namespace panal::train {
 namespace {
 
-using tensor::cuda::WithoutDevice;
+using kernels::cuda::WithoutDevice;
 
 std::string yaml_of(const std::string& model, const std::string& optimizer,
                     const std::string& more = "") {
@@ -38,11 +38,11 @@ std::vector<double> losses_of(const RecordingEvents& events) {
 void expect_same_run(const std::string& yaml, double tolerance) {
   TestFolder folder("device");
   RecordingEvents on_device, on_cpu;
-  const std::int64_t before = tensor::cuda::num_launches();
+  const std::int64_t before = kernels::cuda::num_launches();
   const auto config = toy_config(folder.path(), yaml, "device");
   const auto summary = run_toy(config, on_device);
   ASSERT_TRUE(summary.ok()) << summary.status().message();
-  EXPECT_GT(tensor::cuda::num_launches(), before + 100);
+  EXPECT_GT(kernels::cuda::num_launches(), before + 100);
   const WithoutDevice cpu;
   const auto expected = run_toy(toy_config(folder.path(), yaml, "cpu"), on_cpu);
   ASSERT_TRUE(expected.ok()) << expected.status().message();

@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "tensor/kernels/cpu/dispatch.h"
+#include "kernels/cpu/dispatch.h"
 #include "tensor/runtime.h"
 
 namespace panal::tensor {
@@ -63,7 +63,9 @@ at::Tensor random_first_keys(std::int64_t batch, std::int64_t length) {
 class Attention : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override { seed_everything(5); }
-  void TearDown() override { cpu::set_level_for_test(cpu::Level::kAvx512BFloat16); }
+  void TearDown() override {
+    kernels::cpu::set_level_for_test(kernels::cpu::Level::kAvx512BFloat16);
+  }
 };
 
 void expect_equal(const Case& shape, at::ScalarType type, const at::Tensor& first_keys,
@@ -92,16 +94,17 @@ void expect_equal(const Case& shape, at::ScalarType type, const at::Tensor& firs
 }
 
 TEST_P(Attention, EqualsPlainSoftmaxInFloat32OnEveryInstructionSet) {
-  for (const auto level : {cpu::Level::kBaseline, cpu::Level::kAvx2, cpu::Level::kAvx512}) {
-    cpu::set_level_for_test(level);
+  for (const auto level :
+       {kernels::cpu::Level::kBaseline, kernels::cpu::Level::kAvx2, kernels::cpu::Level::kAvx512}) {
+    kernels::cpu::set_level_for_test(level);
     expect_equal(GetParam(), at::kFloat, {}, 2e-5);
   }
 }
 
 TEST_P(Attention, EqualsPlainSoftmaxInBFloat16WithAndWithoutTheInstruction) {
-  for (const auto level : {cpu::Level::kBaseline, cpu::Level::kAvx2, cpu::Level::kAvx512,
-                           cpu::Level::kAvx512BFloat16}) {
-    cpu::set_level_for_test(level);
+  for (const auto level : {kernels::cpu::Level::kBaseline, kernels::cpu::Level::kAvx2,
+                           kernels::cpu::Level::kAvx512, kernels::cpu::Level::kAvx512BFloat16}) {
+    kernels::cpu::set_level_for_test(level);
     // 8 bits of mantissa in shares, scores' gradients and results.
     expect_equal(GetParam(), at::kBFloat16, {}, 3e-2);
   }

@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "tensor/kernels/cpu/attention.h"
-#include "tensor/kernels/cpu/cross_entropy.h"
-#include "tensor/kernels/cpu/dispatch.h"
-#include "tensor/kernels/cpu/layers.h"
-#include "tensor/kernels/cpu/matvec.h"
-#include "tensor/kernels/cpu/thin.h"
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/cross_entropy.h"
+#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/layers.h"
+#include "kernels/cpu/matvec.h"
+#include "kernels/cpu/thin.h"
 
-namespace panal::tensor::cpu {
+namespace panal::kernels::cpu {
 namespace {
 
 std::vector<float> random_floats(std::uint64_t seed, std::int64_t count, double spread = 1.0) {
@@ -284,4 +284,4 @@ TEST_P(Kernels, AttentionOfOneTokenEqualsSoftmaxOfScores) {
 }
 
 }  // namespace
-}  // namespace panal::tensor::cpu
+}  // namespace panal::kernels::cpu

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "tensor/kernels/cpu/dispatch.h"
+#include "kernels/cpu/dispatch.h"
 
 namespace panal::tensor {
 namespace {
@@ -55,10 +55,12 @@ Quantised random_blocks(Blocks kind, std::int64_t out, std::int64_t in, std::uin
   return made;
 }
 
-class BlockProducts : public testing::TestWithParam<std::tuple<Blocks, cpu::Level>> {
+class BlockProducts : public testing::TestWithParam<std::tuple<Blocks, kernels::cpu::Level>> {
  protected:
-  void SetUp() override { cpu::set_level_for_test(std::get<1>(GetParam())); }
-  void TearDown() override { cpu::set_level_for_test(cpu::Level::kAvx512BFloat16); }
+  void SetUp() override { kernels::cpu::set_level_for_test(std::get<1>(GetParam())); }
+  void TearDown() override {
+    kernels::cpu::set_level_for_test(kernels::cpu::Level::kAvx512BFloat16);
+  }
 };
 
 // 37 outputs do not fill the last group of 16; 1 to 9 rows reach every copy of the loop and the
@@ -77,11 +79,11 @@ TEST_P(BlockProducts, EqualTheFloatProduct) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(KindsAndLevels, BlockProducts,
-                         testing::Combine(testing::Values(Blocks::kQ4_0, Blocks::kQ4_1,
-                                                          Blocks::kQ8_0),
-                                          testing::Values(cpu::Level::kBaseline, cpu::Level::kAvx2,
-                                                          cpu::Level::kAvx512)));
+INSTANTIATE_TEST_SUITE_P(
+    KindsAndLevels, BlockProducts,
+    testing::Combine(testing::Values(Blocks::kQ4_0, Blocks::kQ4_1, Blocks::kQ8_0),
+                     testing::Values(kernels::cpu::Level::kBaseline, kernels::cpu::Level::kAvx2,
+                                     kernels::cpu::Level::kAvx512)));
 
 TEST(PackedWeight, RefusesBytesThatAreNotItsBlocks) {
   PackedWeight weight(at::zeros({4, 64}));

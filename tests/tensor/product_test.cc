@@ -10,15 +10,15 @@
 #include <vector>
 
 #include "base/error.h"
-#include "tensor/kernels/cpu/dispatch.h"
-#include "tensor/kernels/cpu/product.h"
+#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/product.h"
 #include "tensor/linear.h"
 #include "tensor/runtime.h"
 
 namespace panal::tensor {
 namespace {
 
-using cpu::Level;
+using kernels::cpu::Level;
 
 // [rows, columns] of normal numbers; where is_turned, as the transpose of a contiguous matrix.
 at::Tensor random_matrix(std::uint64_t seed, std::int64_t rows, std::int64_t columns,
@@ -40,15 +40,15 @@ double difference(const at::Tensor& found, const at::Tensor& wanted, std::int64_
 
 class Products : public testing::TestWithParam<Level> {
  protected:
-  void SetUp() override { cpu::set_level_for_test(GetParam()); }
-  void TearDown() override { cpu::set_level_for_test(Level::kAvx512BFloat16); }
+  void SetUp() override { kernels::cpu::set_level_for_test(GetParam()); }
+  void TearDown() override { kernels::cpu::set_level_for_test(Level::kAvx512BFloat16); }
 };
 INSTANTIATE_TEST_SUITE_P(Levels, Products,
                          testing::Values(Level::kBaseline, Level::kAvx2, Level::kAvx512,
                                          Level::kAvx512BFloat16));
 
 template <typename Element>
-cpu::ProductFactor<Element> factor_of(const at::Tensor& matrix) {
+kernels::cpu::ProductFactor<Element> factor_of(const at::Tensor& matrix) {
   const bool is_turned = matrix.stride(1) != 1;
   return {.data = static_cast<const Element*>(matrix.const_data_ptr()),
           .stride = is_turned ? matrix.stride(1) : matrix.stride(0),
@@ -61,26 +61,28 @@ at::Tensor by_kernels(const at::Tensor& a, const at::Tensor& b, const at::Tensor
                       const at::Tensor& bias) {
   const std::int64_t columns = b.size(1), steps = b.size(0);
   const auto right = factor_of<Element>(b.t());
-  std::vector<Element> packed(static_cast<std::size_t>(cpu::packed_elements(columns, steps)));
-  std::vector<Element> turned(static_cast<std::size_t>(cpu::turned_elements(steps)));
+  std::vector<Element> packed(
+      static_cast<std::size_t>(kernels::cpu::packed_elements(columns, steps)));
+  std::vector<Element> turned(static_cast<std::size_t>(kernels::cpu::turned_elements(steps)));
   for (std::int64_t part = 0; part < 3; ++part)
-    cpu::pack_share(right, columns, steps, {.part = part, .parts = 3}, packed.data());
-  const std::int64_t panels = (columns + cpu::kProductPanel - 1) / cpu::kProductPanel;
+    kernels::cpu::pack_share(right, columns, steps, {.part = part, .parts = 3}, packed.data());
+  const std::int64_t panels =
+      (columns + kernels::cpu::kProductPanel - 1) / kernels::cpu::kProductPanel;
   at::Tensor sums = at::full({a.size(0), columns}, -7.0f);
-  cpu::multiply_group(
-      cpu::ProductGroup<Element>{.left = factor_of<Element>(a),
-                                 .rows = a.size(0),
-                                 .columns = columns,
-                                 .steps = steps,
-                                 .packed = packed.data(),
-                                 .first_panel = 0,
-                                 .last_panel = panels,
-                                 .target = {.floats = sums.data_ptr<float>(),
-                                            .stride = columns,
-                                            .before = before.const_data_ptr<float>(),
-                                            .before_stride = columns,
-                                            .bias = bias.const_data_ptr<float>()},
-                                 .turned = turned.data()});
+  kernels::cpu::multiply_group(
+      kernels::cpu::ProductGroup<Element>{.left = factor_of<Element>(a),
+                                          .rows = a.size(0),
+                                          .columns = columns,
+                                          .steps = steps,
+                                          .packed = packed.data(),
+                                          .first_panel = 0,
+                                          .last_panel = panels,
+                                          .target = {.floats = sums.data_ptr<float>(),
+                                                     .stride = columns,
+                                                     .before = before.const_data_ptr<float>(),
+                                                     .before_stride = columns,
+                                                     .bias = bias.const_data_ptr<float>()},
+                                          .turned = turned.data()});
   return sums;
 }
 
@@ -133,7 +135,8 @@ TEST_P(Products, EqualOnesInDouble) {
 
 // Sums run in one order: training gives equal bits with any number of threads.
 TEST(OwnProducts, DoNotDependOnTheNumberOfThreads) {
-  if (!cpu::are_products_fastest()) GTEST_SKIP() << "this CPU leaves products to the libraries";
+  if (!kernels::cpu::are_products_fastest())
+    GTEST_SKIP() << "this CPU leaves products to the libraries";
   const int threads = at::get_num_threads();
   const at::Tensor a = random_matrix(1, 200, 4500, true, at::kBFloat16);
   const at::Tensor b = random_matrix(2, 4500, 300, false, at::kBFloat16);

@@ -6,7 +6,7 @@
 #include <torch/types.h>
 
 #include "base/error.h"
-#include "tensor/kernels/cpu/dispatch.h"
+#include "kernels/cpu/dispatch.h"
 #include "tensor/layers.h"
 #include "tensor/runtime.h"
 
@@ -24,13 +24,15 @@ at::Tensor plain_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
   return x / (x.square().mean(-1, true) + kEpsilon).sqrt() * weight;
 }
 
-class Residual : public testing::TestWithParam<cpu::Level> {
+class Residual : public testing::TestWithParam<kernels::cpu::Level> {
  protected:
   void SetUp() override {
     seed_everything(3);
-    cpu::set_level_for_test(GetParam());
+    kernels::cpu::set_level_for_test(GetParam());
   }
-  void TearDown() override { cpu::set_level_for_test(cpu::Level::kAvx512BFloat16); }
+  void TearDown() override {
+    kernels::cpu::set_level_for_test(kernels::cpu::Level::kAvx512BFloat16);
+  }
 };
 
 struct Leaf {
@@ -121,8 +123,9 @@ TEST_P(Residual, LinearAddsItsBias) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, Residual,
-                         testing::Values(cpu::Level::kBaseline, cpu::Level::kAvx2,
-                                         cpu::Level::kAvx512, cpu::Level::kAvx512BFloat16));
+                         testing::Values(kernels::cpu::Level::kBaseline, kernels::cpu::Level::kAvx2,
+                                         kernels::cpu::Level::kAvx512,
+                                         kernels::cpu::Level::kAvx512BFloat16));
 
 TEST(ResidualErrors, RefusesWhatDoesNotFit) {
   const at::Tensor x = at::randn({2, 8});

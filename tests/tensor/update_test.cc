@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "tensor/kernels/cpu/dispatch.h"
+#include "kernels/cpu/dispatch.h"
 
 namespace panal::tensor {
 namespace {
@@ -20,14 +20,16 @@ ExactParameter halves_like(const at::Tensor& values) {
   return {at::zeros(values.sizes(), at::kBFloat16), at::zeros(values.sizes(), at::kShort)};
 }
 
-class EachLevel : public testing::TestWithParam<cpu::Level> {
+class EachLevel : public testing::TestWithParam<kernels::cpu::Level> {
  protected:
-  void SetUp() override { cpu::set_level_for_test(GetParam()); }
-  void TearDown() override { cpu::set_level_for_test(cpu::Level::kAvx512BFloat16); }
+  void SetUp() override { kernels::cpu::set_level_for_test(GetParam()); }
+  void TearDown() override {
+    kernels::cpu::set_level_for_test(kernels::cpu::Level::kAvx512BFloat16);
+  }
 };
 INSTANTIATE_TEST_SUITE_P(Update, EachLevel,
-                         testing::Values(cpu::Level::kBaseline, cpu::Level::kAvx2,
-                                         cpu::Level::kAvx512));
+                         testing::Values(kernels::cpu::Level::kBaseline, kernels::cpu::Level::kAvx2,
+                                         kernels::cpu::Level::kAvx512));
 
 // All 65,536 upper halves, each with the lower halves around zero, the tie and the next bfloat16:
 // what is joined is what was split, NaN and infinity too, and finite values are rounded to nearest.

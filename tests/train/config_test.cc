@@ -6,8 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/cpu/dispatch.h"
 #include "model/presets.h"
-#include "tensor/kernels/cpu/dispatch.h"
 
 namespace panal::train {
 namespace {
@@ -67,14 +67,14 @@ TEST(TrainConfig, PrecisionIsWhatTheCpuHasUnlessSaid) {
 // A run that is planned for another computer is not judged by this one's instructions.
 TEST(TrainConfig, PrecisionIsJudgedByTheComputerTheRunIsFor) {
   const std::string yaml = std::string(kPretrain) + "precision: bf16\nmemory: {weights: bf16}\n";
-  tensor::cpu::set_level_for_test(tensor::cpu::Level::kAvx512);
+  kernels::cpu::set_level_for_test(kernels::cpu::Level::kAvx512);
   const auto here = parse_train_config(yaml, "run.yaml");
   const auto usual = parse_train_config(kPretrain, "run.yaml");
   const RunsOn gpu{.multiplies_bfloat16 = true, .is_here = false};
   const auto there = parse_train_config(yaml + "device: cuda\n", "run.yaml", "", gpu);
   const auto usual_there =
       parse_train_config(std::string(kPretrain) + "optimizer: {rule: muon}\n", "run.yaml", "", gpu);
-  tensor::cpu::set_level_for_test(tensor::cpu::Level::kAvx512BFloat16);
+  kernels::cpu::set_level_for_test(kernels::cpu::Level::kAvx512BFloat16);
   EXPECT_THAT(here.status().message(), HasSubstr("no bfloat16 instructions"));
   EXPECT_EQ(usual->precision, tensor::Precision::kFloat32);
   ASSERT_TRUE(there.ok()) << there.status().message();

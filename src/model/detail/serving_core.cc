@@ -5,8 +5,8 @@
 #include <map>
 
 #include "base/error.h"
+#include "kernels/cpu/matvec.h"
 #include "model/detail/read_weights.h"
-#include "tensor/kernels/cpu/matvec.h"
 #include "tensor/linear.h"
 
 namespace panal::model::detail {
@@ -203,13 +203,13 @@ void add_adapter(const FusedAdapter& adapter, const at::Tensor& x, at::Tensor& y
     return;
   }
   std::vector<float> low(static_cast<std::size_t>(count * low_width));
-  tensor::cpu::matvec_float(adapter.down.const_data_ptr<float>(),
-                            x.const_data_ptr<float>() + begin * in, count, in, 0, low_width,
-                            low.data(), low_width);
+  kernels::cpu::matvec_float(adapter.down.const_data_ptr<float>(),
+                             x.const_data_ptr<float>() + begin * in, count, in, 0, low_width,
+                             low.data(), low_width);
   for (const FusedAdapter::Part& part : adapter.parts) {
-    tensor::cpu::add_low_rank(low.data() + part.low_begin, low_width,
-                              part.up.const_data_ptr<float>(), count, part.up.size(0),
-                              part.up.size(1), y.data_ptr<float>() + begin * out + part.begin, out);
+    kernels::cpu::add_low_rank(
+        low.data() + part.low_begin, low_width, part.up.const_data_ptr<float>(), count,
+        part.up.size(0), part.up.size(1), y.data_ptr<float>() + begin * out + part.begin, out);
   }
 }
 

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "tensor/kernels/cpu/attention.h"
-#include "tensor/kernels/cpu/layers.h"
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/layers.h"
 #include "tensor/row_grain.h"
 
 namespace panal::model::detail {
@@ -74,10 +74,10 @@ class Forward {
     at::Tensor y = at::empty_like(x), scratch = at::empty({rows}, at::kFloat);
     const std::int64_t grain = tensor::row_grain(width);
     at::parallel_for(0, rows, grain, [&](std::int64_t begin, std::int64_t end) {
-      tensor::cpu::rms_norm(x.const_data_ptr<float>() + begin * width,
-                            norm.weight.const_data_ptr<float>(),
-                            static_cast<float>(config_.norm_epsilon), end - begin, width,
-                            y.data_ptr<float>() + begin * width, scratch.data_ptr<float>() + begin);
+      kernels::cpu::rms_norm(
+          x.const_data_ptr<float>() + begin * width, norm.weight.const_data_ptr<float>(),
+          static_cast<float>(config_.norm_epsilon), end - begin, width,
+          y.data_ptr<float>() + begin * width, scratch.data_ptr<float>() + begin);
     });
     return y;
   }
@@ -114,11 +114,11 @@ class Forward {
         0, rows_, tensor::row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
           std::vector<float> scratch(static_cast<std::size_t>(heads));
           for (float* row = data + begin * stride; row < data + end * stride; row += stride) {
-            tensor::cpu::rms_norm(row, layer.q_norm.weight.const_data_ptr<float>(), epsilon, heads,
-                                  width, row, scratch.data());
+            kernels::cpu::rms_norm(row, layer.q_norm.weight.const_data_ptr<float>(), epsilon, heads,
+                                   width, row, scratch.data());
             float* keys = row + heads * width;
-            tensor::cpu::rms_norm(keys, layer.k_norm.weight.const_data_ptr<float>(), epsilon,
-                                  key_heads, width, keys, scratch.data());
+            kernels::cpu::rms_norm(keys, layer.k_norm.weight.const_data_ptr<float>(), epsilon,
+                                   key_heads, width, keys, scratch.data());
           }
         });
   }
@@ -129,10 +129,10 @@ class Forward {
     float* data = qkv.data_ptr<float>();
     const std::int64_t grain = tensor::row_grain(stride);
     at::parallel_for(0, rows_, grain, [&](std::int64_t begin, std::int64_t end) {
-      tensor::cpu::rotate(data + begin * stride, stride, data + begin * stride, stride,
-                          positions_.data() + begin, end - begin, heads, config_.head_width,
-                          core_.rotary.cosine.const_data_ptr<float>(),
-                          core_.rotary.sine.const_data_ptr<float>(), 1.0f);
+      kernels::cpu::rotate(data + begin * stride, stride, data + begin * stride, stride,
+                           positions_.data() + begin, end - begin, heads, config_.head_width,
+                           core_.rotary.cosine.const_data_ptr<float>(),
+                           core_.rotary.sine.const_data_ptr<float>(), 1.0f);
     });
   }
 
@@ -184,10 +184,10 @@ class Forward {
         const std::size_t i = single[static_cast<std::size_t>(job / heads)];
         const std::int64_t head = job % heads, row = begins_[i];
         KeyValueCache& cache = *steps_[i].cache;
-        tensor::cpu::attend_one(qkv.const_data_ptr<float>() + row * stride + head * group * width,
-                                cache.keys(layer, head), cache.values(layer, head), group,
-                                cache.length() + 1, width, scale, scores.data(),
-                                out.data_ptr<float>() + row * out.size(1) + head * group * width);
+        kernels::cpu::attend_one(qkv.const_data_ptr<float>() + row * stride + head * group * width,
+                                 cache.keys(layer, head), cache.values(layer, head), group,
+                                 cache.length() + 1, width, scale, scores.data(),
+                                 out.data_ptr<float>() + row * out.size(1) + head * group * width);
       }
     });
   }
@@ -217,7 +217,7 @@ class Forward {
     at::parallel_for(0, rows_, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const float* gate = gate_up.const_data_ptr<float>() + row * 2 * width;
-        tensor::cpu::swiglu(gate, gate + width, width, y.data_ptr<float>() + row * width);
+        kernels::cpu::swiglu(gate, gate + width, width, y.data_ptr<float>() + row * width);
       }
     });
     return y;
@@ -228,8 +228,8 @@ class Forward {
     at::Tensor y = at::empty_like(up);
     at::parallel_for(0, up.numel(), tensor::kElementsPerThread,
                      [&](std::int64_t begin, std::int64_t end) {
-                       tensor::cpu::relu_squared(up.const_data_ptr<float>() + begin, end - begin,
-                                                 y.data_ptr<float>() + begin);
+                       kernels::cpu::relu_squared(up.const_data_ptr<float>() + begin, end - begin,
+                                                  y.data_ptr<float>() + begin);
                      });
     return y;
   }

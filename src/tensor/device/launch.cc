@@ -7,7 +7,7 @@
 
 namespace panal::tensor::on_device {
 
-bool takes(const at::Tensor& x) { return x.is_cuda() || cuda::runs_on_host_memory(); }
+bool takes(const at::Tensor& x) { return x.is_cuda() || kernels::cuda::runs_on_host_memory(); }
 
 void* stream_of(const at::Tensor& x) {
   if (!x.is_cuda()) return nullptr;

@@ -4,7 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "tensor/kernels/cuda/launch.h"
+#include "kernels/cuda/launch.h"
 
 namespace panal::tensor::on_device {
 
@@ -17,7 +17,7 @@ void* stream_of(const at::Tensor& x);
 
 template <typename Operation>
 void launch(const at::Tensor& x, const Operation& operation) {
-  cuda::launch(operation, stream_of(x));
+  kernels::cuda::launch(operation, stream_of(x));
 }
 
 /// The elements as kernels see them, null when undefined. Value: float, std::int64_t, or

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/all.h"
 #include "tensor/device/launch.h"
-#include "tensor/kernels/cuda/all.h"
 
 namespace panal::tensor::on_device {
 namespace {
@@ -16,16 +16,16 @@ constexpr std::int64_t kMostParts = 264;
 
 at::Tensor sum_of_rows(const at::Tensor& parts) {
   const at::Tensor total = at::empty({parts.size(1)}, parts.options());
-  launch(parts, cuda::SumRows{.parts = elements<float>(parts),
-                              .rows = parts.size(0),
-                              .width = parts.size(1),
-                              .total = elements<float>(total)});
+  launch(parts, kernels::cuda::SumRows{.parts = elements<float>(parts),
+                                       .rows = parts.size(0),
+                                       .width = parts.size(1),
+                                       .total = elements<float>(total)});
   return total;
 }
 
 template <typename Value>
-cuda::QkNormRotate<Value> rotation_of(const at::Tensor& x, const HeadRotation& rotation,
-                                      const at::Tensor& inverses) {
+kernels::cuda::QkNormRotate<Value> rotation_of(const at::Tensor& x, const HeadRotation& rotation,
+                                               const at::Tensor& inverses) {
   const std::int64_t stride = x.size(2) * x.size(3);
   return {.x = elements<Value>(x),
           .x_stride = stride,
@@ -43,15 +43,19 @@ cuda::QkNormRotate<Value> rotation_of(const at::Tensor& x, const HeadRotation& r
 
 // Calls body(Value{}, Kind as a constant).
 template <typename Body>
-void with_kind(cuda::Kind kind, const at::Tensor& x, const Body& body) {
+void with_kind(kernels::cuda::Kind kind, const at::Tensor& x, const Body& body) {
   with_value(x, [&](auto value) {
     switch (kind) {
-      case cuda::Kind::kSwiGlu:
-        return body(value, std::integral_constant<cuda::Kind, cuda::Kind::kSwiGlu>{});
-      case cuda::Kind::kGelu:
-        return body(value, std::integral_constant<cuda::Kind, cuda::Kind::kGelu>{});
-      case cuda::Kind::kReluSquared:
-        return body(value, std::integral_constant<cuda::Kind, cuda::Kind::kReluSquared>{});
+      case kernels::cuda::Kind::kSwiGlu:
+        return body(value,
+                    std::integral_constant<kernels::cuda::Kind, kernels::cuda::Kind::kSwiGlu>{});
+      case kernels::cuda::Kind::kGelu:
+        return body(value,
+                    std::integral_constant<kernels::cuda::Kind, kernels::cuda::Kind::kGelu>{});
+      case kernels::cuda::Kind::kReluSquared:
+        return body(
+            value,
+            std::integral_constant<kernels::cuda::Kind, kernels::cuda::Kind::kReluSquared>{});
     }
   });
 }
@@ -63,18 +67,18 @@ void add_norm(const at::Tensor& x, const at::Tensor& delta, const NormInput& nor
               const at::Tensor& inverses) {
   with_value(y, [&](auto value) {
     using Value = decltype(value);
-    launch(x, cuda::ResidualNorm<Value>{.x = elements<float>(x),
-                                        .branch = elements<Value>(delta),
-                                        .weight = elements<float>(norm.weight),
-                                        .bias = elements<float>(norm.bias),
-                                        .epsilon = static_cast<float>(norm.epsilon),
-                                        .is_centred = norm.bias.defined(),
-                                        .rows = x.size(0),
-                                        .width = x.size(1),
-                                        .sum = elements<float>(sum),
-                                        .y = elements<Value>(y),
-                                        .mean = elements<float>(means),
-                                        .inverse = elements<float>(inverses)});
+    launch(x, kernels::cuda::ResidualNorm<Value>{.x = elements<float>(x),
+                                                 .branch = elements<Value>(delta),
+                                                 .weight = elements<float>(norm.weight),
+                                                 .bias = elements<float>(norm.bias),
+                                                 .epsilon = static_cast<float>(norm.epsilon),
+                                                 .is_centred = norm.bias.defined(),
+                                                 .rows = x.size(0),
+                                                 .width = x.size(1),
+                                                 .sum = elements<float>(sum),
+                                                 .y = elements<Value>(y),
+                                                 .mean = elements<float>(means),
+                                                 .inverse = elements<float>(inverses)});
   });
 }
 
@@ -87,39 +91,40 @@ NormGradients add_norm_backward(const at::Tensor& sum, const NormInput& norm,
   const at::Tensor bias_parts = norm.bias.defined() ? at::empty_like(weight_parts) : at::Tensor();
   with_value(y_gradient, [&](auto value) {
     using Value = decltype(value);
-    launch(sum, cuda::ResidualNormBackward<Value>{.dy = elements<Value>(y_gradient),
-                                                  .d_sum = elements<float>(sum_gradient),
-                                                  .sum = elements<float>(sum),
-                                                  .weight = elements<float>(norm.weight),
-                                                  .mean = elements<float>(means),
-                                                  .inverse = elements<float>(inverses),
-                                                  .is_centred = norm.bias.defined(),
-                                                  .rows = rows,
-                                                  .width = width,
-                                                  .parts = weight_parts.size(0),
-                                                  .dx = elements<float>(x_gradient),
-                                                  .d_branch = elements<Value>(delta_gradient),
-                                                  .weight_parts = elements<float>(weight_parts),
-                                                  .bias_parts = elements<float>(bias_parts)});
+    launch(sum,
+           kernels::cuda::ResidualNormBackward<Value>{.dy = elements<Value>(y_gradient),
+                                                      .d_sum = elements<float>(sum_gradient),
+                                                      .sum = elements<float>(sum),
+                                                      .weight = elements<float>(norm.weight),
+                                                      .mean = elements<float>(means),
+                                                      .inverse = elements<float>(inverses),
+                                                      .is_centred = norm.bias.defined(),
+                                                      .rows = rows,
+                                                      .width = width,
+                                                      .parts = weight_parts.size(0),
+                                                      .dx = elements<float>(x_gradient),
+                                                      .d_branch = elements<Value>(delta_gradient),
+                                                      .weight_parts = elements<float>(weight_parts),
+                                                      .bias_parts = elements<float>(bias_parts)});
   });
   return {.weight = sum_of_rows(weight_parts),
           .bias = bias_parts.defined() ? sum_of_rows(bias_parts) : at::Tensor()};
 }
 
-void activation(cuda::Kind kind, const at::Tensor& gate, const at::Tensor& up,
+void activation(kernels::cuda::Kind kind, const at::Tensor& gate, const at::Tensor& up,
                 const at::Tensor& y) {
   with_kind(kind, gate, [&](auto value, auto constant) {
     using Value = decltype(value);
-    launch(gate, cuda::Activation<Value, constant()>{elements<Value>(gate), elements<Value>(up),
-                                                     gate.numel(), elements<Value>(y)});
+    launch(gate, kernels::cuda::Activation<Value, constant()>{
+                     elements<Value>(gate), elements<Value>(up), gate.numel(), elements<Value>(y)});
   });
 }
 
-void activation_backward(cuda::Kind kind, const at::Tensor& dy, const at::Tensor& gate,
+void activation_backward(kernels::cuda::Kind kind, const at::Tensor& dy, const at::Tensor& gate,
                          const at::Tensor& up, const at::Tensor& d_gate, const at::Tensor& d_up) {
   with_kind(kind, gate, [&](auto value, auto constant) {
     using Value = decltype(value);
-    launch(gate, cuda::ActivationBackward<Value, constant()>{
+    launch(gate, kernels::cuda::ActivationBackward<Value, constant()>{
                      elements<Value>(dy), elements<Value>(gate), elements<Value>(up), gate.numel(),
                      elements<Value>(d_gate), elements<Value>(d_up)});
   });
@@ -129,7 +134,7 @@ void rotate_heads(const at::Tensor& x, const HeadRotation& rotation, const at::T
                   const at::Tensor& inverses) {
   with_value(x, [&](auto value) {
     using Value = decltype(value);
-    cuda::QkNormRotate<Value> operation = rotation_of<Value>(x, rotation, inverses);
+    kernels::cuda::QkNormRotate<Value> operation = rotation_of<Value>(x, rotation, inverses);
     operation.y = elements<Value>(y);
     launch(x, operation);
   });
@@ -145,7 +150,7 @@ at::Tensor rotate_heads_backward(const at::Tensor& dy, const at::Tensor& x,
   with_value(dy, [&](auto value) {
     using Value = decltype(value);
     // Without a weight only the shape of x counts, which is that of dy.
-    launch(dy, cuda::QkNormRotateBackward<Value>{
+    launch(dy, kernels::cuda::QkNormRotateBackward<Value>{
                    .forward = rotation_of<Value>(x.defined() ? x : dy, rotation, inverses),
                    .dy = elements<Value>(dy),
                    .dx = elements<Value>(dx),
@@ -159,10 +164,10 @@ void cross_entropy(const at::Tensor& logits, const at::Tensor& targets, const at
                    double soft_cap, const at::Tensor& losses) {
   with_value(logits, [&](auto value) {
     using Value = decltype(value);
-    launch(logits,
-           cuda::CrossEntropy<Value>{elements<Value>(logits), elements<std::int64_t>(targets),
-                                     logits.size(0), logits.size(1), elements<float>(scale),
-                                     static_cast<float>(soft_cap), elements<float>(losses)});
+    launch(logits, kernels::cuda::CrossEntropy<Value>{
+                       elements<Value>(logits), elements<std::int64_t>(targets), logits.size(0),
+                       logits.size(1), elements<float>(scale), static_cast<float>(soft_cap),
+                       elements<float>(losses)});
   });
 }
 

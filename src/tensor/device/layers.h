@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "tensor/kernels/cuda/activation.h"
+#include "kernels/cuda/activation.h"
 
 namespace panal::tensor::on_device {
 
@@ -33,8 +33,9 @@ NormGradients add_norm_backward(const at::Tensor& sum, const NormInput& norm,
                                 const at::Tensor& x_gradient, const at::Tensor& delta_gradient);
 
 /// y = activation(gate, up); up is defined for kSwiGlu alone.
-void activation(cuda::Kind kind, const at::Tensor& gate, const at::Tensor& up, const at::Tensor& y);
-void activation_backward(cuda::Kind kind, const at::Tensor& dy, const at::Tensor& gate,
+void activation(kernels::cuda::Kind kind, const at::Tensor& gate, const at::Tensor& up,
+                const at::Tensor& y);
+void activation_backward(kernels::cuda::Kind kind, const at::Tensor& dy, const at::Tensor& gate,
                          const at::Tensor& up, const at::Tensor& d_gate, const at::Tensor& d_up);
 
 /// Heads of x [B, T, heads, head_width] normed (with a weight), then turned by the position t.

@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/cuda/all.h"
 #include "tensor/device/launch.h"
-#include "tensor/kernels/cuda/all.h"
 
 namespace panal::tensor::on_device {
 namespace {
 
-cuda::Numbers numbers_of(const at::Tensor& tensor) {
+kernels::cuda::Numbers numbers_of(const at::Tensor& tensor) {
   PANAL_REQUIRE(tensor.is_contiguous() &&
                     (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16),
                 "an update wants contiguous float32 or bfloat16 numbers, found others");
@@ -21,7 +21,7 @@ cuda::Numbers numbers_of(const at::Tensor& tensor) {
   return {.halves = elements<std::uint16_t>(tensor)};
 }
 
-cuda::Parameter parameter_of(const ExactParameter& parameter) {
+kernels::cuda::Parameter parameter_of(const ExactParameter& parameter) {
   const at::Tensor &value = parameter.value, &remainder = parameter.remainder;
   PANAL_REQUIRE(value.is_contiguous(), "a parameter must be contiguous, found strides");
   if (value.scalar_type() == at::kFloat) return {.value = elements<float>(value)};
@@ -50,7 +50,7 @@ void launch_over(const at::Tensor& x, std::vector<Row> rows, Operation operation
   std::int64_t blocks = 0;
   for (Row& row : rows) {
     row.first_block = blocks;
-    blocks += cuda::blocks_of(row.count);
+    blocks += kernels::cuda::blocks_of(row.count);
   }
   const at::Tensor table = copied_to(x, rows.data(), rows.size() * sizeof(Row));
   operation.tensors = reinterpret_cast<const Row*>(table.const_data_ptr());
@@ -59,8 +59,8 @@ void launch_over(const at::Tensor& x, std::vector<Row> rows, Operation operation
   launch(x, operation);
 }
 
-cuda::ChangeTensor change_of(const ExactParameter& parameter, const at::Tensor& change,
-                             const ChangeStep& step) {
+kernels::cuda::ChangeTensor change_of(const ExactParameter& parameter, const at::Tensor& change,
+                                      const ChangeStep& step) {
   return {.parameter = parameter_of(parameter),
           .change = numbers_of(change),
           .count = change.numel(),
@@ -70,11 +70,11 @@ cuda::ChangeTensor change_of(const ExactParameter& parameter, const at::Tensor& 
 }
 
 void copy_exact(const ExactParameter& parameter, const at::Tensor& exact, bool writes_parameter) {
-  launch_over<cuda::ExactCopy>(
-      exact, std::vector<cuda::ExactTensor>{{.parameter = parameter_of(parameter),
-                                             .exact = elements<float>(exact),
-                                             .count = exact.numel(),
-                                             .writes_parameter = writes_parameter}});
+  launch_over<kernels::cuda::ExactCopy>(
+      exact, std::vector<kernels::cuda::ExactTensor>{{.parameter = parameter_of(parameter),
+                                                      .exact = elements<float>(exact),
+                                                      .count = exact.numel(),
+                                                      .writes_parameter = writes_parameter}});
 }
 
 }  // namespace
@@ -93,23 +93,25 @@ void set_exact_values(const ExactParameter& parameter, const at::Tensor& exact) 
 at::Tensor sums_of_squares(std::span<const at::Tensor> numbers) {
   PANAL_REQUIRE(!numbers.empty(), "sums of squares want at least one tensor, found none");
   std::vector<at::Tensor> kept;
-  std::vector<cuda::SquareTensor> rows;
+  std::vector<kernels::cuda::SquareTensor> rows;
   std::int64_t blocks = 0;
   for (const at::Tensor& tensor : numbers) {
     kept.push_back(tensor.contiguous());
     rows.push_back(
         {.numbers = numbers_of(kept.back()), .count = tensor.numel(), .first_block = blocks});
-    blocks += cuda::blocks_of(tensor.numel());
+    blocks += kernels::cuda::blocks_of(tensor.numel());
   }
   const at::Tensor& x = numbers.front();
   const auto num_tensors = std::ssize(rows);
   const auto floats = x.options().dtype(at::kFloat).requires_grad(false);
   const at::Tensor parts = at::empty({blocks}, floats), totals = at::empty({num_tensors}, floats);
-  const at::Tensor table = copied_to(x, rows.data(), rows.size() * sizeof(cuda::SquareTensor));
-  const auto* tensors = reinterpret_cast<const cuda::SquareTensor*>(table.const_data_ptr());
-  launch(x, cuda::SquareSum{tensors, num_tensors, blocks, elements<float>(parts)});
-  launch(x, cuda::SquareTotal{tensors, num_tensors, blocks, elements<float>(parts),
-                              elements<float>(totals)});
+  const at::Tensor table =
+      copied_to(x, rows.data(), rows.size() * sizeof(kernels::cuda::SquareTensor));
+  const auto* tensors =
+      reinterpret_cast<const kernels::cuda::SquareTensor*>(table.const_data_ptr());
+  launch(x, kernels::cuda::SquareSum{tensors, num_tensors, blocks, elements<float>(parts)});
+  launch(x, kernels::cuda::SquareTotal{tensors, num_tensors, blocks, elements<float>(parts),
+                                       elements<float>(totals)});
   return totals;
 }
 
@@ -123,7 +125,7 @@ double sum_of_squares(std::span<const at::Tensor> numbers) {
 void adamw_steps(std::span<const AdamWUpdate> updates) {
   if (updates.empty()) return;
   std::vector<at::Tensor> kept;  // Until the launch: what the rows point to.
-  std::vector<cuda::AdamWTensor> rows;
+  std::vector<kernels::cuda::AdamWTensor> rows;
   for (const AdamWUpdate& update : updates) {
     for (const at::Tensor& tensor : {update.gradient, update.first_moment, update.second_moment}) {
       require_fit(update.parameter, tensor, "gradient and moments must fit their parameter");
@@ -145,13 +147,13 @@ void adamw_steps(std::span<const AdamWUpdate> updates) {
          .step_size = static_cast<float>(step.learning_rate / (1.0 - std::pow(step.beta1, t))),
          .second_factor = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(step.beta2, t)))});
   }
-  launch_over<cuda::AdamW>(updates.front().gradient, std::move(rows));
+  launch_over<kernels::cuda::AdamW>(updates.front().gradient, std::move(rows));
 }
 
 void momentum_steps(std::span<const MomentumUpdate> updates) {
   if (updates.empty()) return;
   std::vector<at::Tensor> kept;  // Until the launch: what the rows point to.
-  std::vector<cuda::MomentumTensor> rows;
+  std::vector<kernels::cuda::MomentumTensor> rows;
   for (const MomentumUpdate& update : updates) {
     for (const at::Tensor& tensor : {update.gradient, update.direction}) {
       PANAL_REQUIRE(
@@ -167,18 +169,18 @@ void momentum_steps(std::span<const MomentumUpdate> updates) {
                     .share = static_cast<float>(1.0 - update.keep),
                     .look_ahead = update.looks_ahead ? static_cast<float>(update.keep) : 1.0f});
   }
-  launch_over<cuda::Momentum>(updates.front().momentum, std::move(rows));
+  launch_over<kernels::cuda::Momentum>(updates.front().momentum, std::move(rows));
 }
 
 void change_steps(std::span<const ChangeUpdate> updates) {
   if (updates.empty()) return;
   std::vector<at::Tensor> kept;  // Until the launch: what the rows point to.
-  std::vector<cuda::ChangeTensor> rows;
+  std::vector<kernels::cuda::ChangeTensor> rows;
   for (const ChangeUpdate& update : updates) {
     kept.push_back(change_for(update.parameter, update.change));
     rows.push_back(change_of(update.parameter, kept.back(), update.step));
   }
-  launch_over<cuda::Change>(kept.front(), std::move(rows));
+  launch_over<kernels::cuda::Change>(kept.front(), std::move(rows));
 }
 
 void transport_step(const ExactParameter& parameter, const at::Tensor& change,
@@ -188,8 +190,8 @@ void transport_step(const ExactParameter& parameter, const at::Tensor& change,
   PANAL_REQUIRE(displacement.scalar_type() == at::kBFloat16 && displacement.is_contiguous(),
                 "a displacement is contiguous bfloat16, found another kind");
   const at::Tensor changes = change_for(parameter, change);
-  launch_over<cuda::Transport>(
-      changes, std::vector<cuda::TransportTensor>{
+  launch_over<kernels::cuda::Transport>(
+      changes, std::vector<kernels::cuda::TransportTensor>{
                    {.change = change_of(parameter, changes, step),
                     .displacement = elements<std::uint16_t>(displacement),
                     .count = changes.numel(),
@@ -202,8 +204,8 @@ void look_ahead_step(const ExactParameter& parameter, const at::Tensor& before,
                      double extrapolation_after) {
   require_fit(parameter, average, "an average must fit its parameter");
   const at::Tensor old = change_for(parameter, before);
-  launch_over<cuda::LookAhead>(
-      old, std::vector<cuda::LookAheadTensor>{
+  launch_over<kernels::cuda::LookAhead>(
+      old, std::vector<kernels::cuda::LookAheadTensor>{
                {.parameter = parameter_of(parameter),
                 .before = elements<float>(old),
                 .average = numbers_of(average),

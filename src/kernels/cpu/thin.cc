@@ -1,0 +1,137 @@
+#include "kernels/cpu/thin.h"
+
+#include <type_traits>
+
+#include "kernels/cpu/vector.h"
+
+namespace panal::kernels::cpu {
+namespace {
+
+// A tile of `Rows` rows and `Ranks` ranks keeps its sums and broadcasts in registers.
+template <int Rows, int Ranks>
+PANAL_ALWAYS_INLINE void project_tile(const float* x, const float* w, std::int64_t width,
+                                      std::int64_t rank, float scale, float* low) {
+  Float16 sums[Rows][Ranks] = {};
+  std::int64_t i = 0;
+  for (; i + kWidth <= width; i += kWidth) {
+    Float16 weights[Ranks];
+    for (int r = 0; r < Ranks; ++r) weights[r] = load(w + r * width + i);
+    for (int row = 0; row < Rows; ++row) {
+      const Float16 value = load(x + row * width + i);
+      for (int r = 0; r < Ranks; ++r) sums[row][r] += value * weights[r];
+    }
+  }
+  for (int row = 0; row < Rows; ++row) {
+    for (int r = 0; r < Ranks; ++r) {
+      float total = sum(sums[row][r]);
+      for (std::int64_t j = i; j < width; ++j) total += x[row * width + j] * w[r * width + j];
+      low[row * rank + r] = total * scale;
+    }
+  }
+}
+
+template <int Rows, int Ranks>
+PANAL_ALWAYS_INLINE void expand_tile(const float* low, const float* w, std::int64_t width,
+                                     std::int64_t rank, float* y) {
+  std::int64_t i = 0;
+  for (; i + kWidth <= width; i += kWidth) {
+    Float16 weights[Ranks];
+    for (int r = 0; r < Ranks; ++r) weights[r] = load(w + r * width + i);
+    for (int row = 0; row < Rows; ++row) {
+      Float16 value = load(y + row * width + i);
+      for (int r = 0; r < Ranks; ++r) value += low[row * rank + r] * weights[r];
+      store(y + row * width + i, value);
+    }
+  }
+  for (; i < width; ++i) {
+    for (int row = 0; row < Rows; ++row) {
+      for (int r = 0; r < Ranks; ++r) y[row * width + i] += low[row * rank + r] * w[r * width + i];
+    }
+  }
+}
+
+template <int Rows, int Ranks>
+PANAL_ALWAYS_INLINE void gather_tile(const float* low, const float* x, std::int64_t width,
+                                     std::int64_t rank, float* total) {
+  std::int64_t i = 0;
+  for (; i + kWidth <= width; i += kWidth) {
+    Float16 values[Rows];
+    for (int row = 0; row < Rows; ++row) values[row] = load(x + row * width + i);
+    for (int r = 0; r < Ranks; ++r) {
+      Float16 part = load(total + r * width + i);
+      for (int row = 0; row < Rows; ++row) part += low[row * rank + r] * values[row];
+      store(total + r * width + i, part);
+    }
+  }
+  for (; i < width; ++i) {
+    for (int r = 0; r < Ranks; ++r) {
+      for (int row = 0; row < Rows; ++row)
+        total[r * width + i] += low[row * rank + r] * x[row * width + i];
+    }
+  }
+}
+
+template <int N>
+using Size = std::integral_constant<int, N>;
+
+// Calls tile(number of rows, number of ranks, first row, first rank) until all are covered.
+template <typename Tile>
+PANAL_ALWAYS_INLINE void for_each_tile(std::int64_t rows, std::int64_t rank, const Tile& tile) {
+  constexpr int kRows = 4, kRanks = 4;
+  const auto cover_ranks = [&](auto num_rows, std::int64_t row) PANAL_ALWAYS_INLINE_LAMBDA {
+    std::int64_t r = 0;
+    for (; r + kRanks <= rank; r += kRanks) tile(num_rows, Size<kRanks>{}, row, r);
+    for (; r < rank; ++r) tile(num_rows, Size<1>{}, row, r);
+  };
+  std::int64_t row = 0;
+  for (; row + kRows <= rows; row += kRows) cover_ranks(Size<kRows>{}, row);
+  for (; row < rows; ++row) cover_ranks(Size<1>{}, row);
+}
+
+PANAL_ALWAYS_INLINE void thin_project_body(const float* x, const float* w, std::int64_t rows,
+                                           std::int64_t width, std::int64_t rank, float scale,
+                                           float* low) {
+  for_each_tile(rows, rank,
+                [&](auto num_rows, auto num_ranks, std::int64_t row, std::int64_t r)
+                    PANAL_ALWAYS_INLINE_LAMBDA {
+                      project_tile<num_rows, num_ranks>(x + row * width, w + r * width, width, rank,
+                                                        scale, low + row * rank + r);
+                    });
+}
+
+PANAL_ALWAYS_INLINE void thin_expand_body(const float* low, const float* w, std::int64_t rows,
+                                          std::int64_t width, std::int64_t rank, float* y) {
+  for_each_tile(rows, rank,
+                [&](auto num_rows, auto num_ranks, std::int64_t row, std::int64_t r)
+                    PANAL_ALWAYS_INLINE_LAMBDA {
+                      expand_tile<num_rows, num_ranks>(low + row * rank + r, w + r * width, width,
+                                                       rank, y + row * width);
+                    });
+}
+
+PANAL_ALWAYS_INLINE void thin_gather_body(const float* low, const float* x, std::int64_t rows,
+                                          std::int64_t width, std::int64_t rank, float* total) {
+  for_each_tile(rows, rank,
+                [&](auto num_rows, auto num_ranks, std::int64_t row, std::int64_t r)
+                    PANAL_ALWAYS_INLINE_LAMBDA {
+                      gather_tile<num_rows, num_ranks>(low + row * rank + r, x + row * width, width,
+                                                       rank, total + r * width);
+                    });
+}
+
+}  // namespace
+
+PANAL_CPU_KERNEL(thin_project,
+                 (const float* x, const float* w, std::int64_t rows, std::int64_t width,
+                  std::int64_t rank, float scale, float* low),
+                 (x, w, rows, width, rank, scale, low))
+PANAL_CPU_KERNEL(thin_expand,
+                 (const float* low, const float* w, std::int64_t rows, std::int64_t width,
+                  std::int64_t rank, float* y),
+                 (low, w, rows, width, rank, y))
+PANAL_CPU_KERNEL(thin_gather,
+                 (const float* low, const float* x, std::int64_t rows, std::int64_t width,
+                  std::int64_t rank, float* total),
+                 (low, x, rows, width, rank, total))
+
+}  // namespace panal::kernels::cpu

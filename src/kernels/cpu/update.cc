@@ -1,0 +1,255 @@
+#include "kernels/cpu/update.h"
+
+#include <cmath>
+#include <type_traits>
+
+#include "kernels/cpu/vector.h"
+
+namespace panal::kernels::cpu {
+namespace {
+
+using Short16 = std::int16_t __attribute__((vector_size(32)));
+using Whole = std::integral_constant<std::int64_t, kWidth>;
+
+// Calls block(first element, number of elements); the number is a Whole but for the last block.
+template <typename Block>
+PANAL_ALWAYS_INLINE void in_blocks(std::int64_t count, const Block& block) {
+  std::int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) block(i, Whole{});
+  if (i < count) block(i, count - i);
+}
+
+template <typename T>
+PANAL_ALWAYS_INLINE Float16 take(const T* from, Whole) {
+  return load(from);
+}
+template <typename T>
+PANAL_ALWAYS_INLINE Float16 take(const T* from, std::int64_t count) {
+  T padded[kWidth] = {};
+  std::memcpy(padded, from, static_cast<std::size_t>(count) * sizeof(T));
+  return load(padded);
+}
+template <typename T>
+PANAL_ALWAYS_INLINE void put(T* to, const Float16& value, Whole) {
+  store(to, value);
+}
+template <typename T>
+PANAL_ALWAYS_INLINE void put(T* to, const Float16& value, std::int64_t count) {
+  T padded[kWidth];
+  store(padded, value);
+  std::memcpy(to, padded, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+struct Full {
+  float* value;
+  template <typename Count>
+  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, Count count) const {
+    return take(value + i, count);
+  }
+  template <typename Count>
+  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, Count count) const {
+    put(value + i, exact, count);
+  }
+};
+
+// exact bits = rounded bits * 2^16 + remainder, in 32-bit integers that wrap around.
+struct Split {
+  std::uint16_t* rounded;
+  std::int16_t* remainder;
+
+  PANAL_ALWAYS_INLINE static Float16 join(const std::uint16_t* rounded,
+                                          const std::int16_t* remainder) {
+    HalfBits16 high;
+    Short16 low;
+    std::memcpy(&high, rounded, sizeof high);
+    std::memcpy(&low, remainder, sizeof low);
+    const Int16 difference = __builtin_convertvector(low, Int16);
+    Bits16 bits;
+    std::memcpy(&bits, &difference, sizeof bits);
+    bits += __builtin_convertvector(high, Bits16) << 16;
+    Float16 exact;
+    std::memcpy(&exact, &bits, sizeof exact);
+    return exact;
+  }
+  PANAL_ALWAYS_INLINE static void split(const Float16& exact, std::uint16_t* rounded,
+                                        std::int16_t* remainder) {
+    Bits16 bits;
+    std::memcpy(&bits, &exact, sizeof bits);
+    const HalfBits16 high = __builtin_convertvector((bits + 0x8000u) >> 16, HalfBits16);
+    const HalfBits16 low = __builtin_convertvector(bits & 0xFFFFu, HalfBits16);
+    std::memcpy(rounded, &high, sizeof high);
+    std::memcpy(remainder, &low, sizeof low);
+  }
+  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, Whole) const {
+    return join(rounded + i, remainder + i);
+  }
+  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, std::int64_t count) const {
+    std::uint16_t high[kWidth] = {};
+    std::int16_t low[kWidth] = {};
+    std::memcpy(high, rounded + i, static_cast<std::size_t>(count) * 2);
+    std::memcpy(low, remainder + i, static_cast<std::size_t>(count) * 2);
+    return join(high, low);
+  }
+  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, Whole) const {
+    split(exact, rounded + i, remainder + i);
+  }
+  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, std::int64_t count) const {
+    std::uint16_t high[kWidth];
+    std::int16_t low[kWidth];
+    split(exact, high, low);
+    std::memcpy(rounded + i, high, static_cast<std::size_t>(count) * 2);
+    std::memcpy(remainder + i, low, static_cast<std::size_t>(count) * 2);
+  }
+};
+
+// Each calls body with the form that is there.
+template <typename Body>
+PANAL_ALWAYS_INLINE void with_parameter(const ParameterSpan& span, const Body& body) {
+  if (span.value != nullptr) {
+    body(Full{span.value});
+  } else {
+    body(Split{span.rounded, span.remainder});
+  }
+}
+template <typename Body>
+PANAL_ALWAYS_INLINE void with_numbers(const NumberSpan& span, const Body& body) {
+  if (span.floats != nullptr) {
+    body(span.floats);
+  } else {
+    body(span.halves);
+  }
+}
+
+// Within 2 units in the last place for normal numbers, 0 for 0: a first guess of the inverse root
+// from the exponent, then Newton's iteration (Lomont, "Fast Inverse Square Root", 2003).
+PANAL_ALWAYS_INLINE Float16 square_root(const Float16& x) {
+  Int16 bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits = 0x5f375a86 - (bits >> 1);
+  Float16 inverse;
+  std::memcpy(&inverse, &bits, sizeof inverse);
+  const Float16 half = x * 0.5f;
+  for (int i = 0; i < 3; ++i) inverse = inverse * (1.5f - half * inverse * inverse);
+  return x * inverse;
+}
+
+PANAL_ALWAYS_INLINE void adamw_update_body(const AdamWUpdate& u, std::int64_t count) {
+  with_parameter(u.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
+    with_numbers(u.gradient, [&](auto* gradient) PANAL_ALWAYS_INLINE_LAMBDA {
+      with_numbers(u.first_moment, [&](auto* first_moment) PANAL_ALWAYS_INLINE_LAMBDA {
+        in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+          const Float16 g = take(gradient + i, n) * u.gradient_scale;
+          Float16 first = take(first_moment + i, n);
+          Float16 second = take(u.second_moment + i, n);
+          first += (g - first) * (1.0f - u.beta1);
+          second = second * u.beta2 + g * g * (1.0f - u.beta2);
+          put(first_moment + i, first, n);
+          put(u.second_moment + i, second, n);
+          const Float16 size = square_root(second) * u.second_factor + u.epsilon;
+          parameter.set(i, parameter.get(i, n) * u.keep - first / size * u.step_size, n);
+        });
+      });
+    });
+  });
+}
+
+PANAL_ALWAYS_INLINE void momentum_update_body(const MomentumUpdate& u, std::int64_t count) {
+  with_numbers(u.gradient, [&](auto* gradient) PANAL_ALWAYS_INLINE_LAMBDA {
+    with_numbers(u.momentum, [&](auto* momentum) PANAL_ALWAYS_INLINE_LAMBDA {
+      in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+        const Float16 g = take(gradient + i, n) * u.gradient_scale;
+        Float16 mean = take(momentum + i, n);
+        mean += (g - mean) * u.share;
+        put(momentum + i, mean, n);
+        put(u.direction + i, g + (mean - g) * u.look_ahead, n);
+      });
+    });
+  });
+}
+
+PANAL_ALWAYS_INLINE Float16 changed(const ChangeUpdate& u, const Float16& value,
+                                    const Float16& change) {
+  Float16 kept = value * u.keep;
+  if (u.is_cautious) kept = change * value < 0.0f ? value : kept;
+  return kept - change * u.length;
+}
+
+PANAL_ALWAYS_INLINE void change_update_body(const ChangeUpdate& u, std::int64_t count) {
+  with_parameter(u.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
+    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      parameter.set(i, changed(u, parameter.get(i, n), take(u.change + i, n)), n);
+    });
+  });
+}
+
+PANAL_ALWAYS_INLINE void transport_update_body(const TransportUpdate& u, std::int64_t count) {
+  with_parameter(u.change.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
+    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      const Float16 point =
+          parameter.get(i, n) - take(u.displacement + i, n) * u.extrapolation_before;
+      const Float16 next = changed(u.change, point, take(u.change.change + i, n));
+      put(u.displacement + i, next - point, n);
+      // What was stored, rounded, is what the next step takes off again.
+      parameter.set(i, next + take(u.displacement + i, n) * u.extrapolation_after, n);
+    });
+  });
+}
+
+PANAL_ALWAYS_INLINE void look_ahead_update_body(const LookAheadUpdate& u, std::int64_t count) {
+  with_parameter(u.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
+    with_numbers(u.average, [&](auto* average) PANAL_ALWAYS_INLINE_LAMBDA {
+      in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+        const Float16 mean = take(average + i, n);
+        const Float16 point = take(u.before + i, n) - mean * u.extrapolation_before;
+        const Float16 next = parameter.get(i, n);
+        put(average + i, mean + (next - point - mean) * u.share, n);
+        parameter.set(i, next + take(average + i, n) * u.extrapolation_after, n);
+      });
+    });
+  });
+}
+
+PANAL_ALWAYS_INLINE void join_exact_body(const SplitCopy& copy, std::int64_t count) {
+  with_parameter(copy.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
+    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      put(copy.exact + i, parameter.get(i, n), n);
+    });
+  });
+}
+
+PANAL_ALWAYS_INLINE void split_exact_body(const SplitCopy& copy, std::int64_t count) {
+  with_parameter(copy.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
+    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      parameter.set(i, take(copy.exact + i, n), n);
+    });
+  });
+}
+
+PANAL_ALWAYS_INLINE void square_sum_body(const NumberSpan& numbers, std::int64_t count,
+                                         double* total) {
+  with_numbers(numbers, [&](auto* values) PANAL_ALWAYS_INLINE_LAMBDA {
+    Float16 squares = {};
+    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      const Float16 value = take(values + i, n);
+      squares += value * value;
+    });
+    *total = static_cast<double>(sum(squares));
+  });
+}
+
+}  // namespace
+
+PANAL_CPU_KERNEL(adamw_update, (const AdamWUpdate& update, std::int64_t count), (update, count))
+PANAL_CPU_KERNEL(momentum_update, (const MomentumUpdate& update, std::int64_t count),
+                 (update, count))
+PANAL_CPU_KERNEL(change_update, (const ChangeUpdate& update, std::int64_t count), (update, count))
+PANAL_CPU_KERNEL(transport_update, (const TransportUpdate& update, std::int64_t count),
+                 (update, count))
+PANAL_CPU_KERNEL(look_ahead_update, (const LookAheadUpdate& update, std::int64_t count),
+                 (update, count))
+PANAL_CPU_KERNEL(join_exact, (const SplitCopy& copy, std::int64_t count), (copy, count))
+PANAL_CPU_KERNEL(split_exact, (const SplitCopy& copy, std::int64_t count), (copy, count))
+PANAL_CPU_KERNEL(square_sum, (const NumberSpan& numbers, std::int64_t count, double* total),
+                 (numbers, count, total))
+
+}  // namespace panal::kernels::cpu

@@ -1,0 +1,9 @@
+#include "kernels/cuda/all.h"
+#include "kernels/cuda/device_block.cuh"
+#include "kernels/cuda/norm_body.h"
+
+namespace panal::kernels::cuda {
+
+PANAL_NORM_OPERATIONS(PANAL_LAUNCH)
+
+}  // namespace panal::kernels::cuda
