@@ -22,7 +22,7 @@ bool trains_on_cuda(std::string_view wanted, int processes = 1);
 /// "auto" is a CUDA device where this build has kernels for it and enough of them answer, else the
 /// CPU. Process `rank` of `processes` gets the device of its number. Where it is a CUDA device, the
 /// calling thread's work goes into a stream of its own from here on, because the default stream
-/// cannot be recorded (recorded_work.h). Throws Error where why_not_trained_on() has a reason.
+/// cannot be captured (cuda_graph.h). Throws Error where why_not_trained_on() has a reason.
 c10::Device training_device(std::string_view wanted, int rank = 0, int processes = 1);
 
 /// Has the calling thread use the device, as each thread that touches its tensors must.

@@ -116,7 +116,7 @@ class Rotate : public torch::autograd::Function<Rotate> {
   }
 };
 
-// Heads normed and turned in one pass on a CUDA device.
+// Heads normed and rotated in one pass on a CUDA device.
 class RotateHeads : public torch::autograd::Function<RotateHeads> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,

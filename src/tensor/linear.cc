@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "kernels/cpu/layers.h"
-#include "kernels/cpu/thin.h"
+#include "kernels/cpu/low_rank.h"
 #include "tensor/device/launch.h"
 #include "tensor/product.h"
 #include "tensor/row_grain.h"
@@ -112,28 +112,28 @@ class Linear : public torch::autograd::Function<Linear> {
   }
 };
 
-at::Tensor projected(const at::Tensor& x, const at::Tensor& thin, double scale) {
-  if (on_device::takes(x)) return at::mm(x, thin.t()).mul_(scale);
-  const std::int64_t rows = x.size(0), width = x.size(1), rank = thin.size(0);
+at::Tensor projected(const at::Tensor& x, const at::Tensor& factor, double scale) {
+  if (on_device::takes(x)) return at::mm(x, factor.t()).mul_(scale);
+  const std::int64_t rows = x.size(0), width = x.size(1), rank = factor.size(0);
   at::Tensor low = at::empty({rows, rank}, x.options());
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    kernels::cpu::thin_project(x.const_data_ptr<float>() + begin * width,
-                               thin.const_data_ptr<float>(), end - begin, width, rank,
-                               static_cast<float>(scale), low.data_ptr<float>() + begin * rank);
+    kernels::cpu::low_rank_project(x.const_data_ptr<float>() + begin * width,
+                                   factor.const_data_ptr<float>(), end - begin, width, rank,
+                                   static_cast<float>(scale), low.data_ptr<float>() + begin * rank);
   });
   return low;
 }
 
-void expand_into(const at::Tensor& low, const at::Tensor& thin, const at::Tensor& y) {
+void expand_into(const at::Tensor& low, const at::Tensor& factor, const at::Tensor& y) {
   if (on_device::takes(y)) {
-    y.addmm_(low, thin);
+    y.addmm_(low, factor);
     return;
   }
-  const std::int64_t rows = y.size(0), width = y.size(1), rank = thin.size(0);
+  const std::int64_t rows = y.size(0), width = y.size(1), rank = factor.size(0);
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    kernels::cpu::thin_expand(low.const_data_ptr<float>() + begin * rank,
-                              thin.const_data_ptr<float>(), end - begin, width, rank,
-                              y.data_ptr<float>() + begin * width);
+    kernels::cpu::low_rank_expand(low.const_data_ptr<float>() + begin * rank,
+                                  factor.const_data_ptr<float>(), end - begin, width, rank,
+                                  y.data_ptr<float>() + begin * width);
   });
 }
 
@@ -144,9 +144,9 @@ at::Tensor gathered(const at::Tensor& low, const at::Tensor& x) {
   // for bit.
   const at::Tensor parts = at::zeros({at::get_num_threads(), rank, width}, x.options());
   at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    kernels::cpu::thin_gather(low.const_data_ptr<float>() + begin * rank,
-                              x.const_data_ptr<float>() + begin * width, end - begin, width, rank,
-                              parts.data_ptr<float>() + at::get_thread_num() * rank * width);
+    kernels::cpu::low_rank_gather(
+        low.const_data_ptr<float>() + begin * rank, x.const_data_ptr<float>() + begin * width,
+        end - begin, width, rank, parts.data_ptr<float>() + at::get_thread_num() * rank * width);
   });
   return parts.sum(0);
 }

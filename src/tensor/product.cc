@@ -45,9 +45,9 @@ class PiecewiseProduct {
     packed_ = at::empty(
         {kernels::cpu::packed_elements(most_panels_ * kernels::cpu::kProductPanel, most_steps_)},
         type);
-    if (whole_.left.is_turned)
-      turned_ =
-          at::empty({at::get_num_threads(), kernels::cpu::turned_elements(most_steps_)}, type);
+    if (whole_.left.is_transposed)
+      transposed_ =
+          at::empty({at::get_num_threads(), kernels::cpu::transposed_elements(most_steps_)}, type);
     if (whole_.steps > most_steps_ && whole_.target.rounded != nullptr)
       partial_ = at::empty({whole_.rows, most_panels_ * kernels::cpu::kProductPanel}, at::kFloat);
   }
@@ -75,7 +75,7 @@ class PiecewiseProduct {
   }
   static kernels::cpu::ProductFactor<Element> from(kernels::cpu::ProductFactor<Element> factor,
                                                    std::int64_t row, std::int64_t step) {
-    factor.data += factor.is_turned ? step * factor.stride + row : row * factor.stride + step;
+    factor.data += factor.is_transposed ? step * factor.stride + row : row * factor.stride + step;
     return factor;
   }
   Element* packed() const { return static_cast<Element*>(packed_.mutable_data_ptr()); }
@@ -133,10 +133,10 @@ class PiecewiseProduct {
             .first_panel = panels * part / parts,
             .last_panel = panels * (part + 1) / parts,
             .target = target_of(piece, row),
-            .turned = nullptr};
-        if (turned_.defined())
-          group.turned = static_cast<Element*>(turned_.mutable_data_ptr()) +
-                         at::get_thread_num() * turned_.size(1);
+            .transposed = nullptr};
+        if (transposed_.defined())
+          group.transposed = static_cast<Element*>(transposed_.mutable_data_ptr()) +
+                             at::get_thread_num() * transposed_.size(1);
         kernels::cpu::multiply_group(group);
       }
     });
@@ -144,18 +144,18 @@ class PiecewiseProduct {
 
   Operands<Element> whole_;
   std::int64_t most_steps_ = 0, most_panels_ = 0;
-  at::Tensor packed_;   // A piece of the right factor.
-  at::Tensor turned_;   // [threads, ...], for a turned left factor.
-  at::Tensor partial_;  // [rows, columns of a piece] float32, for several pieces of steps.
+  at::Tensor packed_;      // A piece of the right factor.
+  at::Tensor transposed_;  // [threads, ...], for a transposed left factor.
+  at::Tensor partial_;     // [rows, columns of a piece] float32, for several pieces of steps.
 };
 
 // The rows of the factor are the matrix's.
 template <typename Element>
 kernels::cpu::ProductFactor<Element> factor_of(const at::Tensor& matrix) {
-  const bool is_turned = matrix.stride(1) != 1;
+  const bool is_transposed = matrix.stride(1) != 1;
   return {.data = static_cast<const Element*>(matrix.const_data_ptr()),
-          .stride = is_turned ? matrix.stride(1) : matrix.stride(0),
-          .is_turned = is_turned};
+          .stride = is_transposed ? matrix.stride(1) : matrix.stride(0),
+          .is_transposed = is_transposed};
 }
 
 bool is_factor(const at::Tensor& matrix) {

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "model/decoder.h"
+#include "tensor/cuda_graph.h"
 #include "tensor/device.h"
 #include "tensor/linear.h"
 #include "tensor/named_tensor.h"
-#include "tensor/recorded_work.h"
 #include "train/machine.h"
 
 namespace panal::train {
@@ -69,10 +69,10 @@ Result<BenchmarkResult> benchmark_training(
 
   BenchmarkResult result{.parameters = options.model.num_parameters()};
   const at::Tensor here = tokens.to(device), targets_here = targets.to(device);
-  tensor::RecordedWork pass(device, /*records=*/true);
+  tensor::CudaGraph pass(device, /*captures=*/true);
   at::Tensor loss;
   std::vector<double> taken;
-  // A pass is recorded in the fourth step; none of those counts.
+  // A pass is captured in the fourth step; none of those counts.
   const std::int64_t warmup =
       device.is_cpu() ? options.warmup : std::max<std::int64_t>(options.warmup, 4);
   for (std::int64_t step = 0; step < warmup + options.steps; ++step) {
@@ -83,7 +83,7 @@ Result<BenchmarkResult> benchmark_training(
       if (device.is_cpu()) {
         value.mutable_grad() = at::Tensor();
       } else if (value.grad().defined()) {
-        value.mutable_grad().zero_();  // Where the recorded pass adds to it.
+        value.mutable_grad().zero_();  // Where the captured pass adds to it.
       }
     }
     decoder.weights_changed();

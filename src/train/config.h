@@ -41,7 +41,7 @@ struct TrainConfig {
   std::uint64_t seed = 1;    // Of weights, data order and samples.
   /// "auto", "cpu" or "cuda" (tensor/device.h): of this call; a resume may go elsewhere.
   std::string device = "auto";
-  /// On a CUDA device passes are recorded and replayed (tensor/recorded_work.h); "cuda_graphs: off"
+  /// On a CUDA device passes are captured and replayed (tensor/cuda_graph.h); "cuda_graphs: off"
   /// for a library that cannot.
   bool cuda_graphs = true;
   /// Of the products ("precision": auto, fp32 or bf16); "auto" is bf16 where the device has it.

@@ -20,7 +20,7 @@ enum class Kind { kJoin, kReduce, kBroadcast };
 // A call as far as it has come.
 struct Meeting {
   Kind kind = Kind::kJoin;
-  std::vector<std::vector<Stretch>> by_rank;
+  std::vector<std::vector<Buffer>> by_rank;
   std::vector<bool> has_come;
   bool is_done = false;
   std::string conflict;
@@ -75,10 +75,10 @@ void hand_round(Meeting& meeting, std::size_t i) {
 
 void hold(Meeting& meeting) {
   const auto& first = meeting.by_rank[0];
-  for (const auto& stretches : meeting.by_rank) {
-    const bool is_equal = std::ranges::equal(
-        first, stretches,
-        [](const Stretch& a, const Stretch& b) { return a.count == b.count && a.root == b.root; });
+  for (const auto& buffers : meeting.by_rank) {
+    const bool is_equal = std::ranges::equal(first, buffers, [](const Buffer& a, const Buffer& b) {
+      return a.count == b.count && a.root == b.root;
+    });
     if (!is_equal) meeting.conflict = "simulated ranks must make equal calls, found others";
   }
   if (meeting.conflict.empty() && meeting.kind != Kind::kJoin) {
@@ -117,7 +117,7 @@ struct Communicator::State {
   bool is_issued = true;   // As far as this rank was told.
   bool is_aborted = false;
 
-  void come(Kind kind, std::span<const Stretch> stretches) {
+  void come(Kind kind, std::span<const Buffer> buffers) {
     PANAL_REQUIRE(!is_aborted, "the simulated communicator was aborted");
     PANAL_REQUIRE(is_issued, "a call of a communicator must be issued before the next one");
     is_issued = false;
@@ -134,7 +134,7 @@ struct Communicator::State {
       meeting.conflict = "simulated ranks must make equal calls, found another kind";
     }
     meeting.kind = kind;
-    meeting.by_rank[rank].assign(stretches.begin(), stretches.end());
+    meeting.by_rank[rank].assign(buffers.begin(), buffers.end());
     meeting.has_come[rank] = true;
     if (std::ranges::count(meeting.has_come, true) == static_cast<std::ptrdiff_t>(size)) {
       hold(meeting);
@@ -156,14 +156,14 @@ Communicator::Communicator(const CommunicatorId& id, int rank, int size)
 
 Communicator::~Communicator() { abort(); }
 
-void Communicator::reduce(std::span<const Stretch> stretches, void*) {
+void Communicator::reduce(std::span<const Buffer> buffers, void*) {
   ++state_->call;
-  state_->come(Kind::kReduce, stretches);
+  state_->come(Kind::kReduce, buffers);
 }
 
-void Communicator::broadcast(std::span<const Stretch> stretches, void*) {
+void Communicator::broadcast(std::span<const Buffer> buffers, void*) {
   ++state_->call;
-  state_->come(Kind::kBroadcast, stretches);
+  state_->come(Kind::kBroadcast, buffers);
 }
 
 bool Communicator::is_issued() {

@@ -256,7 +256,7 @@ TEST_P(Twins, QkNormRotateAndItsGradients) {
             squares += double{x_values[start + i]} * x_values[start + i];
           const double scale = has_norm ? 1 / std::sqrt(squares / double(w) + 1e-6) : 1.0;
           const auto gain = [&](std::size_t i) { return has_norm ? weight_values[i] : 1.0; };
-          std::vector<double> turned(w);
+          std::vector<double> rotated(w);
           for (std::size_t i = 0; i < h; ++i) {
             const double c = cosine_values[table + i], s = sine_values[table + i];
             const double a = x_values[start + i] * scale * gain(i),
@@ -264,18 +264,18 @@ TEST_P(Twins, QkNormRotateAndItsGradients) {
             wanted_y[start + i] = a * c - b * s;
             wanted_y[start + h + i] = b * c + a * s;
             const double da = dy_values[start + i], db = dy_values[start + h + i];
-            turned[i] = da * c + db * s;
-            turned[h + i] = db * c - da * s;
+            rotated[i] = da * c + db * s;
+            rotated[h + i] = db * c - da * s;
           }
           for (std::size_t i = 0; i < w; ++i) {
             const double normed = x_values[start + i] * scale;
-            wanted_weight[i] += turned[i] * normed;
-            along += turned[i] * gain(i) * normed / double(w);
+            wanted_weight[i] += rotated[i] * normed;
+            along += rotated[i] * gain(i) * normed / double(w);
           }
           for (std::size_t i = 0; i < w; ++i)
             wanted_dx[start + i] =
-                has_norm ? scale * (turned[i] * gain(i) - x_values[start + i] * scale * along)
-                         : turned[i];
+                has_norm ? scale * (rotated[i] * gain(i) - x_values[start + i] * scale * along)
+                         : rotated[i];
         }
       }
       expect_near(y.read(), wanted_y, "y");

@@ -11,8 +11,8 @@
 #include "kernels/cpu/cross_entropy.h"
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/layers.h"
+#include "kernels/cpu/low_rank.h"
 #include "kernels/cpu/matvec.h"
-#include "kernels/cpu/thin.h"
 
 namespace panal::kernels::cpu {
 namespace {
@@ -62,9 +62,9 @@ TEST_P(Kernels, ThinProductsEqualDoubleLoops) {
       const auto x = random_floats(1, rows * width), w = random_floats(2, rank * width),
                  low = random_floats(3, rows * rank);
       std::vector<float> projected(low.size()), expanded = x, gathered = w;
-      thin_project(x.data(), w.data(), rows, width, rank, 0.5f, projected.data());
-      thin_expand(low.data(), w.data(), rows, width, rank, expanded.data());
-      thin_gather(low.data(), x.data(), rows, width, rank, gathered.data());
+      low_rank_project(x.data(), w.data(), rows, width, rank, 0.5f, projected.data());
+      low_rank_expand(low.data(), w.data(), rows, width, rank, expanded.data());
+      low_rank_gather(low.data(), x.data(), rows, width, rank, gathered.data());
       const auto at = [](const std::vector<float>& values, std::int64_t index) {
         return double{values[static_cast<std::size_t>(index)]};
       };

@@ -49,9 +49,10 @@ TEST_F(Layers, LinearEqualsMatmulSmallAndLarge) {
     const Leaves made = leaves({{3, 40, width}, {70, width}});
     expect_equal_gradients(made, panal::tensor::linear(made.ours[0], {made.ours[1]}),
                            at::matmul(made.theirs[0], made.theirs[1].t()));
-    const Leaves turned = leaves({{90, width}, {width, 70}});
-    expect_equal_gradients(turned, panal::tensor::linear(turned.ours[0], {turned.ours[1].t()}),
-                           at::matmul(turned.theirs[0], turned.theirs[1]));
+    const Leaves transposed = leaves({{90, width}, {width, 70}});
+    expect_equal_gradients(transposed,
+                           panal::tensor::linear(transposed.ours[0], {transposed.ours[1].t()}),
+                           at::matmul(transposed.theirs[0], transposed.theirs[1]));
   }
 }
 

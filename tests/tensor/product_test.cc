@@ -20,11 +20,12 @@ namespace {
 
 using kernels::cpu::Level;
 
-// [rows, columns] of normal numbers; where is_turned, as the transpose of a contiguous matrix.
+// [rows, columns] of normal numbers; where is_transposed, as the transpose of a contiguous matrix.
 at::Tensor random_matrix(std::uint64_t seed, std::int64_t rows, std::int64_t columns,
-                         bool is_turned, at::ScalarType type) {
+                         bool is_transposed, at::ScalarType type) {
   seed_everything(seed);
-  const at::Tensor made = is_turned ? at::randn({columns, rows}).t() : at::randn({rows, columns});
+  const at::Tensor made =
+      is_transposed ? at::randn({columns, rows}).t() : at::randn({rows, columns});
   return made.to(type);
 }
 
@@ -49,10 +50,10 @@ INSTANTIATE_TEST_SUITE_P(Levels, Products,
 
 template <typename Element>
 kernels::cpu::ProductFactor<Element> factor_of(const at::Tensor& matrix) {
-  const bool is_turned = matrix.stride(1) != 1;
+  const bool is_transposed = matrix.stride(1) != 1;
   return {.data = static_cast<const Element*>(matrix.const_data_ptr()),
-          .stride = is_turned ? matrix.stride(1) : matrix.stride(0),
-          .is_turned = is_turned};
+          .stride = is_transposed ? matrix.stride(1) : matrix.stride(0),
+          .is_transposed = is_transposed};
 }
 
 // What the kernels make of one group of rows: a b + before + bias.
@@ -63,7 +64,8 @@ at::Tensor by_kernels(const at::Tensor& a, const at::Tensor& b, const at::Tensor
   const auto right = factor_of<Element>(b.t());
   std::vector<Element> packed(
       static_cast<std::size_t>(kernels::cpu::packed_elements(columns, steps)));
-  std::vector<Element> turned(static_cast<std::size_t>(kernels::cpu::turned_elements(steps)));
+  std::vector<Element> transposed(
+      static_cast<std::size_t>(kernels::cpu::transposed_elements(steps)));
   for (std::int64_t part = 0; part < 3; ++part)
     kernels::cpu::pack_share(right, columns, steps, {.part = part, .parts = 3}, packed.data());
   const std::int64_t panels =
@@ -82,7 +84,7 @@ at::Tensor by_kernels(const at::Tensor& a, const at::Tensor& b, const at::Tensor
                                                      .before = before.const_data_ptr<float>(),
                                                      .before_stride = columns,
                                                      .bias = bias.const_data_ptr<float>()},
-                                          .turned = turned.data()});
+                                          .transposed = transposed.data()});
   return sums;
 }
 
@@ -91,16 +93,16 @@ TEST_P(Products, OfAGroupOfRowsEqualOnesInDouble) {
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     for (const auto& [rows, columns, steps] : std::vector<std::array<std::int64_t, 3>>{
              {64, 96, 64}, {13, 101, 78}, {1, 1, 2}, {8, 40, 34}}) {
-      for (const int turns : {0, 1, 2, 3}) {
-        const at::Tensor a = random_matrix(1, rows, steps, (turns & 1) != 0, type);
-        const at::Tensor b = random_matrix(2, steps, columns, (turns & 2) != 0, type);
+      for (const int transposes : {0, 1, 2, 3}) {
+        const at::Tensor a = random_matrix(1, rows, steps, (transposes & 1) != 0, type);
+        const at::Tensor b = random_matrix(2, steps, columns, (transposes & 2) != 0, type);
         const at::Tensor before = random_matrix(3, rows, columns, false, at::kFloat);
         const at::Tensor bias = at::randn({columns});
         const at::Tensor found = type == at::kFloat ? by_kernels<float>(a, b, before, bias)
                                                     : by_kernels<std::uint16_t>(a, b, before, bias);
         // Half a unit of float32's 24 bits per step, of sums up to about 5 root(steps).
         EXPECT_LT(difference(found, in_double(a, b) + before + bias, steps), 3e-6)
-            << rows << " " << columns << " " << steps << " turns " << turns;
+            << rows << " " << columns << " " << steps << " transposes " << transposes;
       }
     }
   }
@@ -111,9 +113,9 @@ TEST_P(Products, EqualOnesInDouble) {
   for (const auto type : {at::kFloat, at::kBFloat16}) {
     for (const auto& [rows, columns, steps] :
          std::vector<std::array<std::int64_t, 3>>{{130, 101, 4500}, {65, 5000, 386}, {64, 7, 3}}) {
-      for (const int turns : {0, 1, 2, 3}) {
-        const at::Tensor a = random_matrix(1, rows, steps, (turns & 1) != 0, type);
-        const at::Tensor b = random_matrix(2, steps, columns, (turns & 2) != 0, type);
+      for (const int transposes : {0, 1, 2, 3}) {
+        const at::Tensor a = random_matrix(1, rows, steps, (transposes & 1) != 0, type);
+        const at::Tensor b = random_matrix(2, steps, columns, (transposes & 2) != 0, type);
         const at::Tensor wanted = in_double(a, b);
         // bfloat16 results keep 8 bits of sums up to about 5 root(steps), and so do the libraries'
         // on their way to float32.

@@ -1,5 +1,5 @@
 // Runs on a CUDA device against runs on the CPU, where this build has kernels and a device answers.
-// What no simulation shows: the library's attention, streams, recorded passes, pinned copies.
+// What no simulation shows: the library's attention, streams, captured passes, pinned copies.
 #include <gtest/gtest.h>
 
 #include "tensor/device.h"
@@ -37,7 +37,7 @@ class CudaRun : public testing::Test {
   TestFolder folder_{"cuda"};
 };
 
-// Twelve steps: recorded passes are replayed from the fourth on.
+// Twelve steps: captured passes are replayed from the fourth on.
 TEST_F(CudaRun, LearnsWhatTheCpuLearns) {
   expect_same(toy_yaml() + "precision: fp32\n", 2e-3);
   expect_same(toy_yaml() + "precision: fp32\ncuda_graphs: off\n", 2e-3);

@@ -2,7 +2,7 @@
 // bfloat16 that one instruction multiplies and adds; so the same loops serve both, and a tile has
 // three forms:
 //   rows        [row][width / per lane]   neighbours along the width share a lane
-//   transposed  [width / per lane][row]   the same lanes, turned: the right factor of X Y^T
+//   transposed  [width / per lane][row]   the same lanes the other way: the right factor of X Y^T
 //   natural     [row / per lane][width]   neighbouring rows share a lane: the right factor of X Y
 // For floats, rows and natural are one.
 #include "kernels/cpu/causal_attention.h"

@@ -17,10 +17,10 @@ namespace {
 // the 32 registers but for a few, and a step costs 24 multiplications for 11 loads.
 constexpr int kRows = 8;
 constexpr int kColumns = kProductPanel / kWidth;
-// Lanes between the eights of a turned left factor: a line, so that their places in the first cache
-// differ for steps in powers of two.
+// Lanes between the eights of a transposed left factor: a line, so that their places in the first
+// cache differ for steps in powers of two.
 constexpr std::int64_t kGap = 16;
-// Lanes ahead that turning asks for.
+// Lanes ahead that transposing asks for.
 constexpr std::int64_t kAhead = 12;
 
 // Where a packed panel begins, in lanes.
@@ -104,10 +104,10 @@ PANAL_ALWAYS_INLINE void put_eight(const std::uint16_t* from, std::int64_t strid
   std::memcpy(to, &pair, sizeof pair);
 }
 
-// A turned left factor by eights of rows: [eight][step][8 rows] in lanes, zeros behind `rows`.
+// A transposed left factor by eights of rows: [eight][step][8 rows] in lanes, zeros behind `rows`.
 // Steps are the outer loop, so that each line of memory is used up when it comes.
 template <typename Lanes>
-PANAL_ALWAYS_INLINE void turn_rows(const ProductGroup<typename Lanes::Element>& group) {
+PANAL_ALWAYS_INLINE void transpose_rows(const ProductGroup<typename Lanes::Element>& group) {
   using Lane = typename Lanes::Lane;
   const std::int64_t lanes = group.steps / Lanes::kPerLane, stride = group.left.stride;
   const std::int64_t whole = group.rows / kRows * kRows, eight = lanes + kGap / kRows;
@@ -118,7 +118,7 @@ PANAL_ALWAYS_INLINE void turn_rows(const ProductGroup<typename Lanes::Element>& 
       for (std::int64_t i = 0; i < Lanes::kPerLane; ++i)
         __builtin_prefetch(from + (kAhead * Lanes::kPerLane + i) * stride + row);
     }
-    auto* to = reinterpret_cast<Lane*>(group.turned) + lane * kRows;
+    auto* to = reinterpret_cast<Lane*>(group.transposed) + lane * kRows;
     for (std::int64_t row = 0; row < whole; row += kRows)
       put_eight(from + row, stride, kRows, to + row * eight);
     if (whole < group.rows) {
@@ -149,9 +149,10 @@ PANAL_ALWAYS_INLINE void multiply_panel(const ProductGroup<typename Lanes::Eleme
     const std::int64_t count = std::min<std::int64_t>(kRows, group.rows - row);
     prefetch_before(group.target, row, count, column);
     const Lane* rows[kRows];
-    if (group.left.is_turned) {
+    if (group.left.is_transposed) {
       for (int r = 0; r < kRows; ++r)
-        rows[r] = reinterpret_cast<const Lane*>(group.turned) + row * (steps + kGap / kRows) + r;
+        rows[r] =
+            reinterpret_cast<const Lane*>(group.transposed) + row * (steps + kGap / kRows) + r;
       tile<Lanes, Columns, kRows>(rows, right, steps, sums);
     } else {
       // Rows behind the last are the last again; put() leaves them out.
@@ -168,7 +169,7 @@ template <typename Lanes>
 PANAL_ALWAYS_INLINE void multiply_group_body(const ProductGroup<typename Lanes::Element>& group) {
   using Lane = typename Lanes::Lane;
   const std::int64_t steps = group.steps / Lanes::kPerLane;
-  if (group.left.is_turned) turn_rows<Lanes>(group);
+  if (group.left.is_transposed) transpose_rows<Lanes>(group);
   for (std::int64_t panel = group.first_panel; panel < group.last_panel; ++panel) {
     const std::int64_t column = panel * kProductPanel;
     const auto* right = reinterpret_cast<const Lane*>(group.packed) + panel_place(panel, steps);
@@ -189,20 +190,20 @@ PANAL_ALWAYS_INLINE void multiply_group_body(const ProductGroup<typename Lanes::
 template <typename Vector, typename Lane>
 PANAL_ALWAYS_INLINE void transpose_lanes(const Lane* const (&from)[kWidth], std::int64_t offset,
                                          Lane* to, std::int64_t stride) {
-  Vector rows[kWidth], turned[kWidth];
+  Vector rows[kWidth], transposed[kWidth];
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; ++i) rows[i] = load_lanes<Vector>(from[i] + offset);
 #pragma GCC unroll 4
   for (int pass = 0; pass < 4; ++pass) {
 #pragma GCC unroll 8
     for (int i = 0; i < kWidth / 2; ++i) {
-      turned[2 * i] = __builtin_shufflevector(rows[i], rows[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4,
-                                              20, 5, 21, 6, 22, 7, 23);
-      turned[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 8], 8, 24, 9, 25, 10, 26, 11,
-                                                  27, 12, 28, 13, 29, 14, 30, 15, 31);
+      transposed[2 * i] = __builtin_shufflevector(rows[i], rows[i + 8], 0, 16, 1, 17, 2, 18, 3, 19,
+                                                  4, 20, 5, 21, 6, 22, 7, 23);
+      transposed[2 * i + 1] = __builtin_shufflevector(rows[i], rows[i + 8], 8, 24, 9, 25, 10, 26,
+                                                      11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < kWidth; ++i) rows[i] = turned[i];
+    for (int i = 0; i < kWidth; ++i) rows[i] = transposed[i];
   }
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; ++i) std::memcpy(to + i * stride, &rows[i], sizeof rows[i]);
@@ -263,7 +264,7 @@ PANAL_ALWAYS_INLINE void pack_share_body(const ProductFactor<typename Lanes::Ele
   auto* const to = reinterpret_cast<Lane*>(packed);
   const auto begin_of = [&](std::int64_t count, std::int64_t part)
                             PANAL_ALWAYS_INLINE_LAMBDA { return count * part / share.parts; };
-  if (!right.is_turned) {
+  if (!right.is_transposed) {
     const std::int64_t panels = (columns + kProductPanel - 1) / kProductPanel;
     for (std::int64_t panel = begin_of(panels, share.part);
          panel < begin_of(panels, share.part + 1); ++panel) {
@@ -341,7 +342,7 @@ std::int64_t packed_elements(std::int64_t columns, std::int64_t steps) {
   return (columns + kWidth - 1) / kWidth * kWidth * steps;
 }
 
-std::int64_t turned_elements(std::int64_t steps) {
+std::int64_t transposed_elements(std::int64_t steps) {
   return kProductGroup / kRows * (kRows * steps + kGap * 2);
 }
 

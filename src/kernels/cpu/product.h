@@ -1,9 +1,9 @@
 // Large matrix products in float32, or in bfloat16 with float32 sums, for CPUs that multiply pairs
 // of bfloat16 in one instruction. The right factor is packed into panels of 48 columns that stay in
-// the cache; the left one is read where it lies, or turned piece by piece. Each sum runs over the
-// steps in order, so results do not depend on how a product is cut for threads.
-// Plain pointers, one thread a call; the caller packs first, then computes groups of rows.
-// Source: Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
+// the cache; the left one is read where it lies, or transposed piece by piece. Each sum runs over
+// the steps in order, so results do not depend on how a product is cut for threads. Plain pointers,
+// one thread a call; the caller packs first, then computes groups of rows. Source: Goto and van de
+// Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
 #pragma once
 
 #include <cstddef>
@@ -15,12 +15,12 @@ constexpr std::int64_t kProductGroup = 64;  // Rows that are computed together.
 constexpr std::int64_t kProductPanel = 48;  // Columns of a packed panel.
 
 /// A factor of a product over `steps`: element (row, step) lies at data[row * stride + step], or
-/// where is_turned at data[step * stride + row]. Columns count as rows of the right factor.
+/// where is_transposed at data[step * stride + row]. Columns count as rows of the right factor.
 template <typename Element>
 struct ProductFactor {
   const Element* data = nullptr;
   std::int64_t stride = 0;
-  bool is_turned = false;
+  bool is_transposed = false;
 };
 
 /// Where sums [rows, columns] go: before + bias + sums.
@@ -40,8 +40,8 @@ bool are_products_fastest();
 
 /// Elements that `columns` columns of `steps` steps take when packed.
 std::int64_t packed_elements(std::int64_t columns, std::int64_t steps);
-/// Elements of scratch that a group of rows of a turned left factor takes.
-std::int64_t turned_elements(std::int64_t steps);
+/// Elements of scratch that a group of rows of a transposed left factor takes.
+std::int64_t transposed_elements(std::int64_t steps);
 
 /// One of `parts` about equal shares of the work, cut where memory is read in order.
 struct ProductShare {
@@ -54,8 +54,8 @@ void pack_share(const ProductFactor<std::uint16_t>& right, std::int64_t columns,
                 ProductShare share, std::uint16_t* packed);
 
 /// rows (1 to 64) rows of `left`, which starts there, times panels [first_panel, last_panel) of a
-/// packed right factor of `columns` columns. `target` points at the first row, column 0. `turned`
-/// is scratch of turned_elements(steps), used only for a turned left factor.
+/// packed right factor of `columns` columns. `target` points at the first row, column 0.
+/// `transposed` is scratch of transposed_elements(steps), used only for a transposed left factor.
 template <typename Element>
 struct ProductGroup {
   ProductFactor<Element> left;
@@ -63,7 +63,7 @@ struct ProductGroup {
   const Element* packed = nullptr;
   std::int64_t first_panel = 0, last_panel = 0;
   ProductTarget<Element> target;
-  Element* turned = nullptr;
+  Element* transposed = nullptr;
 };
 void multiply_group(const ProductGroup<float>& group);
 void multiply_group(const ProductGroup<std::uint16_t>& group);

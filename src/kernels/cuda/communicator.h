@@ -20,7 +20,7 @@ using CommunicatorId = std::array<std::byte, 128>;
 CommunicatorId make_communicator_id();
 
 /// Contiguous elements in the memory of the device.
-struct Stretch {
+struct Buffer {
   void* elements = nullptr;
   std::size_t count = 0;
   int root = 0;  // The rank that gets their sum, or whose they are.
@@ -45,12 +45,12 @@ class Communicator {
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
 
-  /// Puts into `stream` (a cudaStream_t): the float32 elements of each stretch are replaced by
+  /// Puts into `stream` (a cudaStream_t): the float32 elements of each buffer are replaced by
   /// their sums over all ranks at its root, and stay as they are at the others. The order of
-  /// summing depends on the machine, the number of ranks and the stretches alone.
-  void reduce(std::span<const Stretch> stretches, void* stream);
-  /// Puts into `stream`: every rank gets the bytes of each stretch that its root has.
-  void broadcast(std::span<const Stretch> stretches, void* stream);
+  /// summing depends on the machine, the number of ranks and the buffers alone.
+  void reduce(std::span<const Buffer> buffers, void* stream);
+  /// Puts into `stream`: every rank gets the bytes of each buffer that its root has.
+  void broadcast(std::span<const Buffer> buffers, void* stream);
 
   /// Whether the last call is done on the host's side: ranks have found each other, or the stream
   /// has all of it. Throws also what failed on the device, or at another rank, since.

@@ -211,7 +211,7 @@ PANAL_DEVICE void body(Block& block, const QkNormRotateBackward<Value>& op) {
     const std::int64_t table = f.cosine == nullptr ? 0 : table_start(f, row);
     const float inverse = f.weight == nullptr ? 1.0f : f.inverse[item];
     // The gradient before the rotation, of the pair (i, half + i).
-    const auto turned = [&](std::int64_t i) {
+    const auto rotated = [&](std::int64_t i) {
       const float c = f.cosine == nullptr ? 1.0f : f.cosine[table + i];
       const float s = f.cosine == nullptr ? 0.0f : f.sine[table + i];
       const float a = to_float(dy[i]), b = to_float(dy[half + i]);
@@ -220,7 +220,7 @@ PANAL_DEVICE void body(Block& block, const QkNormRotateBackward<Value>& op) {
     float along = 0;
     if (f.weight != nullptr) {
       for (std::int64_t i = lane; i < half; i += kWarp) {
-        const Floats<2> gradient = turned(i);
+        const Floats<2> gradient = rotated(i);
         const float a = to_float(x[i]) * inverse, b = to_float(x[half + i]) * inverse;
         total[i] += gradient.at[0] * a;
         total[half + i] += gradient.at[1] * b;
@@ -229,7 +229,7 @@ PANAL_DEVICE void body(Block& block, const QkNormRotateBackward<Value>& op) {
       along = warp_sum(block, along) / static_cast<float>(f.head_width);
     }
     for (std::int64_t i = lane; i < half; i += kWarp) {
-      Floats<2> gradient = turned(i);
+      Floats<2> gradient = rotated(i);
       if (f.weight != nullptr) {
         const float a = to_float(x[i]) * inverse, b = to_float(x[half + i]) * inverse;
         gradient.at[0] = inverse * (gradient.at[0] * f.weight[i] - a * along);

@@ -29,14 +29,14 @@ void require_success(ncclResult_t result, const char* doing) {
   throw Error(may_be_another ? Code::kUnavailable : Code::kInternal, message);
 }
 
-// All stretches as one launch.
+// All buffers as one launch.
 template <typename Call>
-void grouped(std::span<const Stretch> stretches, const char* doing, const Call& call) {
+void grouped(std::span<const Buffer> buffers, const char* doing, const Call& call) {
   require_success(ncclGroupStart(), doing);
   ncclResult_t failure = ncclSuccess;
-  for (const Stretch& stretch : stretches) {
-    if (stretch.count == 0) continue;
-    const ncclResult_t result = call(stretch);
+  for (const Buffer& buffer : buffers) {
+    if (buffer.count == 0) continue;
+    const ncclResult_t result = call(buffer);
     if (result != ncclSuccess && result != ncclInProgress && failure == ncclSuccess) {
       failure = result;
     }
@@ -81,18 +81,18 @@ Communicator::Communicator(const CommunicatorId& id, int rank, int size)
 
 Communicator::~Communicator() { abort(); }
 
-void Communicator::reduce(std::span<const Stretch> stretches, void* stream) {
+void Communicator::reduce(std::span<const Buffer> buffers, void* stream) {
   state_->doing = "adding up the ranks' values";
-  grouped(stretches, state_->doing, [&](const Stretch& stretch) {
-    return ncclReduce(stretch.elements, stretch.elements, stretch.count, ncclFloat32, ncclSum,
-                      stretch.root, state_->get(), static_cast<cudaStream_t>(stream));
+  grouped(buffers, state_->doing, [&](const Buffer& buffer) {
+    return ncclReduce(buffer.elements, buffer.elements, buffer.count, ncclFloat32, ncclSum,
+                      buffer.root, state_->get(), static_cast<cudaStream_t>(stream));
   });
 }
 
-void Communicator::broadcast(std::span<const Stretch> stretches, void* stream) {
+void Communicator::broadcast(std::span<const Buffer> buffers, void* stream) {
   state_->doing = "handing round the ranks' values";
-  grouped(stretches, state_->doing, [&](const Stretch& stretch) {
-    return ncclBroadcast(stretch.elements, stretch.elements, stretch.count, ncclUint8, stretch.root,
+  grouped(buffers, state_->doing, [&](const Buffer& buffer) {
+    return ncclBroadcast(buffer.elements, buffer.elements, buffer.count, ncclUint8, buffer.root,
                          state_->get(), static_cast<cudaStream_t>(stream));
   });
 }

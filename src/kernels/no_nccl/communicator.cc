@@ -21,8 +21,8 @@ CommunicatorId make_communicator_id() { refuse(); }
 
 Communicator::Communicator(const CommunicatorId&, int, int) { refuse(); }
 Communicator::~Communicator() = default;
-void Communicator::reduce(std::span<const Stretch>, void*) { refuse(); }
-void Communicator::broadcast(std::span<const Stretch>, void*) { refuse(); }
+void Communicator::reduce(std::span<const Buffer>, void*) { refuse(); }
+void Communicator::broadcast(std::span<const Buffer>, void*) { refuse(); }
 bool Communicator::is_issued() { refuse(); }
 void Communicator::abort() {}
 

@@ -170,19 +170,20 @@ at::Tensor feed_forward(const Pass& pass, const Layer& layer, const at::Tensor& 
 }
 
 // [B, T, heads * width] -> [B, T, heads, width]: normed over each head where the model does so, and
-// turned by the positions.
+// rotated by the positions.
 at::Tensor rotated_heads(const Pass& pass, const at::Tensor& y, std::int64_t heads,
                          const Norm& norm) {
   const Decoder::State& state = pass.state;
-  const auto turned = [&state, heads, &norm](const at::Tensor& x) {
+  const auto rotated = [&state, heads, &norm](const at::Tensor& x) {
     return tensor::rotate_heads(x.view({x.size(0), x.size(1), heads, state.config.head_width}),
                                 norm.weight, state.config.norm_epsilon, state.rotary.cosine,
                                 state.rotary.sine);
   };
   // The norm keeps its float32 input; what the product gave is all that is needed.
-  if (!norm.weight.defined() || !pass.is_selective()) return turned(y);
+  if (!norm.weight.defined() || !pass.is_selective()) return rotated(y);
   return tensor::recomputed(
-             [turned](const at::Tensor& x) { return tensor::PartResult{.values = {turned(x)}}; }, y)
+             [rotated](const at::Tensor& x) { return tensor::PartResult{.values = {rotated(x)}}; },
+             y)
       .values[0];
 }
 

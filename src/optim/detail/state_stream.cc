@@ -10,7 +10,7 @@
 #include <numeric>
 #include <optional>
 
-#include "tensor/work_mark.h"
+#include "tensor/event.h"
 
 namespace panal::optim::detail {
 namespace {
@@ -42,7 +42,7 @@ class Copies {
 
   /// What is put into the copies' stream from here on comes after what the current one has now.
   void wait_for_current() {
-    if (line_) tensor::WorkMark::after_current_work(line_->device).hold_back(line_->copies);
+    if (line_) tensor::Event::record(line_->device).block(line_->copies);
   }
   template <typename Work>
   void run(const Work& work) {
@@ -52,10 +52,10 @@ class Copies {
   }
   /// Marks that states are in that room; let_current_wait() has the current stream wait for it.
   void have_come(std::size_t room) {
-    if (line_) line_->come[room] = tensor::WorkMark::after_work_of(line_->copies);
+    if (line_) line_->come[room] = tensor::Event::record(line_->copies);
   }
   void let_current_wait(std::size_t room) {
-    if (line_) line_->come[room].hold_back(line_->guard.getStream(line_->device));
+    if (line_) line_->come[room].block(line_->guard.getStream(line_->device));
   }
   void finish() {
     if (line_) line_->copies.synchronize();
@@ -71,7 +71,7 @@ class Copies {
     c10::impl::VirtualGuardImpl guard;
     c10::Device device;
     c10::Stream copies;
-    std::array<tensor::WorkMark, 2> come{};
+    std::array<tensor::Event, 2> come{};
   };
   std::optional<Line> line_;
 };

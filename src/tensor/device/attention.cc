@@ -42,7 +42,7 @@ class InFixedOrder {
 double scale_of(const at::Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(3))); }
 
 // [B, T, heads, width] as the library has it, [B, heads, T, width], and back.
-at::Tensor turned(const at::Tensor& x) { return x.transpose(1, 2); }
+at::Tensor transposed(const at::Tensor& x) { return x.transpose(1, 2); }
 
 // Where each document begins among the B T tokens, and the end: [documents + 1] int32.
 at::Tensor document_bounds(const at::Tensor& first_keys) {
@@ -67,12 +67,12 @@ at::Tensor document_mask(const at::Tensor& first_keys, std::int64_t heads) {
 
 // Key heads as often as query heads, [B, heads, T, width]: the memory-efficient kernel wants them.
 at::Tensor repeated(const at::Tensor& x, std::int64_t heads) {
-  return turned(x).repeat_interleave(heads / x.size(2), 1);
+  return transposed(x).repeat_interleave(heads / x.size(2), 1);
 }
 // The gradient of a repeated head: the sum over its repeats, [B, T, key_value_heads, width].
 at::Tensor summed(const at::Tensor& gradient, std::int64_t key_value_heads) {
   const std::int64_t B = gradient.size(0), T = gradient.size(2), D = gradient.size(3);
-  return turned(gradient.view({B, key_value_heads, -1, T, D}).sum(2));
+  return transposed(gradient.view({B, key_value_heads, -1, T, D}).sum(2));
 }
 
 at::Tensor tokens_of(const at::Tensor& x) { return x.reshape({-1, x.size(2), x.size(3)}); }
@@ -91,9 +91,9 @@ LibraryAttention attend_documents(const at::Tensor& q, const at::Tensor& k, cons
 
 LibraryAttention attend_flash(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   const auto result = at::_scaled_dot_product_flash_attention(
-      turned(q), turned(k), turned(v), kNoDropout, /*is_causal=*/true,
+      transposed(q), transposed(k), transposed(v), kNoDropout, /*is_causal=*/true,
       /*return_debug_mask=*/false, scale_of(q));
-  return {.values = turned(std::get<0>(result)),
+  return {.values = transposed(std::get<0>(result)),
           .log_sum_exp = std::get<1>(result),
           .kept = {std::get<1>(result), std::get<6>(result), std::get<7>(result)}};
 }
@@ -104,9 +104,9 @@ LibraryAttention attend_efficient(const at::Tensor& q, const at::Tensor& k, cons
   std::optional<at::Tensor> mask;
   if (first_keys.defined()) mask = document_mask(first_keys, H);
   const auto [out, log_sum_exp, seed, offset] = at::_scaled_dot_product_efficient_attention(
-      turned(q), repeated(k, H), repeated(v, H), mask, /*compute_log_sumexp=*/true, kNoDropout,
+      transposed(q), repeated(k, H), repeated(v, H), mask, /*compute_log_sumexp=*/true, kNoDropout,
       /*is_causal=*/!mask, scale_of(q));
-  return {.values = turned(out),
+  return {.values = transposed(out),
           .log_sum_exp = log_sum_exp.narrow(2, 0, T),  // The kernel pads the length.
           .kept = {log_sum_exp, seed, offset, mask.value_or(at::Tensor())}};
 }
@@ -131,10 +131,11 @@ AttentionGradients attend_backward(const at::Tensor& out_gradient, const at::Ten
   const InFixedOrder fixed;
   if (q.scalar_type() == at::kFloat) {
     const auto [dq, dk, dv, of_mask] = at::_scaled_dot_product_efficient_attention_backward(
-        turned(out_gradient), turned(q), repeated(k, H), repeated(v, H), kept[3], turned(values),
-        kept[0], kept[1], kept[2], kNoDropout, std::array<bool, 4>{true, true, true, false},
+        transposed(out_gradient), transposed(q), repeated(k, H), repeated(v, H), kept[3],
+        transposed(values), kept[0], kept[1], kept[2], kNoDropout,
+        std::array<bool, 4>{true, true, true, false},
         /*is_causal=*/!has_first_keys, scale_of(q));
-    return {turned(dq), summed(dk, k.size(2)), summed(dv, v.size(2))};
+    return {transposed(dq), summed(dk, k.size(2)), summed(dv, v.size(2))};
   }
   if (has_first_keys) {
     const auto [dq, dk, dv] = at::_flash_attention_backward(
@@ -144,9 +145,10 @@ AttentionGradients attend_backward(const at::Tensor& out_gradient, const at::Ten
     return {dq.view(q.sizes()), dk.view(k.sizes()), dv.view(v.sizes())};
   }
   const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_backward(
-      turned(out_gradient), turned(q), turned(k), turned(v), turned(values), kept[0], at::Tensor(),
-      at::Tensor(), T, T, kNoDropout, /*is_causal=*/true, kept[1], kept[2], scale_of(q));
-  return {turned(dq), turned(dk), turned(dv)};
+      transposed(out_gradient), transposed(q), transposed(k), transposed(v), transposed(values),
+      kept[0], at::Tensor(), at::Tensor(), T, T, kNoDropout, /*is_causal=*/true, kept[1], kept[2],
+      scale_of(q));
+  return {transposed(dq), transposed(dk), transposed(dv)};
 }
 
 }  // namespace panal::tensor::on_device

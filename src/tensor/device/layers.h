@@ -38,7 +38,7 @@ void activation(kernels::cuda::Kind kind, const at::Tensor& gate, const at::Tens
 void activation_backward(kernels::cuda::Kind kind, const at::Tensor& dy, const at::Tensor& gate,
                          const at::Tensor& up, const at::Tensor& d_gate, const at::Tensor& d_up);
 
-/// Heads of x [B, T, heads, head_width] normed (with a weight), then turned by the position t.
+/// Heads of x [B, T, heads, head_width] normed (with a weight), then rotated by the position t.
 /// inverses [B, T, heads] are written where there is a weight.
 struct HeadRotation {
   at::Tensor cosine, sine;  // [at least T, head_width / 2]

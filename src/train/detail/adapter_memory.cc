@@ -170,7 +170,7 @@ class AdapterPlan {
     return kept;
   }
 
-  // Of all layers together, with what every adapter keeps: its input made thin, its rows.
+  // Of all layers together, with what every adapter keeps: its low-rank input, its rows.
   void add_layers(std::vector<MemoryItem>& items) const {
     const bool keeps_all = shape_.recompute != model::Recompute::kFull;
     for (std::int64_t index = 0; index < model_.layers; ++index) {
@@ -183,9 +183,9 @@ class AdapterPlan {
         }
       }
     }
-    if (keeps_all) items.push_back({kActivations, "adapters.low and up", thin_bytes(0)});
+    if (keeps_all) items.push_back({kActivations, "adapters.low and up", low_rank_bytes(0)});
   }
-  double thin_bytes(std::int64_t layers) const {
+  double low_rank_bytes(std::int64_t layers) const {
     double bytes = 0;
     const auto count = layers == 0 ? adapted_.size()
                                    : adapted_.size() / static_cast<std::size_t>(model_.layers) *
@@ -222,7 +222,7 @@ class AdapterPlan {
         item.name += ", again";
         items.push_back(std::move(item));
       }
-      items.push_back({kActivations, "adapters.low and up, again", thin_bytes(1)});
+      items.push_back({kActivations, "adapters.low and up, again", low_rank_bytes(1)});
     }
     items.push_back({kGradients, "gradients",
                      (shape_.accumulates ? 1.0 : 1.0 / static_cast<double>(model_.layers)) *

@@ -9,8 +9,8 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "tensor/communicator.h"
 #include "tensor/device.h"
-#include "tensor/device_group.h"
 
 namespace panal::train::detail {
 namespace {
@@ -73,7 +73,7 @@ DataParallel::DataParallel(swarm::Group& group, std::vector<NamedTensor> paramet
     : group_(group),
       tensors_(parameters, balanced_owners(parameters, rule, group.size()), group.size()),
       device_(parameters.front().value.device()),
-      between_devices_(!through_host && tensor::DeviceGroup::why_not(device_).empty()),
+      between_devices_(!through_host && tensor::Communicator::why_not(device_).empty()),
       progress_(tensors_.buckets.size()),
       exchange_(between_devices_ ? make_device_exchange(group, tensors_)
                                  : make_host_exchange(group, tensors_)) {
@@ -120,7 +120,7 @@ void DataParallel::is_ready(std::size_t parameter) {
   if (!exchanging_) return;
   Progress& own = progress_[tensors_.bucket_of[parameter]];
   if (own.missing > 0) --own.missing;
-  if (own.missing == 0) own.computed = tensor::WorkMark::after_current_work(device_);
+  if (own.missing == 0) own.computed = tensor::Event::record(device_);
   {
     const std::lock_guard lock(mutex_);
     while (ready_ < progress_.size() && progress_[ready_].missing == 0) ++ready_;
@@ -130,7 +130,7 @@ void DataParallel::is_ready(std::size_t parameter) {
 
 void DataParallel::finish_exchange() {
   exchanging_ = false;
-  const auto pass = tensor::WorkMark::after_current_work(device_);
+  const auto pass = tensor::Event::record(device_);
   std::unique_lock lock(mutex_);
   for (Progress& bucket : progress_) {
     if (bucket.missing > 0) bucket.computed = pass;  // A missing gradient counts as 0.

@@ -18,8 +18,8 @@
 #include "base/result.h"
 #include "optim/optimizer.h"
 #include "swarm/group.h"
+#include "tensor/event.h"
 #include "tensor/named_tensor.h"
-#include "tensor/work_mark.h"
 #include "train/detail/gradient_exchange.h"
 #include "train/detail/outliers.h"
 
@@ -101,8 +101,8 @@ class DataParallel {
 
   // How far a bucket is in this pass. Of the thread that runs the backward pass until it may leave.
   struct Progress {
-    std::size_t missing = 0;      // Members whose gradient is not there yet.
-    tensor::WorkMark computed{};  // When the device has the last of them.
+    std::size_t missing = 0;   // Members whose gradient is not there yet.
+    tensor::Event computed{};  // When the device has the last of them.
   };
 
   swarm::Group& group_;

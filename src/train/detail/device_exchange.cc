@@ -1,5 +1,5 @@
 // From CUDA device to CUDA device. Buckets are put into a stream of their own as they become
-// complete, behind a mark in the stream that computed them; the host waits once, after the last.
+// complete, behind an event in the stream that computed them; the host waits once, after the last.
 //
 // A device that waits for a lost rank waits for ever, and so does a host that waits for it. So no
 // wait here is one of CUDA's: each looks again and again whether what it waits for has come, and
@@ -18,15 +18,15 @@
 #include <thread>
 
 #include "base/error.h"
-#include "tensor/device_group.h"
+#include "tensor/communicator.h"
 #include "train/detail/gradient_exchange.h"
 
 namespace panal::train::detail {
 namespace {
 
 using namespace std::chrono_literals;
-using tensor::DeviceGroup;
-using tensor::WorkMark;
+using tensor::Communicator;
+using tensor::Event;
 using Condition = std::function<bool()>;
 
 constexpr int kYields = 64;  // Looks before a sleep.
@@ -37,7 +37,7 @@ class DeviceExchange final : public GradientExchange {
  public:
   DeviceExchange(swarm::Group& group, const ExchangedTensors& tensors);
 
-  Status reduce(const Bucket& bucket, const WorkMark& computed) override;
+  Status reduce(const Bucket& bucket, const Event& computed) override;
   Status finish_pass() override {
     return attended([this] { return all_have_come(); });
   }
@@ -74,8 +74,8 @@ class DeviceExchange final : public GradientExchange {
   const ExchangedTensors& tensors_;
   const c10::Device device_;
   std::atomic<bool> is_cancelled_ = false;
-  std::optional<DeviceGroup> devices_;
-  std::vector<WorkMark> computed_;     // What the stream waits for, since the last wait.
+  std::optional<Communicator> devices_;
+  std::vector<Event> computed_;        // What the stream waits for, since the last wait.
   at::Tensor sums_;                    // Float32 values of bfloat16 gradients; or undefined.
   std::int64_t used_ = 0;              // Elements of it.
   std::vector<Passing> passing_;       // Through it.
@@ -100,8 +100,8 @@ DeviceExchange::DeviceExchange(swarm::Group& group, const ExchangedTensors& tens
     : group_(group), tensors_(tensors), device_(tensors.parameters.front().value.device()) {
   // Others may still load what this one has.
   ok_or_throw(group_.barrier());
-  DeviceGroup::Id id{};
-  if (group_.rank() == 0) id = DeviceGroup::make_id();
+  Communicator::Id id{};
+  if (group_.rank() == 0) id = Communicator::make_id();
   ok_or_throw(group_.broadcast_bytes(id, 0));
   devices_.emplace(device_, id, group_.rank(), group_.size());
   Status joined = attended([this] { return until_issued(); });
@@ -116,7 +116,7 @@ DeviceExchange::DeviceExchange(swarm::Group& group, const ExchangedTensors& tens
   });
 }
 
-Status DeviceExchange::reduce(const Bucket& bucket, const WorkMark& computed) {
+Status DeviceExchange::reduce(const Bucket& bucket, const Event& computed) {
   return attended([&]() -> Status {
     computed_.push_back(computed);
     devices_->wait_for(computed);
@@ -177,7 +177,7 @@ Status DeviceExchange::reduce_what_is_there() {
 // In place: the weights' memory is what travels.
 Status DeviceExchange::hand_round(const std::function<int(std::size_t)>& root_of) {
   return attended([&]() -> Status {
-    computed_.push_back(WorkMark::after_current_work(device_));
+    computed_.push_back(Event::record(device_));
     devices_->wait_for(computed_.back());
     for (const Bucket& bucket : tensors_.buckets) {
       std::vector<tensor::Share> weights;
@@ -196,16 +196,16 @@ Status DeviceExchange::until_issued() {
   return wait_until([this] { return devices_->is_issued(); }, Patience::kForDeadline);
 }
 
-// The streams of computing threads need no mark of the exchange: the host gives them what comes
+// The streams of computing threads need no event of the exchange: the host gives them what comes
 // after it only when this has returned.
 Status DeviceExchange::all_have_come() {
-  const auto is_reached = [](const WorkMark& mark) { return mark.is_reached(); };
+  const auto is_complete = [](const Event& event) { return event.is_complete(); };
   PANAL_TRY(
-      wait_until([&] { return std::ranges::all_of(computed_, is_reached); }, Patience::kForEver));
+      wait_until([&] { return std::ranges::all_of(computed_, is_complete); }, Patience::kForEver));
   computed_.clear();
   PANAL_TRY(group_.barrier());
-  const WorkMark come = devices_->mark();
-  return wait_until([&] { return devices_->is_issued() && come.is_reached(); },
+  const Event come = devices_->record();
+  return wait_until([&] { return devices_->is_issued() && come.is_complete(); },
                     Patience::kForDeadline);
 }
 

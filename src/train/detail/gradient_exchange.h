@@ -9,8 +9,8 @@
 
 #include "base/result.h"
 #include "swarm/group.h"
+#include "tensor/event.h"
 #include "tensor/named_tensor.h"
-#include "tensor/work_mark.h"
 
 namespace panal::train::detail {
 
@@ -51,7 +51,7 @@ class GradientExchange {
   /// Gradients of the bucket become the sums over all ranks at their owners, at the latest when
   /// finish_pass() returns, and are of no use elsewhere. They are there when `computed` is reached;
   /// one that is undefined counts as 0.
-  virtual Status reduce(const Bucket& bucket, const tensor::WorkMark& computed) = 0;
+  virtual Status reduce(const Bucket& bucket, const tensor::Event& computed) = 0;
   /// After the last bucket of a pass: waits until all have come.
   virtual Status finish_pass() { return Status(); }
   /// Between buckets, while the pass goes on: so that no lost rank keeps this one's device busy.
@@ -69,9 +69,9 @@ class GradientExchange {
 std::unique_ptr<GradientExchange> make_host_exchange(swarm::Group& group,
                                                      const ExchangedTensors& tensors);
 
-/// Where tensor::DeviceGroup takes the parameters' device; on all ranks, which wait for each other.
-/// Memory: kPassingElements of float32 at most, on the device, and only for bfloat16 parameters;
-/// and what NCCL takes for itself. Throws Error.
+/// Where tensor::Communicator takes the parameters' device; on all ranks, which wait for each
+/// other. Memory: kPassingElements of float32 at most, on the device, and only for bfloat16
+/// parameters; and what NCCL takes for itself. Throws Error.
 std::unique_ptr<GradientExchange> make_device_exchange(swarm::Group& group,
                                                        const ExchangedTensors& tensors);
 inline constexpr std::int64_t kPassingElements = 8 << 20;

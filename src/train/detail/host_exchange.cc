@@ -26,9 +26,9 @@ class HostExchange final : public GradientExchange {
         passing_(at::empty({static_cast<std::int64_t>(tensors.largest_bucket_elements())},
                            at::kFloat)) {}
 
-  Status reduce(const Bucket& bucket, const tensor::WorkMark& computed) override {
+  Status reduce(const Bucket& bucket, const tensor::Event& computed) override {
     const at::NoGradGuard no_gradients;
-    computed.wait();
+    computed.synchronize();
     put_in(bucket);
     PANAL_TRY(group_.reduce_scatter(passing(bucket), bucket.ends));
     take_out(bucket);

@@ -47,8 +47,8 @@ void put_integers(std::span<const std::int32_t> values, std::int64_t rows, at::S
 
 // Documents that are kept apart differ in number from batch to batch, which no recording can
 // follow; QK-clip reads what the last pass left in the decoder, which an evaluation replaces.
-bool can_record(const TrainConfig& config, const model::Decoder& decoder,
-                const DataParallel* parallel) {
+bool can_capture(const TrainConfig& config, const model::Decoder& decoder,
+                 const DataParallel* parallel) {
   return config.cuda_graphs && decoder.device().is_cuda() && parallel == nullptr &&
          !config.qk_clip && config.data.packing == data::Packing::kAcrossDocuments;
 }
@@ -75,8 +75,8 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
                     : std::make_unique<DataParallel>(*group, trainable_, config.optimizer.rule,
                                                      config.parallel.is_through_host)),
       optimizer_(make_own_optimizer()),
-      records_passes_(can_record(config, decoder_, parallel_.get())),
-      recorded_pass_(decoder_.device(), records_passes_) {
+      captures_passes_(can_capture(config, decoder_, parallel_.get())),
+      pass_graph_(decoder_.device(), captures_passes_) {
   decoder_.set_training_precision(config.precision);
   decoder_.set_recompute(config.memory.recompute);
   if (config.qk_clip) {
@@ -103,7 +103,7 @@ std::int64_t Trainer::num_trainable_parameters() const { return elements_of(trai
 
 void Trainer::clear_gradients() {
   std::vector<at::Tensor> kept;
-  if (records_passes_) {
+  if (captures_passes_) {
     for (const auto& parameter : trainable_) {
       if (parameter.value.grad().defined()) kept.push_back(parameter.value.grad());
     }
@@ -158,7 +158,7 @@ void Trainer::accumulate_micro_batch(double share) {
     share *= own_scored / scored(targets);
   }
   put_inputs(first, last);
-  recorded_pass_.run([&] {
+  pass_graph_.run([&] {
     const at::Tensor mean = decoder_.loss(pass_.tokens, pass_.targets, pass_.first_keys);
     (share == 1.0 ? mean : mean * share).backward();
     pass_.loss.add_(mean.detach().to(at::kDouble).mul_(share));
@@ -169,8 +169,8 @@ void Trainer::accumulate_micro_batch(double share) {
 double Trainer::accumulate_gradients(std::int64_t micro_batches) {
   clear_gradients();
   decoder_.weights_changed();
-  if (micro_batches != recorded_micro_batches_) recorded_pass_.forget();
-  recorded_micro_batches_ = micro_batches;
+  if (micro_batches != captured_micro_batches_) pass_graph_.reset();
+  captured_micro_batches_ = micro_batches;
   if (!pass_.loss.defined()) {
     pass_.loss = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(decoder_.device()));
   }

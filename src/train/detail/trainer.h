@@ -14,8 +14,8 @@
 #include "model/decoder.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "tensor/cuda_graph.h"
 #include "tensor/named_tensor.h"
-#include "tensor/recorded_work.h"
 #include "train/config.h"
 #include "train/detail/data_parallel.h"
 #include "train/detail/outliers.h"
@@ -97,11 +97,11 @@ class Trainer {
   std::unique_ptr<optim::Optimizer> optimizer_;  // Of this rank's parameters.
   std::unique_ptr<optim::Optimizer> whole_;
   std::optional<QkClipping> qk_clipping_;  // Of the live weights.
-  // Whether passes are recorded: then their gradients stay where they are from step to step.
-  const bool records_passes_;
+  // Whether passes are captured: then their gradients stay where they are from step to step.
+  const bool captures_passes_;
   PassTensors pass_;
-  tensor::RecordedWork recorded_pass_;
-  std::int64_t recorded_micro_batches_ = 0;  // What a recorded pass divides by.
+  tensor::CudaGraph pass_graph_;
+  std::int64_t captured_micro_batches_ = 0;  // What a captured pass divides by.
   bool evaluation_point_differs_ = false;    // From the training point, the last time it was shown.
   data::TokenBatch batch_;                   // Reused by every step.
 };

@@ -1,4 +1,4 @@
-#include "tensor/recorded_work.h"
+#include "tensor/cuda_graph.h"
 
 #include <ATen/accelerator/Graph.h>
 
@@ -11,16 +11,16 @@ constexpr int kRunsBefore = 3;
 
 }  // namespace
 
-struct RecordedWork::Graph {
+struct CudaGraph::Graph {
   at::accelerator::Graph graph;
 };
 
-RecordedWork::RecordedWork(const c10::Device& device, bool records)
-    : records_(records && !device.is_cpu()) {}
-RecordedWork::~RecordedWork() = default;
+CudaGraph::CudaGraph(const c10::Device& device, bool captures)
+    : captures_(captures && !device.is_cpu()) {}
+CudaGraph::~CudaGraph() = default;
 
-void RecordedWork::run(const std::function<void()>& work) {
-  if (!records_ || times_run_ < kRunsBefore) {
+void CudaGraph::run(const std::function<void()>& work) {
+  if (!captures_ || times_run_ < kRunsBefore) {
     ++times_run_;
     work();
     return;
@@ -33,7 +33,7 @@ void RecordedWork::run(const std::function<void()>& work) {
       work();
     } catch (...) {
       graph_->graph.capture_end();
-      forget();
+      reset();
       throw;
     }
     graph_->graph.capture_end();
@@ -41,7 +41,7 @@ void RecordedWork::run(const std::function<void()>& work) {
   graph_->graph.replay();
 }
 
-void RecordedWork::forget() {
+void CudaGraph::reset() {
   graph_.reset();
   times_run_ = 0;
 }

@@ -15,19 +15,19 @@ namespace panal::tensor {
 
 /// Copies mean the same point. A CPU never owes any work: there, and for a fresh one, the point is
 /// reached. One thread at a time.
-class WorkMark {
+class Event {
  public:
-  WorkMark() = default;
+  Event() = default;
   /// After all that is in the stream which the calling thread uses on the device now.
-  static WorkMark after_current_work(const c10::Device& device);
-  static WorkMark after_work_of(const c10::Stream& stream);
+  static Event record(const c10::Device& device);
+  static Event record(const c10::Stream& stream);
 
   /// Throws what went wrong on the device.
-  bool is_reached() const;
+  bool is_complete() const;
   /// The host waits.
-  void wait() const;
+  void synchronize() const;
   /// What is put into `stream` from here on waits.
-  void hold_back(const c10::Stream& stream) const;
+  void block(const c10::Stream& stream) const;
 
  private:
   std::shared_ptr<c10::Event> event_;  // Its owners: the copies.

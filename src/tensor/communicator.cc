@@ -1,4 +1,4 @@
-#include "tensor/device_group.h"
+#include "tensor/communicator.h"
 
 #include <ATen/core/grad_mode.h>
 #include <c10/core/StreamGuard.h>
@@ -19,56 +19,54 @@ std::optional<c10::Stream> stream_beside(const c10::Device& device) {
   return guard.getStreamFromGlobalPool(device, /*isHighPriority=*/true);
 }
 
-std::vector<kernels::cuda::Stretch> stretches_of(std::span<const Share> shares, bool as_bytes) {
-  std::vector<kernels::cuda::Stretch> stretches;
+std::vector<kernels::cuda::Buffer> buffers_of(std::span<const Share> shares, bool as_bytes) {
+  std::vector<kernels::cuda::Buffer> buffers;
   for (const Share& share : shares) {
     PANAL_REQUIRE(share.values.is_contiguous(),
                   "devices exchange contiguous tensors, found another kind");
     PANAL_REQUIRE(as_bytes || share.values.scalar_type() == at::kFloat,
                   "devices add up float32 values, found another type");
     const auto count = as_bytes ? share.values.nbytes() : share.values.numel();
-    stretches.push_back({.elements = share.values.data_ptr(),
-                         .count = static_cast<std::size_t>(count),
-                         .root = share.root});
+    buffers.push_back({.elements = share.values.data_ptr(),
+                       .count = static_cast<std::size_t>(count),
+                       .root = share.root});
   }
-  return stretches;
+  return buffers;
 }
 
 }  // namespace
 
-std::string DeviceGroup::why_not(const c10::Device& device) {
+std::string Communicator::why_not(const c10::Device& device) {
   if (device.is_cpu() && !kernels::cuda::runs_on_host_memory()) {
     return "the tensors are in the host's memory";
   }
   return kernels::cuda::why_no_communicator();
 }
 
-DeviceGroup::DeviceGroup(const c10::Device& device, const Id& id, int rank, int size)
+Communicator::Communicator(const c10::Device& device, const Id& id, int rank, int size)
     : stream_(stream_beside(device)), communicator_(id, rank, size) {}
 
-void DeviceGroup::wait_for(const WorkMark& mark) {
-  if (stream_) mark.hold_back(*stream_);
+void Communicator::wait_for(const Event& event) {
+  if (stream_) event.block(*stream_);
 }
 
-void DeviceGroup::within(const std::function<void()>& work) {
+void Communicator::within(const std::function<void()>& work) {
   const at::NoGradGuard no_gradients;
   std::optional<c10::StreamGuard> on_stream;
   if (stream_) on_stream.emplace(*stream_);
   work();
 }
 
-void DeviceGroup::reduce(std::span<const Share> shares) {
-  communicator_.reduce(stretches_of(shares, /*as_bytes=*/false), native_stream());
+void Communicator::reduce(std::span<const Share> shares) {
+  communicator_.reduce(buffers_of(shares, /*as_bytes=*/false), native_stream());
 }
 
-void DeviceGroup::broadcast(std::span<const Share> shares) {
-  communicator_.broadcast(stretches_of(shares, /*as_bytes=*/true), native_stream());
+void Communicator::broadcast(std::span<const Share> shares) {
+  communicator_.broadcast(buffers_of(shares, /*as_bytes=*/true), native_stream());
 }
 
-WorkMark DeviceGroup::mark() const {
-  return stream_ ? WorkMark::after_work_of(*stream_) : WorkMark();
-}
+Event Communicator::record() const { return stream_ ? Event::record(*stream_) : Event(); }
 
-void* DeviceGroup::native_stream() const { return stream_ ? stream_->native_handle() : nullptr; }
+void* Communicator::native_stream() const { return stream_ ? stream_->native_handle() : nullptr; }
 
 }  // namespace panal::tensor

@@ -1,4 +1,4 @@
-#include "kernels/cpu/thin.h"
+#include "kernels/cpu/low_rank.h"
 
 #include <type_traits>
 
@@ -88,9 +88,9 @@ PANAL_ALWAYS_INLINE void for_each_tile(std::int64_t rows, std::int64_t rank, con
   for (; row < rows; ++row) cover_ranks(Size<1>{}, row);
 }
 
-PANAL_ALWAYS_INLINE void thin_project_body(const float* x, const float* w, std::int64_t rows,
-                                           std::int64_t width, std::int64_t rank, float scale,
-                                           float* low) {
+PANAL_ALWAYS_INLINE void low_rank_project_body(const float* x, const float* w, std::int64_t rows,
+                                               std::int64_t width, std::int64_t rank, float scale,
+                                               float* low) {
   for_each_tile(rows, rank,
                 [&](auto num_rows, auto num_ranks, std::int64_t row, std::int64_t r)
                     PANAL_ALWAYS_INLINE_LAMBDA {
@@ -99,8 +99,8 @@ PANAL_ALWAYS_INLINE void thin_project_body(const float* x, const float* w, std::
                     });
 }
 
-PANAL_ALWAYS_INLINE void thin_expand_body(const float* low, const float* w, std::int64_t rows,
-                                          std::int64_t width, std::int64_t rank, float* y) {
+PANAL_ALWAYS_INLINE void low_rank_expand_body(const float* low, const float* w, std::int64_t rows,
+                                              std::int64_t width, std::int64_t rank, float* y) {
   for_each_tile(rows, rank,
                 [&](auto num_rows, auto num_ranks, std::int64_t row, std::int64_t r)
                     PANAL_ALWAYS_INLINE_LAMBDA {
@@ -109,8 +109,8 @@ PANAL_ALWAYS_INLINE void thin_expand_body(const float* low, const float* w, std:
                     });
 }
 
-PANAL_ALWAYS_INLINE void thin_gather_body(const float* low, const float* x, std::int64_t rows,
-                                          std::int64_t width, std::int64_t rank, float* total) {
+PANAL_ALWAYS_INLINE void low_rank_gather_body(const float* low, const float* x, std::int64_t rows,
+                                              std::int64_t width, std::int64_t rank, float* total) {
   for_each_tile(rows, rank,
                 [&](auto num_rows, auto num_ranks, std::int64_t row, std::int64_t r)
                     PANAL_ALWAYS_INLINE_LAMBDA {
@@ -121,15 +121,15 @@ PANAL_ALWAYS_INLINE void thin_gather_body(const float* low, const float* x, std:
 
 }  // namespace
 
-PANAL_CPU_KERNEL(thin_project,
+PANAL_CPU_KERNEL(low_rank_project,
                  (const float* x, const float* w, std::int64_t rows, std::int64_t width,
                   std::int64_t rank, float scale, float* low),
                  (x, w, rows, width, rank, scale, low))
-PANAL_CPU_KERNEL(thin_expand,
+PANAL_CPU_KERNEL(low_rank_expand,
                  (const float* low, const float* w, std::int64_t rows, std::int64_t width,
                   std::int64_t rank, float* y),
                  (low, w, rows, width, rank, y))
-PANAL_CPU_KERNEL(thin_gather,
+PANAL_CPU_KERNEL(low_rank_gather,
                  (const float* low, const float* x, std::int64_t rows, std::int64_t width,
                   std::int64_t rank, float* total),
                  (low, x, rows, width, rank, total))

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "kernels/cuda/communicator.h"
-#include "tensor/work_mark.h"
+#include "tensor/event.h"
 
 namespace panal::tensor {
 
@@ -27,7 +27,7 @@ struct Share {
 /// No call waits for the device or for another rank. After each of joining, reduce() and
 /// broadcast(), is_issued() must have become true before the next call but abort(). Errors are
 /// kernels/cuda/communicator.h's.
-class DeviceGroup {
+class Communicator {
  public:
   using Id = kernels::cuda::CommunicatorId;
 
@@ -36,10 +36,10 @@ class DeviceGroup {
   /// On one rank, for all of them.
   static Id make_id() { return kernels::cuda::make_communicator_id(); }
 
-  DeviceGroup(const c10::Device& device, const Id& id, int rank, int size);
+  Communicator(const c10::Device& device, const Id& id, int rank, int size);
 
-  /// What the group does from here on comes after the mark.
-  void wait_for(const WorkMark& mark);
+  /// What the group does from here on comes after the event.
+  void wait_for(const Event& event);
   /// Runs `work`, whose operations go into the group's stream. Tensors it makes belong there: when
   /// they are freed, what uses their memory next must come after the group's next wait_for().
   void within(const std::function<void()>& work);
@@ -49,7 +49,7 @@ class DeviceGroup {
   void broadcast(std::span<const Share> shares);
   bool is_issued() { return communicator_.is_issued(); }
   /// After all that the group has been given.
-  WorkMark mark() const;
+  Event record() const;
   void abort() { communicator_.abort(); }
 
  private:
