@@ -227,8 +227,10 @@ void Api::handle(const net::HttpRequest& request, net::ResponseWriter& writer) {
   parts_->handle(request, writer);
 }
 
-net::HttpErrorBody Api::format_error(int status, std::string_view message) {
-  return {"application/json", to_line(to_json(api_error_for_http(status, message)))};
+net::HttpErrorBody Api::format_error(int status, std::string_view message,
+                                     const net::HttpHeaders&) {
+  return {.headers = {{"Content-Type", "application/json"}},
+          .body = to_line(to_json(api_error_for_http(status, message)))};
 }
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(net::HttpServerOptions server,
@@ -238,11 +240,11 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(net::HttpServerOptions serve
   made->api_ = std::make_unique<Api>(service, std::move(options), clock);
   server.format_error = Api::format_error;
   PANAL_ASSIGN(made->server_,
-               net::HttpServer::start(std::move(server),
-                                      [api = made->api_.get()](const net::HttpRequest& request,
-                                                               net::ResponseWriter& writer) {
-                                        api->handle(request, writer);
-                                      }));
+               net::HttpServer::start(
+                   std::move(server),
+                   [api = made->api_.get()](const net::HttpRequest& request, const auto& writer) {
+                     api->handle(request, *writer);
+                   }));
   return made;
 }
 

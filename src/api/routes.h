@@ -38,7 +38,8 @@ class Api {
 
   void handle(const net::HttpRequest& request, net::ResponseWriter& writer);
   /// Errors that the HTTP server finds itself, in OpenAI's shape.
-  static net::HttpErrorBody format_error(int status, std::string_view message);
+  static net::HttpErrorBody format_error(int status, std::string_view message,
+                                         const net::HttpHeaders& request_headers);
 
  private:
   struct Parts;

@@ -25,8 +25,8 @@
 #include "base/log.h"
 #include "net/detail/connection.h"
 #include "net/detail/exchange.h"
-#include "net/detail/handler_pool.h"
 #include "net/detail/listener.h"
+#include "net/thread_pool.h"
 
 namespace panal::net {
 namespace detail {
@@ -38,23 +38,25 @@ using ErrorCode = boost::system::error_code;
 // When the machine is out of descriptors, accepting again at once would only burn a core.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
-HttpErrorBody plain_error(int, std::string_view message) {
-  return {"application/json", to_line(Json{{"error", {{"message", message}}}})};
+HttpErrorBody plain_error(int, std::string_view message, const HttpHeaders&) {
+  return {.headers = {{"Content-Type", "application/json"}},
+          .body = to_line(Json{{"error", {{"message", message}}}})};
 }
 
 }  // namespace
 
 class ServerCore {
  public:
-  ServerCore(HttpServerOptions options, HttpHandler handler, const Listener& listener)
+  ServerCore(HttpServerOptions options, HttpHandler handler, const Listener& listener, Clock& clock)
       : options_(with_defaults(std::move(options))),
         handler_(std::move(handler)),
         listener_(listener),
-        pool_(options_.max_concurrent_handlers),
-        context_{options_, handler_, pool_, [this](std::uint64_t id) { forget(id); }, false},
-        gate_(io_, listener.descriptor),
-        pause_(io_),
-        work_(asio::make_work_guard(io_)) {
+        pool_(options_.max_handler_threads, options_.max_waiting_requests),
+        context_{options_, handler_, pool_, clock, io_, [this](std::uint64_t id) { forget(id); },
+                 false},
+        gate_(*io_, listener.descriptor),
+        pause_(*io_),
+        work_(asio::make_work_guard(*io_)) {
     accept_when_ready();
     thread_ = std::thread([this] { run(); });
   }
@@ -64,7 +66,7 @@ class ServerCore {
   void stop(std::chrono::milliseconds drain) {
     const std::lock_guard stopping(stop_mutex_);
     if (!thread_.joinable()) return;
-    asio::post(io_, [this] {
+    asio::post(*io_, [this] {
       ErrorCode ignored;
       gate_.close(ignored);
       pause_.cancel();
@@ -76,12 +78,11 @@ class ServerCore {
       std::unique_lock lock(count_mutex_);
       emptied_.wait_for(lock, drain, [this] { return has_drained_ && num_connections_ == 0; });
     }
-    asio::post(io_, [this] {
+    asio::post(*io_, [this] {
       for (const auto& connection : all_connections()) connection->cut_off();
     });
     pool_.join();
-    work_.reset();  // With every connection closed and every handler back, run() has nothing left
-                    // to do.
+    work_.reset();  // With every connection closed run() has nothing left to do.
     thread_.join();
     if (!options_.unix_path.empty()) remove_socket_file(listener_, options_.unix_path);
   }
@@ -102,7 +103,7 @@ class ServerCore {
 
   void run() {
     while (true) {
-      const Status outcome = capture([this] { io_.run(); });
+      const Status outcome = capture([this] { io_->run(); });
       if (outcome.ok()) return;
       log_error("net: " + outcome.message());
     }
@@ -141,7 +142,7 @@ class ServerCore {
     const bool is_unix = !options_.unix_path.empty();
     const bool is_ipv6 = options_.address.find(':') != std::string::npos;
     const int family = is_unix ? AF_UNIX : is_ipv6 ? AF_INET6 : AF_INET;
-    StreamSocket socket(io_, asio::generic::stream_protocol(family, 0), accepted);
+    StreamSocket socket(*io_, asio::generic::stream_protocol(family, 0), accepted);
     if (connections_.size() >= options_.max_connections) return turn_away(socket);
     const std::uint64_t id = next_id_++;
     const auto connection = std::make_shared<Connection>(id, std::move(socket), context_);
@@ -152,10 +153,12 @@ class ServerCore {
 
   // One attempt without waiting: a crowd must not cost memory.
   void turn_away(StreamSocket& socket) {
-    const HttpErrorBody error = options_.format_error(503, "the server has too many connections");
+    HttpErrorBody error = options_.format_error(503, "the server has too many connections", {});
+    error.headers.emplace_back("Retry-After", "1");
     const std::string answer =
-        response_head(503, {{"Content-Type", error.content_type}, {"Retry-After", "1"}}, false,
-                      "Content-Length: " + std::to_string(error.body.size()) + "\r\n") +
+        response_head(503, error.headers, false,
+                      "Content-Length: " + std::to_string(error.body.size()) + "\r\n",
+                      context_.clock) +
         error.body;
     ErrorCode ignored;
     socket.write_some(asio::buffer(answer), ignored);
@@ -183,9 +186,10 @@ class ServerCore {
   const HttpServerOptions options_;
   const HttpHandler handler_;
   const Listener listener_;
-  HandlerPool pool_;
+  // Also held by exchanges, whose writers may outlive this server.
+  const std::shared_ptr<asio::io_context> io_ = std::make_shared<asio::io_context>(1);
+  ThreadPool pool_;
   ConnectionContext context_;
-  asio::io_context io_{1};
   asio::posix::stream_descriptor gate_;
   asio::steady_timer pause_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
@@ -203,8 +207,13 @@ class ServerCore {
 
 }  // namespace detail
 
+namespace {
+constexpr std::size_t kOtherDescriptors = 1024;  // Of a process, besides connections.
+}
+
 ResponseWriter::ResponseWriter(std::shared_ptr<detail::Exchange> exchange)
     : exchange_(std::move(exchange)) {}
+ResponseWriter::~ResponseWriter() { exchange_->drop(); }
 bool ResponseWriter::send(int status, const HttpHeaders& headers, std::string_view body) {
   return exchange_->send(status, headers, body);
 }
@@ -213,18 +222,28 @@ bool ResponseWriter::begin(int status, const HttpHeaders& headers) {
 }
 bool ResponseWriter::write(std::string_view chunk) { return exchange_->write(chunk); }
 bool ResponseWriter::end() { return exchange_->end(); }
+void ResponseWriter::fill_silence(std::chrono::milliseconds silence, std::string filler) {
+  exchange_->fill_silence({.after = silence, .filler = std::move(filler)});
+}
 bool ResponseWriter::has_begun() const { return exchange_->has_begun(); }
+bool ResponseWriter::has_room() const { return exchange_->has_room(); }
+void ResponseWriter::when_room(std::function<void()> then) {
+  exchange_->when_room(std::move(then));
+}
+bool ResponseWriter::wait_for_room() { return exchange_->wait_for_room(); }
 std::stop_token ResponseWriter::client_gone() const { return exchange_->client_gone(); }
 
 HttpServer::HttpServer(std::unique_ptr<detail::ServerCore> core) : core_(std::move(core)) {}
 HttpServer::~HttpServer() = default;
 
 Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options,
-                                                      HttpHandler handler) {
+                                                      HttpHandler handler, Clock& clock) {
+  // Each answer in progress may need a second connection, to whoever makes it.
+  detail::raise_descriptor_limit(2 * options.max_connections + kOtherDescriptors);
   PANAL_ASSIGN(const detail::Listener listener, detail::open_listener(options));
   return capture([&]() -> Result<std::unique_ptr<HttpServer>> {
-    auto core =
-        std::make_unique<detail::ServerCore>(std::move(options), std::move(handler), listener);
+    auto core = std::make_unique<detail::ServerCore>(std::move(options), std::move(handler),
+                                                     listener, clock);
     return std::unique_ptr<HttpServer>(new HttpServer(std::move(core)));
   });
 }

@@ -13,10 +13,9 @@
 #include <vector>
 
 #include "api/answer_service.h"
+#include "tests/patience.h"
 
 namespace panal::api {
-
-inline constexpr std::chrono::seconds kPatience{20};  // Far over what a loaded machine needs.
 
 inline bool wait_for_stop(std::stop_token token) {
   std::promise<void> stopped;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -26,8 +27,10 @@ using ::testing::StartsWith;
 
 const HttpHeaders kPlain = {{"Content-Type", "text/plain"}};
 
-void echo(const HttpRequest& request, ResponseWriter& writer) {
-  writer.send(200, kPlain, request.method + " " + request.path + " " + request.body);
+using Writer = std::shared_ptr<ResponseWriter>;
+
+void echo(const HttpRequest& request, const Writer& writer) {
+  writer->send(200, kPlain, request.method + " " + request.path + " " + request.body);
 }
 
 std::unique_ptr<HttpServer> serve(HttpHandler handler, HttpServerOptions options = {}) {
@@ -65,6 +68,11 @@ bool wait_for_stop(std::stop_token token) {
   Signal signal;
   const std::stop_callback on_stop(token, [&] { signal.raise(); });
   return signal.wait();
+}
+
+std::size_t num_threads() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
 }
 
 TEST(HttpServer, AnswersThirtyTwoClientsAtOnceWithoutMixingTheirAnswers) {
@@ -106,7 +114,7 @@ TEST(HttpServer, KeepsAConnectionAndAnswersRequestsSentEarlyInOrder) {
 TEST(HttpServer, AnswersARequestThatArrivedDuringTheOneBefore) {
   Signal first_is_running;
   Signal go_on;
-  const auto server = serve([&](const HttpRequest& request, ResponseWriter& writer) {
+  const auto server = serve([&](const HttpRequest& request, const Writer& writer) {
     if (request.path == "/slow") {
       first_is_running.raise();
       EXPECT_TRUE(go_on.wait());
@@ -140,11 +148,12 @@ TEST(HttpServer, InvitesABodyThatTheClientHoldsBack) {
 }
 
 TEST(HttpServer, StreamsChunksToNewPeersAndPlainBytesToOldOnes) {
-  const auto server = serve([](const HttpRequest&, ResponseWriter& writer) {
-    EXPECT_TRUE(writer.begin(200, kPlain));
-    EXPECT_TRUE(writer.write("one,"));
-    EXPECT_TRUE(writer.write(""));
-    EXPECT_TRUE(writer.write("two"));
+  const auto server = serve([](const HttpRequest&, const Writer& writer) {
+    EXPECT_TRUE(writer->begin(200, kPlain));
+    EXPECT_TRUE(writer->write("one,"));
+    EXPECT_TRUE(writer->write(""));
+    EXPECT_TRUE(writer->write("two"));
+    EXPECT_TRUE(writer->end());
   });
   const auto answer = HttpClient(server->endpoint()).request({});
   ASSERT_TRUE(answer.ok()) << answer.status().message();
@@ -158,9 +167,9 @@ TEST(HttpServer, StreamsChunksToNewPeersAndPlainBytesToOldOnes) {
 
 // What a handler puts into a header must not become a header or an answer of its own.
 TEST(HttpServer, KeepsLineEndsOutOfHeaders) {
-  const auto server = serve([](const HttpRequest&, ResponseWriter& writer) {
-    writer.send(200, {{"X-Route", "a\r\nX-Evil: 1"}, {"bad name", "1"}, {"Content-Length", "99"}},
-                "ok");
+  const auto server = serve([](const HttpRequest&, const Writer& writer) {
+    writer->send(200, {{"X-Route", "a\r\nX-Evil: 1"}, {"bad name", "1"}, {"Content-Length", "99"}},
+                 "ok");
   });
   const auto answer = HttpClient(server->endpoint()).request({});
   ASSERT_TRUE(answer.ok()) << answer.status().message();
@@ -171,12 +180,12 @@ TEST(HttpServer, KeepsLineEndsOutOfHeaders) {
 
 TEST(HttpServer, TellsAWritingHandlerThatItsClientLeft) {
   std::promise<bool> saw_it;
-  const auto server = serve([&](const HttpRequest&, ResponseWriter& writer) {
-    writer.begin(200, kPlain);
+  const auto server = serve([&](const HttpRequest&, const Writer& writer) {
+    writer->begin(200, kPlain);
     const std::string piece(1000, 'x');
-    while (writer.write(piece)) {
+    while (writer->write(piece) && writer->wait_for_room()) {
     }
-    saw_it.set_value(writer.client_gone().stop_requested());
+    saw_it.set_value(writer->client_gone().stop_requested());
   });
   RawPeer peer(server->port());
   peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -190,10 +199,10 @@ TEST(HttpServer, TellsAWritingHandlerThatItsClientLeft) {
 TEST(HttpServer, TellsASilentHandlerThatItsClientLeft) {
   Signal is_running;
   std::promise<bool> saw_it;
-  const auto server = serve([&](const HttpRequest&, ResponseWriter& writer) {
+  const auto server = serve([&](const HttpRequest&, const Writer& writer) {
     is_running.raise();
-    saw_it.set_value(wait_for_stop(writer.client_gone()));
-    EXPECT_FALSE(writer.send(200, kPlain, "nobody reads this"));
+    saw_it.set_value(wait_for_stop(writer->client_gone()));
+    EXPECT_FALSE(writer->send(200, kPlain, "nobody reads this"));
   });
   RawPeer peer(server->port());
   peer.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
@@ -204,15 +213,216 @@ TEST(HttpServer, TellsASilentHandlerThatItsClientLeft) {
   EXPECT_TRUE(outcome.get());
 }
 
+// An answer waits for whoever writes it, not in a thread.
+TEST(HttpServer, KeepsAThousandIdleStreamsWithoutAThreadEach) {
+  constexpr std::size_t kNumStreams = 1000;
+  std::mutex mutex;
+  std::vector<Writer> writers;  // Guarded by mutex.
+  Signal opened;
+  const auto server = serve(
+      [&](const HttpRequest&, const Writer& writer) {
+        writer->begin(200, {{"Content-Type", "text/event-stream"}});
+        const std::lock_guard lock(mutex);
+        writers.push_back(writer);
+        opened.raise();
+      },
+      {.max_handler_threads = 4});
+  const std::size_t num_before = num_threads();
+  std::vector<std::unique_ptr<RawPeer>> peers;
+  for (std::size_t i = 0; i < kNumStreams; ++i) {
+    peers.push_back(std::make_unique<RawPeer>(server->port()));
+    ASSERT_TRUE(peers.back()->send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+  }
+  ASSERT_TRUE(opened.wait(kNumStreams));
+  EXPECT_LE(num_threads(), num_before + 4);
+  EXPECT_EQ(server->num_connections(), kNumStreams);
+  for (std::size_t i = 0; i < kNumStreams; ++i) {
+    writers[i]->write("data: " + std::to_string(i) + "\n\n");
+    EXPECT_TRUE(writers[i]->end());
+  }
+  std::set<std::string> answers;
+  for (const auto& peer : peers) answers.insert(peer->read_until("0\r\n\r\n"));
+  EXPECT_EQ(answers.size(), kNumStreams);
+  for (const std::string& answer : answers) EXPECT_THAT(answer, HasSubstr("data: "));
+}
+
+TEST(HttpServer, AnswersAPeerThatSaidItHasNothingMoreToSend) {
+  Signal is_running;
+  Signal go_on;
+  const auto server = serve([&](const HttpRequest& request, const Writer& writer) {
+    is_running.raise();
+    EXPECT_TRUE(go_on.wait());
+    if (request.path != "/stream") return echo(request, writer);
+    writer->begin(200, kPlain);
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(writer->write("piece "));
+    writer->end();
+  });
+  int num_peers = 0;
+  for (const std::string_view request :
+       {"GET /e HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
+        "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "GET /e HTTP/1.0\r\n\r\n"}) {
+    RawPeer peer(server->port());
+    peer.send(request);
+    ASSERT_TRUE(is_running.wait(++num_peers));
+    peer.end_sending();
+    go_on.raise();
+    const std::string answer = peer.read_all();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 ")) << request;
+    EXPECT_TRUE(answer.ends_with(request.find("/stream") == std::string::npos ? "/e " : "\r\n") ||
+                answer.ends_with("hi"))
+        << answer;
+  }
+}
+
+TEST(HttpServer, AnswersEverythingSentBeforeTheEnd) {
+  const auto server = serve(echo);
+  RawPeer peer(server->port());
+  peer.send("GET /one HTTP/1.1\r\nHost: x\r\n\r\nGET /two HTTP/1.1\r\nHost: x\r\n\r\n");
+  peer.end_sending();
+  const std::string text = peer.read_all();
+  EXPECT_THAT(text, HasSubstr("GET /one "));
+  EXPECT_THAT(text, HasSubstr("GET /two "));
+}
+
+// The unix socket's other end says at once that it is closed; on TCP the process behind it is
+// looked for.
+TEST(HttpServer, TellsPeersThatLeftFromThoseThatOnlyEndedSending) {
+  const std::filesystem::path folder = fresh_folder();
+  for (const std::string& path : {std::string(), (folder / "s").string()}) {
+    Signal is_running;
+    std::promise<bool> saw_it;
+    const auto server = serve(
+        [&](const HttpRequest&, const Writer& writer) {
+          is_running.raise();
+          saw_it.set_value(wait_for_stop(writer->client_gone()));
+        },
+        {.unix_path = path});
+    RawPeer peer = path.empty() ? RawPeer(server->port()) : RawPeer(path);
+    peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_TRUE(is_running.wait());
+    peer.end_sending();
+    peer.leave();
+    auto outcome = saw_it.get_future();
+    ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
+    EXPECT_TRUE(outcome.get());
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(HttpServer, GivesUpOnAPeerThatLetsMoreWaitThanTheBound) {
+  std::promise<std::size_t> written;
+  const auto server = serve(
+      [&](const HttpRequest&, const Writer& writer) {
+        writer->begin(200, kPlain);
+        const std::string piece(64 * 1024, 'x');
+        std::size_t num_bytes = 0;
+        while (writer->write(piece)) num_bytes += piece.size();
+        EXPECT_TRUE(writer->client_gone().stop_requested());
+        EXPECT_TRUE(writer->has_room() || !writer->wait_for_room());
+        written.set_value(num_bytes);
+      },
+      {.max_outgoing_bytes = 1024 * 1024});
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  auto outcome = written.get_future();
+  ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
+  EXPECT_LT(outcome.get(), 64u << 20);  // The kernel's buffers take some megabytes.
+}
+
+// A producer without a thread of its own: each call back brings the next pieces.
+TEST(HttpServer, CallsAWriterBackWhenThereIsRoom) {
+  struct Producer : std::enable_shared_from_this<Producer> {
+    explicit Producer(Writer to) : writer(std::move(to)) {}
+    void produce() {
+      while (num_left > 0 && writer->has_room()) {
+        --num_left;
+        writer->write(std::string(10'000, 'z'));
+      }
+      if (num_left == 0) {
+        writer->end();
+      } else {
+        writer->when_room([self = shared_from_this()] { self->produce(); });
+      }
+    }
+    Writer writer;
+    int num_left = 2000;
+  };
+  const auto server = serve([](const HttpRequest&, const Writer& writer) {
+    writer->begin(200, kPlain);
+    std::make_shared<Producer>(writer)->produce();
+  });
+  const auto answer = HttpClient(server->endpoint()).request({});
+  ASSERT_TRUE(answer.ok()) << answer.status().message();
+  EXPECT_EQ(answer->body.size(), 20'000'000u);
+}
+
+TEST(HttpServer, KeepsWritersThatOutliveItHarmless) {
+  Writer kept;
+  Signal has_it;
+  auto server = serve([&](const HttpRequest&, const Writer& writer) {
+    writer->begin(200, kPlain);
+    kept = writer;
+    has_it.raise();
+  });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_TRUE(has_it.wait());
+  server->stop(milliseconds(0));
+  EXPECT_TRUE(kept->client_gone().stop_requested());
+  server = nullptr;
+  EXPECT_FALSE(kept->write("nobody reads this"));
+  EXPECT_FALSE(kept->end());
+}
+
+TEST(HttpServer, FillsTheSilenceOfAStreamUntilItEnds) {
+  Writer kept;
+  Signal begun;
+  const auto server = serve([&](const HttpRequest&, const Writer& writer) {
+    EXPECT_TRUE(writer->begin(200, kPlain));
+    writer->fill_silence(milliseconds(1), ": ping\n\n");
+    kept = writer;
+    begun.raise();
+  });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  ASSERT_TRUE(begun.wait());
+  peer.read_until(": ping\n\n");
+  peer.read_until(": ping\n\n");
+  kept->fill_silence(milliseconds(0), "");
+  kept->write("the end");
+  kept->end();
+  const std::string rest = peer.read_all();
+  EXPECT_THAT(rest, HasSubstr("\r\nthe end\r\n"));
+  EXPECT_THAT(rest, ::testing::EndsWith("0\r\n\r\n"));
+}
+
+// While nothing else is written, the filler is what notices a peer that left.
+TEST(HttpServer, NoticesInTheSilenceThatThePeerIsGone) {
+  std::promise<bool> saw_it;
+  const auto server = serve([&](const HttpRequest&, const Writer& writer) {
+    writer->begin(200, kPlain);
+    writer->fill_silence(milliseconds(1), ": ping\n\n");
+    saw_it.set_value(wait_for_stop(writer->client_gone()));
+  });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  peer.read_until(": ping");
+  peer.leave();
+  auto outcome = saw_it.get_future();
+  ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
+  EXPECT_TRUE(outcome.get());
+}
+
 // A peer that reads nothing costs one buffer, then its handler is released.
 TEST(HttpServer, GivesUpOnAPeerThatReadsNothing) {
   std::promise<std::size_t> written;
   const auto server = serve(
-      [&](const HttpRequest&, ResponseWriter& writer) {
-        writer.begin(200, kPlain);
+      [&](const HttpRequest&, const Writer& writer) {
+        writer->begin(200, kPlain);
         const std::string piece(64 * 1024, 'x');
         std::size_t num_bytes = 0;
-        while (writer.write(piece)) num_bytes += piece.size();
+        while (writer->write(piece) && writer->wait_for_room()) num_bytes += piece.size();
         written.set_value(num_bytes);
       },
       {.outgoing_bytes = 128 * 1024, .write_deadline = milliseconds(200)});
@@ -226,21 +436,25 @@ TEST(HttpServer, GivesUpOnAPeerThatReadsNothing) {
 TEST(HttpServer, RefusesABodyOverTheLimitWithoutReadingItWhole) {
   std::atomic<int> num_handled = 0;
   const auto server = serve(
-      [&](const HttpRequest&, ResponseWriter& writer) {
+      [&](const HttpRequest&, const Writer& writer) {
         ++num_handled;
-        writer.send(200, kPlain, "");
+        writer->send(200, kPlain, "");
       },
-      {.max_body_bytes = 1 << 20, .format_error = [](int status, std::string_view) {
-         return HttpErrorBody{"application/json", "{\"status\":" + std::to_string(status) + "}"};
+      {.max_body_bytes = 1 << 20,
+       .format_error = [](int status, std::string_view, const HttpHeaders& request_headers) {
+         const auto origin = find_header(request_headers, "origin");
+         return HttpErrorBody{.headers = {{"X-Origin", std::string(origin.value_or("none"))}},
+                              .body = "{\"status\":" + std::to_string(status) + "}"};
        }});
   const auto answer = HttpClient(server->endpoint())
                           .request({.method = "POST",
                                     .target = "/",
-                                    .headers = {},
+                                    .headers = {{"Origin", "http://localhost"}},
                                     .body = std::string(100 << 20, 'x')});
   ASSERT_TRUE(answer.ok()) << answer.status().message();
   EXPECT_EQ(answer->status, 413);
   EXPECT_EQ(answer->body, "{\"status\":413}");
+  EXPECT_EQ(answer->header("x-origin"), "http://localhost");
   EXPECT_EQ(num_handled, 0);
 }
 
@@ -280,7 +494,7 @@ TEST(HttpServer, RefusesHeadersOverTheLimit) {
 
 TEST(HttpServer, ForgetsAPeerThatLeavesInTheMiddleOfARequest) {
   std::atomic<int> num_handled = 0;
-  const auto server = serve([&](const HttpRequest& request, ResponseWriter& writer) {
+  const auto server = serve([&](const HttpRequest& request, const Writer& writer) {
     ++num_handled;
     echo(request, writer);
   });
@@ -317,12 +531,12 @@ TEST(HttpServer, SaysItIsBusyWhenEveryHandlerIsTaken) {
   Signal is_running;
   Signal go_on;
   const auto server = serve(
-      [&](const HttpRequest& request, ResponseWriter& writer) {
+      [&](const HttpRequest& request, const Writer& writer) {
         is_running.raise();
         EXPECT_TRUE(go_on.wait());
         echo(request, writer);
       },
-      {.max_concurrent_handlers = 1});
+      {.max_handler_threads = 1, .max_waiting_requests = 0});
   auto first = std::async(std::launch::async, [&] {
     return HttpClient(server->endpoint()).request({}).value().status;
   });
@@ -345,8 +559,8 @@ TEST(HttpServer, TurnsAwayConnectionsOverTheLimit) {
 }
 
 TEST(HttpServer, TurnsExceptionsIntoAGenericFiveHundred) {
-  const auto server = serve([](const HttpRequest& request, ResponseWriter& writer) {
-    if (request.path == "/late") writer.begin(200, kPlain);
+  const auto server = serve([](const HttpRequest& request, const Writer& writer) {
+    if (request.path == "/late") writer->begin(200, kPlain);
     if (request.path != "/silent") throw std::runtime_error("a secret");
   });
   const HttpClient http(server->endpoint());
@@ -357,6 +571,7 @@ TEST(HttpServer, TurnsExceptionsIntoAGenericFiveHundred) {
     EXPECT_EQ(answer->status, 500);
     EXPECT_THAT(answer->body, ::testing::Not(HasSubstr("secret")));
   }
+  // Nobody kept the writer, so nobody will end what was begun.
   const auto cut = http.request({.method = "GET", .target = "/late", .headers = {}, .body = ""});
   EXPECT_EQ(cut.code(), Code::kUnavailable);
 }
@@ -416,7 +631,7 @@ TEST(HttpServer, ReplacesTheSocketOfADeadProcessButNoOtherFile) {
 TEST(HttpServer, LetsRunningRequestsEndWhenItStops) {
   Signal is_running;
   Signal go_on;
-  const auto server = serve([&](const HttpRequest& request, ResponseWriter& writer) {
+  const auto server = serve([&](const HttpRequest& request, const Writer& writer) {
     is_running.raise();
     EXPECT_TRUE(go_on.wait());
     echo(request, writer);
@@ -435,12 +650,12 @@ TEST(HttpServer, LetsRunningRequestsEndWhenItStops) {
 TEST(HttpServer, CutsOffStreamsThatOutliveTheDrain) {
   Signal is_running;
   std::atomic<bool> was_told = false;
-  const auto server = serve([&](const HttpRequest&, ResponseWriter& writer) {
-    writer.begin(200, kPlain);
+  const auto server = serve([&](const HttpRequest&, const Writer& writer) {
+    writer->begin(200, kPlain);
     is_running.raise();
-    while (writer.write("more ")) {
+    while (writer->write("more ") && writer->wait_for_room()) {
     }
-    was_told = writer.client_gone().stop_requested();
+    was_told = writer->client_gone().stop_requested();
   });
   RawPeer peer(server->port());
   peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");

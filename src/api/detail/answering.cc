@@ -114,7 +114,8 @@ class StreamedAnswer final : public Recorder {
 
  private:
   bool take(std::string_view delta) override {
-    return open() && writer_.write(sse_event(text_chunk(identity_, delta)));
+    return open() && writer_.write(sse_event(text_chunk(identity_, delta))) &&
+           writer_.wait_for_room();
   }
   // The status and headers leave with the first text, because until then an error can still be one.
   bool open() {

@@ -84,7 +84,9 @@ void answer(const net::HttpRequest& http, net::ResponseWriter& writer, LoadedMod
   std::stop_source unwritable;
   const std::stop_callback client_left(writer.client_gone(), [&] { unwritable.request_stop(); });
   const auto on_text = [&](std::string_view text) {
-    if (!writer.write(to_line(Json{{"text", text}}) + "\n")) unwritable.request_stop();
+    if (!writer.write(to_line(Json{{"text", text}}) + "\n") || !writer.wait_for_room()) {
+      unwritable.request_stop();
+    }
   };
   const auto result =
       loaded.engine().generate(*std::move(request), on_text, unwritable.get_token());
@@ -125,7 +127,8 @@ Status serve(const Json& spec, const std::string& socket, EventWriter& events,
   options.unix_path = socket;
   PANAL_ASSIGN(
       const auto server, net::HttpServer::start(options, [&](const net::HttpRequest& request,
-                                                             net::ResponseWriter& writer) {
+                                                             const auto& shared_writer) {
+        net::ResponseWriter& writer = *shared_writer;
         if (request.method == "POST" && request.path == "/generate")
           return answer(request, writer, *loaded);
         if (request.method == "GET" && request.path == "/info") {

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "net/detail/peer_presence.h"
 
 namespace panal::net::detail {
 namespace {
@@ -24,6 +25,10 @@ namespace http = boost::beast::http;
 
 constexpr std::size_t kReadBytes = 16 * 1024;
 constexpr std::chrono::milliseconds kLingerDeadline{2'000};
+// A peer that is leaving ends its sending half a moment before it is gone; one that stays is looked
+// for ever more rarely.
+constexpr std::chrono::milliseconds kFirstLook{20};
+constexpr std::chrono::milliseconds kLongestPause{10'000};
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -48,7 +53,15 @@ std::string percent_decoded(std::string_view text) {
   return decoded;
 }
 
-HttpRequest to_request(http::request<http::string_body>&& message) {
+HttpHeaders headers_of(const http::fields& fields) {
+  HttpHeaders headers;
+  for (const auto& field : fields) {
+    headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+  }
+  return headers;
+}
+
+HttpRequest to_request(http::request<http::string_body>&& message, HttpHeaders headers) {
   HttpRequest request;
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
@@ -60,11 +73,19 @@ HttpRequest to_request(http::request<http::string_body>&& message) {
   const std::size_t question = target.find('?');
   request.path = percent_decoded(target.substr(0, question));
   if (question != std::string_view::npos) request.query = target.substr(question + 1);
-  for (const auto& field : message) {
-    request.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
-  }
+  request.headers = std::move(headers);
   request.body = std::move(message.body());
   return request;
+}
+
+// On a pool thread.
+void run_handler(const std::shared_ptr<Exchange>& exchange, const HttpHandler& handler) {
+  const Status outcome =
+      capture([&] { handler(exchange->request(), std::make_shared<ResponseWriter>(exchange)); });
+  if (outcome.ok()) return;
+  log_error(fmt::format("net: {} {}: {}", exchange->request().method,
+                        exchange->request().path.substr(0, 200), outcome.message()));
+  exchange->drop();
 }
 
 }  // namespace
@@ -74,6 +95,8 @@ Connection::Connection(std::uint64_t id, StreamSocket socket, ConnectionContext&
       context_(context),
       socket_(std::move(socket)),
       deadline_(socket_.get_executor()),
+      silence_(socket_.get_executor()),
+      presence_(socket_.get_executor()),
       buffer_(context.options.max_header_bytes + 4 * kReadBytes) {
   ErrorCode ignored;  // A unix socket has no such option.
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -83,11 +106,13 @@ void Connection::start() { begin_request(); }
 
 void Connection::begin_request() {
   phase_ = Phase::kIdle;
+  request_headers_.clear();
   if (context_.is_draining) return close();
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(context_.options.max_header_bytes));
   parser_->body_limit(context_.options.max_body_bytes);
   if (buffer_.size() > 0 && !is_reading_) return read_header();
+  if (has_peer_ended_) return say_goodbye();
   arm(context_.options.idle_deadline);
   // The peer sent its next request early: stop waiting for more before reading what is here.
   ErrorCode ignored;
@@ -98,8 +123,10 @@ void Connection::begin_request() {
 // One read is pending whenever nobody else reads. While a handler works it is what notices the
 // peer's leaving; between requests it brings the next one's first bytes.
 void Connection::watch() {
-  if (is_reading_ || !socket_.is_open() || buffer_.size() >= context_.options.max_header_bytes)
+  if (is_reading_ || has_peer_ended_ || !socket_.is_open() ||
+      buffer_.size() >= context_.options.max_header_bytes) {
     return;
+  }
   is_reading_ = true;
   socket_.async_read_some(buffer_.prepare(kReadBytes),
                           [self = shared_from_this()](ErrorCode error, std::size_t num_bytes) {
@@ -115,9 +142,25 @@ void Connection::on_watched(ErrorCode error, std::size_t num_bytes) {
     if (error && !was_stopped) return close();
     read_header();
   } else if (phase_ == Phase::kHandling) {
+    if (error == asio::error::eof) return peer_ended_sending();
     if (error) return peer_is_gone();
     watch();
   }
+}
+
+// It has nothing more to say and may well wait for its answer.
+void Connection::peer_ended_sending() {
+  has_peer_ended_ = true;
+  look_for_peer(kFirstLook);
+}
+
+void Connection::look_for_peer(std::chrono::milliseconds pause) {
+  if (phase_ != Phase::kHandling) return;
+  if (peer_has_left(socket_.native_handle())) return peer_is_gone();
+  presence_.expires_after(pause);
+  presence_.async_wait([self = shared_from_this(), pause](ErrorCode error) {
+    if (!error) self->look_for_peer(std::min(2 * pause, kLongestPause));
+  });
 }
 
 void Connection::read_header() {
@@ -130,6 +173,8 @@ void Connection::read_header() {
 
 void Connection::on_header(ErrorCode error) {
   if (phase_ == Phase::kClosed) return;
+  // Also of a request that is refused for what they say, as a body that is too large.
+  request_headers_ = headers_of(parser_->get());
   if (error) return read_failed(error);
   phase_ = Phase::kBody;
   arm(context_.options.body_deadline);
@@ -190,22 +235,19 @@ void Connection::dispatch() {
       .is_head = message.method() == http::verb::head,
       .knows_chunks = message.version() >= 11,
       .keep_alive = message.keep_alive() && message.version() >= 11 && !context_.is_draining,
-      .outgoing_bytes = context_.options.outgoing_bytes};
-  exchange_ =
-      std::make_shared<Exchange>(to_request(std::move(message)), manner,
-                                 [weak = weak_from_this(), executor = socket_.get_executor()] {
-                                   asio::post(executor, [weak] {
-                                     if (const auto self = weak.lock()) self->flush();
-                                   });
-                                 });
-  // The job holds the connection too, so that the socket outlives the handler's last word.
-  const auto job = [self = shared_from_this(), exchange = exchange_] {
-    self->run_handler(exchange);
+      .outgoing_bytes = context_.options.outgoing_bytes,
+      .max_outgoing_bytes = context_.options.max_outgoing_bytes,
+      .clock = context_.clock};
+  exchange_ = std::make_shared<Exchange>(to_request(std::move(message), request_headers_), manner,
+                                         [weak = weak_from_this(), io = context_.io] {
+                                           asio::post(*io, [weak] {
+                                             if (const auto self = weak.lock()) self->flush();
+                                           });
+                                         });
+  const auto job = [exchange = exchange_, &handler = context_.handler] {
+    run_handler(exchange, handler);
   };
-  const auto after = [exchange = exchange_] {
-    exchange->finish(exchange->has_begun() && !exchange->has_ended());
-  };
-  if (!context_.pool.submit(job, after)) {
+  if (!context_.pool.submit(job)) {
     exchange_ = nullptr;
     return reply(503,
                  "the server is busy with as many requests as it takes at once; try again soon",
@@ -214,33 +256,50 @@ void Connection::dispatch() {
   watch();
 }
 
-// On a pool thread.
-void Connection::run_handler(const std::shared_ptr<Exchange>& exchange) {
-  ResponseWriter writer(exchange);
-  const Status outcome = capture([&] { context_.handler(exchange->request(), writer); });
-  if (outcome.ok() && exchange->has_begun()) {
-    exchange->end();
-    return;
-  }
-  log_error(fmt::format("net: {} {}: {}", exchange->request().method,
-                        exchange->request().path.substr(0, 200),
-                        outcome.ok() ? "the handler gave no answer" : outcome.message()));
-  if (exchange->has_begun()) return;
-  const HttpErrorBody error =
-      context_.options.format_error(500, "internal error; the server's log says more");
-  exchange->send(500, {{"Content-Type", error.content_type}}, error.body);
-}
-
 void Connection::flush() {
-  if (!exchange_ || is_sending_) return;
+  if (!exchange_) return;
+  if (exchange_->state() == Exchange::State::kOverrun) return peer_is_gone();
+  if (is_sending_) return;
+  silence_.cancel();
   outgoing_ = exchange_->take();
   sent_bytes_ = 0;
-  if (outgoing_.empty()) {
-    if (exchange_->outcome().is_finished) answered();
-    return;
-  }
+  if (outgoing_.empty()) return look_at_answer();
   is_sending_ = true;
   send_some();
+}
+
+// Everything there was has been sent.
+void Connection::look_at_answer() {
+  switch (exchange_->state()) {
+    case Exchange::State::kOpen:
+    case Exchange::State::kOverrun:  // Its own message is on the way.
+      return wait_in_silence();
+    case Exchange::State::kEnded:
+      return answered();
+    case Exchange::State::kBroken:
+    case Exchange::State::kUnanswered:
+      break;
+  }
+  const bool has_begun = exchange_->state() == Exchange::State::kBroken;
+  log_warning(fmt::format("net: {} {}: the handler {}", exchange_->request().method,
+                          exchange_->request().path.substr(0, 200),
+                          has_begun ? "left its answer unfinished" : "gave no answer"));
+  if (has_begun) {
+    exchange_ = nullptr;
+    return close();
+  }
+  const HttpErrorBody error = context_.options.format_error(
+      500, "internal error; the server's log says more", exchange_->request().headers);
+  exchange_->send(500, error.headers, error.body);
+}
+
+void Connection::wait_in_silence() {
+  const Exchange::Silence silence = exchange_->silence();
+  if (silence.after.count() == 0) return;
+  silence_.expires_after(silence.after);
+  silence_.async_wait([self = shared_from_this(), exchange = exchange_](ErrorCode error) {
+    if (!error && exchange == self->exchange_) exchange->write(exchange->silence().filler);
+  });
 }
 
 void Connection::send_some() {
@@ -257,22 +316,27 @@ void Connection::on_sent(ErrorCode error, std::size_t num_bytes) {
   if (!error && sent_bytes_ < outgoing_.size() && phase_ != Phase::kClosed) return send_some();
   is_sending_ = false;
   outgoing_.clear();
-  if (phase_ == Phase::kClosed) return flush();
+  if (phase_ == Phase::kClosed) return;
   disarm();
   if (phase_ == Phase::kClosing) {
     if (error) return close();
     if (!keep_alive_) return linger();
     return begin_request();
   }
-  if (error) peer_is_gone();
+  if (error) return peer_is_gone();
   flush();
 }
 
 void Connection::answered() {
-  const bool keep_alive = exchange_->outcome().keep_alive;
+  const bool keep_alive = exchange_->keep_alive();
   exchange_ = nullptr;
-  if (phase_ == Phase::kClosed) return close();
+  silence_.cancel();
+  presence_.cancel();
   if (keep_alive) return begin_request();
+  say_goodbye();
+}
+
+void Connection::say_goodbye() {
   ErrorCode ignored;
   socket_.shutdown(StreamSocket::shutdown_both, ignored);
   close();
@@ -282,12 +346,12 @@ void Connection::reply(int status, std::string_view message, bool keep_alive,
                        const HttpHeaders& extra) {
   phase_ = Phase::kClosing;
   keep_alive_ = keep_alive;
-  const HttpErrorBody error = context_.options.format_error(status, message);
-  HttpHeaders headers = extra;
-  headers.emplace_back("Content-Type", error.content_type);
-  outgoing_ = response_head(status, headers, keep_alive,
-                            fmt::format("Content-Length: {}\r\n", error.body.size())) +
-              error.body;
+  HttpErrorBody error = context_.options.format_error(status, message, request_headers_);
+  error.headers.insert(error.headers.end(), extra.begin(), extra.end());
+  outgoing_ =
+      response_head(status, error.headers, keep_alive,
+                    fmt::format("Content-Length: {}\r\n", error.body.size()), context_.clock) +
+      error.body;
   sent_bytes_ = 0;
   is_sending_ = true;
   send_some();
@@ -317,16 +381,17 @@ void Connection::discard_more() {
 
 void Connection::arm(std::chrono::milliseconds duration) {
   deadline_.expires_after(duration);
-  deadline_.async_wait([self = shared_from_this()](ErrorCode error) {
-    if (!error) self->on_deadline();
+  deadline_.async_wait([self = shared_from_this(), armed = ++num_armed_](ErrorCode error) {
+    if (!error && armed == self->num_armed_) self->on_deadline();
   });
 }
 
-void Connection::disarm() { deadline_.expires_at(asio::steady_timer::time_point::max()); }
+void Connection::disarm() {
+  ++num_armed_;
+  deadline_.cancel();
+}
 
 void Connection::on_deadline() {
-  // A newer deadline may have been set after this one had already gone off.
-  if (deadline_.expiry() > asio::steady_timer::clock_type::now()) return;
   ErrorCode ignored;
   switch (phase_) {
     case Phase::kHeader:
@@ -352,19 +417,20 @@ void Connection::cut_off() {
 
 void Connection::peer_is_gone() {
   if (phase_ == Phase::kClosed) return;
+  const auto exchange = std::exchange(exchange_, nullptr);
   close();
   // Callbacks on the stop token run here and now.
-  if (exchange_) exchange_->mark_gone();
+  if (exchange) exchange->mark_gone();
 }
 
-// The connection leaves the server's list when its handler is through too: only then is it really
-// over.
 void Connection::close() {
   phase_ = Phase::kClosed;
   ErrorCode ignored;
   disarm();
+  silence_.cancel();
+  presence_.cancel();
   socket_.close(ignored);
-  if (!exchange_ && !std::exchange(has_reported_close_, true)) context_.on_closed(id_);
+  if (!std::exchange(has_reported_close_, true)) context_.on_closed(id_);
 }
 
 }  // namespace panal::net::detail

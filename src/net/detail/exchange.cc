@@ -11,10 +11,10 @@ namespace panal::net::detail {
 namespace {
 
 // RFC 9110 wants a Date on every answer; one text per second and thread is enough.
-std::string_view date_text() {
+std::string_view date_text(const Clock& clock) {
   thread_local std::time_t made_at = 0;
   thread_local char text[40] = "";
-  const std::time_t now = std::time(nullptr);
+  const std::time_t now = clock.unix_ms() / 1000;
   if (now != made_at) {
     std::tm parts{};
     gmtime_r(&now, &parts);
@@ -47,9 +47,9 @@ bool is_framing(std::string_view name) {
 }  // namespace
 
 std::string response_head(int status, const HttpHeaders& headers, bool keep_alive,
-                          std::string_view framing) {
+                          std::string_view framing, const Clock& clock) {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\n{}", status, status_reason(status),
-                                 date_text(), framing);
+                                 date_text(clock), framing);
   if (!keep_alive) head += "Connection: close\r\n";
   for (const auto& [name, value] : headers) {
     if (!is_token(name) || is_framing(name)) continue;
@@ -82,7 +82,7 @@ bool Exchange::send(int status, const HttpHeaders& headers, std::string_view bod
   const bool allows_body = status != 204 && status != 304;
   const std::string framing =
       allows_body ? fmt::format("Content-Length: {}\r\n", body.size()) : std::string();
-  std::string answer = response_head(status, headers, keep_alive_, framing);
+  std::string answer = response_head(status, headers, keep_alive_, framing, manner_.clock);
   if (allows_body && !manner_.is_head) answer += body;
   return append(lock, answer);
 }
@@ -94,8 +94,9 @@ bool Exchange::begin(int status, const HttpHeaders& headers) {
   has_body_ = !manner_.is_head && status != 204 && status != 304;
   if (!manner_.knows_chunks) keep_alive_ = false;
   const bool is_chunked = manner_.knows_chunks && status != 204 && status != 304;
-  return append(lock, response_head(status, headers, keep_alive_,
-                                    is_chunked ? "Transfer-Encoding: chunked\r\n" : ""));
+  return append(lock,
+                response_head(status, headers, keep_alive_,
+                              is_chunked ? "Transfer-Encoding: chunked\r\n" : "", manner_.clock));
 }
 
 bool Exchange::write(std::string_view chunk) {
@@ -103,9 +104,13 @@ bool Exchange::write(std::string_view chunk) {
   if (phase_ != Phase::kStreaming || is_gone()) return false;
   // An empty chunk would mean the end of the body.
   if (chunk.empty() || !has_body_) return true;
-  // The connection marks the exchange gone after its write deadline, so this wait always ends.
-  room_.wait(lock,
-             [&] { return is_gone() || waiting_.size() + taken_bytes_ < manner_.outgoing_bytes; });
+  if (waiting_.size() + taken_bytes_ >= manner_.max_outgoing_bytes) {
+    is_overrun_ = true;
+    lock.unlock();
+    gone_.request_stop();
+    wake_();
+    return false;
+  }
   if (!manner_.knows_chunks) return append(lock, chunk);
   return append(lock, fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk));
 }
@@ -117,44 +122,102 @@ bool Exchange::end() {
   return append(lock, has_body_ && manner_.knows_chunks ? "0\r\n\r\n" : "");
 }
 
+void Exchange::fill_silence(Silence silence) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (phase_ != Phase::kStreaming || is_gone()) return;
+    silence_ = std::move(silence);
+  }
+  wake_();
+}
+
+Exchange::Silence Exchange::silence() const {
+  const std::lock_guard lock(mutex_);
+  return silence_;
+}
+
 bool Exchange::has_begun() const {
   const std::lock_guard lock(mutex_);
   return phase_ != Phase::kNothing;
 }
 
-bool Exchange::has_ended() const {
+bool Exchange::has_room() const {
   const std::lock_guard lock(mutex_);
-  return phase_ == Phase::kEnded;
+  return !is_full();
 }
 
-std::string Exchange::take() {
-  const std::lock_guard lock(mutex_);
-  is_awake_ = false;
-  taken_bytes_ = waiting_.size();
-  room_.notify_all();
-  return std::exchange(waiting_, {});
-}
-
-void Exchange::mark_gone() {
-  // First, and as the only mark: a handler whose write() fails must find client_gone() requested.
-  gone_.request_stop();
-  const std::lock_guard lock(mutex_);
-  waiting_.clear();
-  room_.notify_all();
-}
-
-void Exchange::finish(bool cut) {
+void Exchange::when_room(std::function<void()> then) {
   {
     const std::lock_guard lock(mutex_);
-    is_finished_ = true;
-    if (cut) keep_alive_ = false;
+    if (is_full() && !is_gone()) {
+      wait_for_room_.push_back(std::move(then));
+      return;
+    }
+  }
+  then();
+}
+
+bool Exchange::wait_for_room() {
+  std::unique_lock lock(mutex_);
+  // The connection marks the exchange gone after its write deadline, so this wait always ends.
+  room_.wait(lock, [this] { return is_gone() || !is_full(); });
+  return !is_gone();
+}
+
+void Exchange::drop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (phase_ == Phase::kEnded || is_dropped_ || is_gone()) return;
+    is_dropped_ = true;
   }
   wake_();
 }
 
-Exchange::Outcome Exchange::outcome() const {
+std::string Exchange::take() {
+  std::string taken;
+  {
+    const std::lock_guard lock(mutex_);
+    is_awake_ = false;
+    taken_bytes_ = waiting_.size();
+    taken = std::exchange(waiting_, {});
+  }
+  tell_room();
+  return taken;
+}
+
+void Exchange::mark_gone() {
+  // First, and as the only mark: whoever sees write() fail must find client_gone() requested.
+  gone_.request_stop();
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.clear();
+  }
+  tell_room();
+}
+
+void Exchange::tell_room() {
+  std::vector<std::function<void()>> called;
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_full() && !is_gone()) return;
+    called.swap(wait_for_room_);
+    room_.notify_all();
+  }
+  for (const auto& then : called) then();
+}
+
+Exchange::State Exchange::state() const {
   const std::lock_guard lock(mutex_);
-  return {.is_finished = is_finished_ && waiting_.empty(), .keep_alive = keep_alive_ && !is_gone()};
+  if (is_overrun_) return State::kOverrun;
+  if (!waiting_.empty()) return State::kOpen;
+  if (phase_ == Phase::kEnded) return State::kEnded;
+  if (!is_dropped_) return State::kOpen;
+  return phase_ == Phase::kNothing ? State::kUnanswered : State::kBroken;
+}
+
+bool Exchange::keep_alive() const {
+  const std::lock_guard lock(mutex_);
+  return keep_alive_ && !is_gone();
 }
 
 }  // namespace panal::net::detail

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -17,7 +19,7 @@
 namespace panal::net::detail {
 namespace {
 
-constexpr int kBacklog = 512;
+constexpr int kBacklog = 4096;  // The kernel takes what its own limit allows.
 
 std::string error_text(int error) { return std::system_category().message(error); }
 
@@ -150,6 +152,13 @@ void remove_socket_file(const Listener& listener, const std::string& path) {
       static_cast<std::uint64_t>(found.st_ino) == listener.inode) {
     ::unlink(path.c_str());
   }
+}
+
+void raise_descriptor_limit(std::size_t wanted) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, wanted);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace panal::net::detail

@@ -21,4 +21,8 @@ Result<Listener> open_listener(const HttpServerOptions& options);
 /// Removes the socket file if it is still the one that `listener` made.
 void remove_socket_file(const Listener& listener, const std::string& path);
 
+/// Lets this process have `wanted` descriptors, or as many as the machine grants it: the usual
+/// limit of 1,024 is fewer than a server may have connections.
+void raise_descriptor_limit(std::size_t wanted);
+
 }  // namespace panal::net::detail

@@ -1,14 +1,14 @@
-#include "net/detail/handler_pool.h"
+#include "net/thread_pool.h"
 
 #include <system_error>
 #include <utility>
 
-namespace panal::net::detail {
+namespace panal::net {
 
-bool HandlerPool::submit(std::function<void()> job, std::function<void()> after) {
+bool ThreadPool::submit(std::function<void()> job) {
   const std::lock_guard lock(mutex_);
   if (closed_ || num_running_ >= max_jobs_) return false;
-  if (num_idle_threads_ <= waiting_.size() && threads_.size() < max_jobs_) {
+  if (num_idle_threads_ <= waiting_.size() && threads_.size() < max_threads_) {
     try {
       threads_.emplace_back([this] { work(); });
     } catch (const std::system_error&) {
@@ -17,17 +17,17 @@ bool HandlerPool::submit(std::function<void()> job, std::function<void()> after)
     }
   }
   ++num_running_;
-  waiting_.push_back({std::move(job), std::move(after)});
+  waiting_.push_back(std::move(job));
   changed_.notify_one();
   return true;
 }
 
-std::size_t HandlerPool::num_running() const {
+std::size_t ThreadPool::num_running() const {
   const std::lock_guard lock(mutex_);
   return num_running_;
 }
 
-void HandlerPool::join() {
+void ThreadPool::join() {
   std::vector<std::thread> threads;
   {
     const std::lock_guard lock(mutex_);
@@ -38,25 +38,21 @@ void HandlerPool::join() {
   for (std::thread& thread : threads) thread.join();
 }
 
-void HandlerPool::work() {
+void ThreadPool::work() {
   std::unique_lock lock(mutex_);
   while (true) {
     ++num_idle_threads_;
     changed_.wait(lock, [this] { return closed_ || !waiting_.empty(); });
     --num_idle_threads_;
     if (waiting_.empty()) return;
-    Job job = std::move(waiting_.front());
+    std::function<void()> job = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    job.run();
-    job.run = nullptr;
+    job();
+    job = nullptr;
     lock.lock();
     --num_running_;
-    lock.unlock();
-    job.after();
-    job.after = nullptr;
-    lock.lock();
   }
 }
 
-}  // namespace panal::net::detail
+}  // namespace panal::net
