@@ -61,6 +61,10 @@ class AnswerSink {
   /// At most once, before any text: who will answer ("core", "legal", "legal,spanish"): becomes the
   /// header x-panal-route. Without it the header says what the request asked for.
   virtual void route(std::string_view route) = 0;
+  /// At most once, after route() and before any text: the question was checked and has its place,
+  /// so that what goes wrong from now on is a fault of the answer, not of the question. A stream
+  /// opens here. Whoever cannot tell leaves it out.
+  virtual void admitted() {}
   /// False: nobody listens any more; stop working.
   virtual bool text(std::string_view delta) = 0;
 };

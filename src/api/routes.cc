@@ -3,234 +3,233 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
-#include <functional>
 #include <optional>
 #include <utility>
 #include <variant>
 
 #include "api/api_error.h"
 #include "api/detail/answering.h"
+#include "api/detail/call.h"
 #include "api/detail/home_page.h"
 #include "api/detail/metrics.h"
+#include "api/detail/origin_gate.h"
 #include "api/openai_codec.h"
 #include "base/hash.h"
+#include "net/thread_pool.h"
 
 namespace panal::api {
 namespace {
 
-constexpr std::string_view kModelPrefix = "/v1/models/";
+using detail::Call;
 
-// "127.0.0.1:7070" -> "127.0.0.1"; "[::1]:7070" -> "[::1]".
-std::string host_name(std::string_view host) {
-  const std::size_t bracket = host.find(']');
-  const std::size_t colon = host.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  std::string name(host.substr(0, colon));
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
+constexpr std::string_view kModelPrefix = "/v1/models/";
+constexpr std::size_t kMaxRequestIdBytes = 128;
+
+// "//v1//models/" -> "/v1/models": clients join addresses and paths that both have a slash.
+std::string with_single_slashes(std::string_view path) {
+  std::string clean;
+  for (const char c : path) {
+    if (c != '/' || !clean.ends_with('/')) clean += c;
+  }
+  if (clean.size() > 1 && clean.ends_with('/')) clean.pop_back();
+  return clean;
 }
 
-bool is_allowed_host(std::string_view host, const std::vector<std::string>& allowed) {
-  const std::string name = host_name(host);
-  if (name == "localhost" || name == "127.0.0.1" || name == "[::1]") return true;
-  return std::any_of(allowed.begin(), allowed.end(),
-                     [&](const std::string& one) { return one == "*" || host_name(one) == name; });
+// Where other servers have the same resources.
+std::string canonical(std::string_view path) {
+  static constexpr std::array kWithoutVersion = {std::string_view("/models"),
+                                                 std::string_view("/chat/completions"),
+                                                 std::string_view("/completions")};
+  std::string clean = with_single_slashes(path);
+  if (clean == "/v1/health") return "/health";
+  for (const std::string_view bare : kWithoutVersion) {
+    if (clean == bare) return "/v1" + clean;
+  }
+  if (clean.starts_with("/models/")) return "/v1" + clean;
+  return clean;
+}
+
+/// The caller's own id for this request, when it is one that can stand in a log and a header.
+std::optional<std::string> request_id_of(const net::HttpRequest& request) {
+  const auto id = request.header("x-request-id");
+  if (!id || id->empty() || id->size() > kMaxRequestIdBytes) return std::nullopt;
+  const bool is_plain =
+      std::all_of(id->begin(), id->end(), [](unsigned char c) { return std::isgraph(c) != 0; });
+  return is_plain ? std::optional(std::string(*id)) : std::nullopt;
 }
 
 }  // namespace
 
 struct Api::Parts {
+  using Shared = std::shared_ptr<Call>;  // By the route and the answer that it began.
+
   // A route's pattern is its label in the metrics.
   struct Route {
-    std::string pattern;
-    std::string method;
-    std::function<int(const net::HttpRequest&, net::ResponseWriter&)>
-        handle;  // Returns the status.
+    std::string_view pattern;
+    std::string_view method;
+    void (Parts::*handle)(const Shared&);
   };
 
   Parts(AnswerService& answer_service, ApiOptions api_options, Clock& the_clock)
-      : service(answer_service), options(std::move(api_options)), clock(the_clock) {
-    const auto bind = [this](int (Parts::*method)(const net::HttpRequest&, net::ResponseWriter&)) {
-      return [this, method](const net::HttpRequest& request, net::ResponseWriter& writer) {
-        return (this->*method)(request, writer);
-      };
-    };
-    routes = {{"/", "GET", bind(&Parts::home)},
-              {"/healthz", "GET", bind(&Parts::health)},
-              {"/readyz", "GET", bind(&Parts::ready)},
-              {"/metrics", "GET", bind(&Parts::show_metrics)},
-              {"/v1/models", "GET", bind(&Parts::list_models)},
-              {"/v1/models/{id}", "GET", bind(&Parts::show_model)},
-              {"/v1/chat/completions", "POST", bind(&Parts::chat)},
-              {"/v1/completions", "POST", bind(&Parts::complete)}};
-  }
+      : service(answer_service),
+        options(std::move(api_options)),
+        clock(the_clock),
+        gate(options.allowed_hosts),
+        answers(options.max_answers, 0) {}
 
-  static int fail(net::ResponseWriter& writer, const ApiError& error,
-                  net::HttpHeaders headers = {}) {
-    detail::send_error(writer, error, std::move(headers));
-    return error.status;
-  }
-
-  /// Refuses what a web page of another origin could have sent through this machine's browser.
-  std::optional<ApiError> foreign(const net::HttpRequest& request) const {
-    const auto host = request.header("host");
-    if (host && !is_allowed_host(*host, options.allowed_hosts)) {
-      return ApiError{
-          .status = 403,
-          .message = fmt::format("This server does not answer to the name \"{}\"; use "
-                                 "localhost, or allow the name when starting the server.",
-                                 host->substr(0, 100)),
-          .type = "invalid_request_error",
-          .param = {},
-          .code = "host_not_allowed"};
-    }
-    const auto origin = request.header("origin");
-    if (!origin) return std::nullopt;
-    const std::size_t slashes = origin->find("://");
-    const std::string_view origin_host =
-        slashes == std::string_view::npos ? *origin : origin->substr(slashes + 3);
-    if (is_allowed_host(origin_host, options.allowed_hosts)) return std::nullopt;
-    return ApiError{.status = 403,
-                    .message = "Web pages of other origins may not use this server.",
-                    .type = "invalid_request_error",
-                    .param = {},
-                    .code = "origin_not_allowed"};
-  }
-
-  const Route* find(std::string_view path, std::string_view method, std::string& allowed) const {
+  static const Route* find(std::string_view path, std::string_view method, std::string& allowed) {
+    static constexpr std::array kRoutes = {Route{"/", "GET", &Parts::home},
+                                           Route{"/healthz", "GET", &Parts::alive},
+                                           Route{"/ping", "GET", &Parts::alive},
+                                           Route{"/readyz", "GET", &Parts::ready},
+                                           Route{"/health", "GET", &Parts::ready},
+                                           Route{"/version", "GET", &Parts::version},
+                                           Route{"/metrics", "GET", &Parts::show_metrics},
+                                           Route{"/v1/models", "GET", &Parts::list_models},
+                                           Route{"/v1/models/{id}", "GET", &Parts::show_model},
+                                           Route{"/v1/chat/completions", "POST", &Parts::chat},
+                                           Route{"/v1/completions", "POST", &Parts::complete}};
     const bool is_model = path.size() > kModelPrefix.size() && path.starts_with(kModelPrefix);
     const std::string_view pattern = is_model ? "/v1/models/{id}" : path;
-    for (const Route& route : routes) {
+    for (const Route& route : kRoutes) {
       if (route.pattern != pattern) continue;
-      allowed = route.method == "GET" ? "GET, HEAD" : route.method;
+      allowed = route.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
       if (route.method == method || (route.method == "GET" && method == "HEAD")) return &route;
     }
     return nullptr;
   }
 
-  void handle(const net::HttpRequest& request, net::ResponseWriter& writer) {
-    const Nanoseconds started = clock.steady_now();
-    std::string label = "other";
-    const int status = dispatch(request, writer, label);
-    metrics.count_request(label, status, seconds(clock.steady_now() - started));
-  }
-
-  int dispatch(const net::HttpRequest& request, net::ResponseWriter& writer, std::string& label) {
-    if (const auto refused = foreign(request)) return fail(writer, *refused);
-    std::string_view path = request.path;
-    if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  void handle(const net::HttpRequest& request, std::shared_ptr<net::ResponseWriter> writer) {
+    const auto call = std::make_shared<Call>(request, std::move(writer),
+                                             gate.headers(request.headers), metrics, clock);
+    call->set_header("x-request-id", request_id_of(request).value_or("req-" + random_hex(12)));
+    if (const auto refused = gate.refusal(request.headers)) return call->fail(*refused);
     std::string allowed;
-    const Route* route = find(path, request.method, allowed);
+    const Route* route = find(canonical(request.path), request.method, allowed);
     if (route != nullptr) {
-      label = route->pattern;
-      return route->handle(request, writer);
+      call->set_route(route->pattern);
+      return (this->*route->handle)(call);
     }
     const std::string what =
         fmt::format("{} {}", request.method.substr(0, 20), request.path.substr(0, 200));
     if (allowed.empty()) {
-      return fail(writer, api_error_for_http(404, fmt::format("Unknown request URL: {}.", what)));
+      return call->fail(api_error_for_http(404, fmt::format("Unknown request URL: {}.", what)));
     }
-    return fail(
-        writer,
-        api_error_for_http(405, fmt::format("{} is not possible here; {} is.", what, allowed)),
-        {{"Allow", allowed}});
+    call->set_header("Allow", allowed);
+    if (request.method == "OPTIONS") return tell_options(*call, allowed);
+    call->fail(
+        api_error_for_http(405, fmt::format("{} is not possible here; {} is.", what, allowed)));
   }
 
-  int home(const net::HttpRequest&, net::ResponseWriter& writer) {
-    writer.send(200,
-                {{"Content-Type", "text/html; charset=utf-8"},
-                 {"Content-Security-Policy",
-                  "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-                  "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-                  "frame-ancestors 'none'"},
-                 {"X-Content-Type-Options", "nosniff"},
-                 {"Cache-Control", "no-cache"}},
-                detail::home_page());
-    return 200;
+  /// What a browser asks before it lets a page ask.
+  static void tell_options(Call& call, std::string_view allowed) {
+    const net::HttpHeaders& headers = call.request().headers;
+    if (net::find_header(headers, "access-control-request-method")) {
+      for (auto& [name, value] : detail::OriginGate::preflight_headers(headers, allowed)) {
+        call.set_header(name, std::move(value));
+      }
+    }
+    call.send_empty(204);
   }
 
-  int health(const net::HttpRequest&, net::ResponseWriter& writer) {
-    detail::send_json(writer, 200, Json{{"status", "ok"}, {"version", options.version}});
-    return 200;
+  void home(const Shared& call) {
+    call->set_header("Content-Security-Policy",
+                     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+                     "frame-ancestors 'none'");
+    call->set_header("X-Content-Type-Options", "nosniff");
+    call->set_header("Cache-Control", "no-cache");
+    call->send(200, "text/html; charset=utf-8", detail::home_page());
   }
 
-  int ready(const net::HttpRequest&, net::ResponseWriter& writer) {
+  void alive(const Shared& call) {
+    call->send_json(200, Json{{"status", "ok"}, {"version", options.version}});
+  }
+
+  void version(const Shared& call) { call->send_json(200, Json{{"version", options.version}}); }
+
+  void ready(const Shared& call) {
     const Status status = service.ready();
     if (!status.ok()) {
-      return fail(writer, api_error(Status(Code::kUnavailable, "not ready: " + status.message())));
+      return call->fail(api_error(Status(Code::kUnavailable, "not ready: " + status.message())));
     }
-    detail::send_json(writer, 200, Json{{"status", "ready"}});
-    return 200;
+    const bool is_readyz = canonical(call->request().path) == "/readyz";
+    call->send_json(200, Json{{"status", is_readyz ? "ready" : "ok"}});
   }
 
-  int show_metrics(const net::HttpRequest&, net::ResponseWriter& writer) {
-    writer.send(200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
-                metrics.text());
-    return 200;
+  void show_metrics(const Shared& call) {
+    call->send(200, "text/plain; version=0.0.4; charset=utf-8", metrics->text());
   }
 
-  int list_models(const net::HttpRequest&, net::ResponseWriter& writer) {
-    detail::send_json(writer, 200, model_list_json(service.models()));
-    return 200;
-  }
+  void list_models(const Shared& call) { call->send_json(200, model_list_json(service.models())); }
 
-  int show_model(const net::HttpRequest& request, net::ResponseWriter& writer) {
-    const std::string id = request.path.substr(kModelPrefix.size());
+  void show_model(const Shared& call) {
+    const std::string id = canonical(call->request().path).substr(kModelPrefix.size());
     for (const ModelEntry& model : service.models()) {
-      if (model.id != id) continue;
-      detail::send_json(writer, 200, model_json(model));
-      return 200;
+      if (model.id == id) return call->send_json(200, model_json(model));
     }
-    return fail(writer, model_not_found(id));
+    call->fail(model_not_found(id));
   }
 
-  int chat(const net::HttpRequest& request, net::ResponseWriter& writer) {
-    return answer(parse_chat_request(request.body), "chatcmpl-", writer);
+  void chat(const Shared& call) {
+    answer(parse_chat_request(call->request().body), "chatcmpl-", call);
   }
 
-  int complete(const net::HttpRequest& request, net::ResponseWriter& writer) {
-    return answer(parse_completion_request(request.body), "cmpl-", writer);
+  void complete(const Shared& call) {
+    answer(parse_completion_request(call->request().body), "cmpl-", call);
   }
 
-  int answer(std::variant<ApiRequest, ApiError> parsed, std::string_view id_prefix,
-             net::ResponseWriter& writer) {
+  void answer(std::variant<ApiRequest, ApiError> parsed, std::string_view id_prefix,
+              const Shared& call) {
     const std::string id = std::string(id_prefix) + random_hex(12);
-    const net::HttpHeaders headers = {{"x-panal-request-id", id}, {"x-request-id", id}};
-    if (const auto* error = std::get_if<ApiError>(&parsed)) return fail(writer, *error, headers);
+    call->set_header("x-panal-request-id", id);
+    if (!request_id_of(call->request())) call->set_header("x-request-id", id);
+    if (const auto* error = std::get_if<ApiError>(&parsed)) return call->fail(*error);
     ApiRequest& request = std::get<ApiRequest>(parsed);
     request.answer.request_id = id;
     const std::vector<ModelEntry> models = service.models();
     const bool is_known = std::any_of(models.begin(), models.end(), [&](const ModelEntry& model) {
       return model.id == request.answer.model;
     });
-    if (!is_known) return fail(writer, model_not_found(request.answer.model), headers);
+    if (!is_known) return call->fail(model_not_found(request.answer.model));
     const AnswerIdentity identity{.id = id,
                                   .created_unix_s = clock.unix_ms() / 1000,
                                   .model = request.answer.model,
                                   .is_chat = request.answer.is_chat};
-    return detail::answer(service, request, identity, writer, metrics, clock);
+    const detail::AnsweringOptions answering{.ping_every = options.ping_every};
+    const bool has_place = answers.submit([this, request, identity, call, answering] {
+      detail::answer(service, request, identity, call, answering);
+    });
+    if (!has_place) call->fail(api_error(Status(Code::kUnavailable, "too many questions at once")));
   }
 
   AnswerService& service;
   const ApiOptions options;
   Clock& clock;
-  detail::Metrics metrics;
-  std::vector<Route> routes;  // Constant after construction.
+  const detail::OriginGate gate;
+  // Shared with the calls, of which the last may end after the API.
+  const std::shared_ptr<detail::Metrics> metrics = std::make_shared<detail::Metrics>();
+  // The service blocks until an answer is whole. On threads of its own, so that everything else is
+  // answered meanwhile. Last, so that it ends first.
+  net::ThreadPool answers;
 };
 
 Api::Api(AnswerService& service, ApiOptions options, Clock& clock)
     : parts_(std::make_unique<Parts>(service, std::move(options), clock)) {}
 Api::~Api() = default;
 
-void Api::handle(const net::HttpRequest& request, net::ResponseWriter& writer) {
-  parts_->handle(request, writer);
+void Api::handle(const net::HttpRequest& request, std::shared_ptr<net::ResponseWriter> writer) {
+  parts_->handle(request, std::move(writer));
 }
 
 net::HttpErrorBody Api::format_error(int status, std::string_view message,
-                                     const net::HttpHeaders&) {
-  return {.headers = {{"Content-Type", "application/json"}},
-          .body = to_line(to_json(api_error_for_http(status, message)))};
+                                     const net::HttpHeaders& request_headers) const {
+  net::HttpErrorBody error{.headers = parts_->gate.headers(request_headers),
+                           .body = to_line(to_json(api_error_for_http(status, message)))};
+  error.headers.emplace_back("Content-Type", "application/json");
+  return error;
 }
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(net::HttpServerOptions server,
@@ -238,13 +237,17 @@ Result<std::unique_ptr<ApiServer>> ApiServer::start(net::HttpServerOptions serve
                                                     Clock& clock) {
   std::unique_ptr<ApiServer> made(new ApiServer());
   made->api_ = std::make_unique<Api>(service, std::move(options), clock);
-  server.format_error = Api::format_error;
-  PANAL_ASSIGN(made->server_,
-               net::HttpServer::start(
-                   std::move(server),
-                   [api = made->api_.get()](const net::HttpRequest& request, const auto& writer) {
-                     api->handle(request, *writer);
-                   }));
+  Api* api = made->api_.get();
+  server.format_error = [api](int status, std::string_view message,
+                              const net::HttpHeaders& request_headers) {
+    return api->format_error(status, message, request_headers);
+  };
+  PANAL_ASSIGN(made->server_, net::HttpServer::start(
+                                  std::move(server),
+                                  [api](const net::HttpRequest& request, const auto& writer) {
+                                    api->handle(request, writer);
+                                  },
+                                  clock));
   return made;
 }
 

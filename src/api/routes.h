@@ -4,10 +4,17 @@
 //   GET  /                     a page: what is here, and a box to ask a question
 //   GET  /v1/models, /v1/models/{id}
 //   POST /v1/chat/completions, /v1/completions
-//   GET  /healthz, /readyz     the process lives; questions can be answered
+//   GET  /healthz, /ping       the process lives
+//   GET  /readyz, /health      questions can be answered
+//   GET  /version
 //   GET  /metrics              Prometheus text
+//
+// As with other servers the paths of /v1 are also found without it, and /health within it. HEAD
+// goes where GET goes, and OPTIONS everywhere.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,13 +29,16 @@ namespace panal::api {
 struct ApiOptions {
   /// Names accepted in the Host header besides localhost, 127.0.0.1 and [::1], without a port; "*"
   /// accepts all. Others are refused, so that a web page elsewhere cannot reach this server through
-  /// a name that it points at this machine. The same goes for the Origin header. No CORS headers
-  /// are sent.
-  std::vector<std::string> allowed_hosts;
-  std::string version;  // Shown on the page and in /healthz.
+  /// a name that it points at this machine. The same goes for the Origin header; pages that are let
+  /// in get the CORS headers that let them read the answers.
+  std::vector<std::string> allowed_hosts = {};
+  std::string version = {};       // Shown on the page, in /version and in /healthz.
+  std::size_t max_answers = 256;  // In progress at once; one more gets 503 with Retry-After.
+  /// A stream that is silent for so long gets a comment, so that nobody in between gives it up.
+  std::chrono::milliseconds ping_every{5'000};
 };
 
-/// Handles requests; thread-safe. service and clock must outlive it.
+/// Handles requests; thread-safe. service and clock must outlive it and every answer.
 class Api {
  public:
   Api(AnswerService& service, ApiOptions options, Clock& clock);
@@ -36,10 +46,10 @@ class Api {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
-  void handle(const net::HttpRequest& request, net::ResponseWriter& writer);
+  void handle(const net::HttpRequest& request, std::shared_ptr<net::ResponseWriter> writer);
   /// Errors that the HTTP server finds itself, in OpenAI's shape.
-  static net::HttpErrorBody format_error(int status, std::string_view message,
-                                         const net::HttpHeaders& request_headers);
+  net::HttpErrorBody format_error(int status, std::string_view message,
+                                  const net::HttpHeaders& request_headers) const;
 
  private:
   struct Parts;

@@ -186,9 +186,12 @@ TEST(Routes, AnswerUnknownPathsAndMethodsInOpenAisShape) {
   expect_error(hub.call("GET", "/v1/nothing"), 404, "invalid_request_error", "unknown_url");
   const ClientResponse wrong_method = hub.call("GET", "/v1/chat/completions");
   expect_error(wrong_method, 405, "invalid_request_error", "method_not_allowed");
-  EXPECT_EQ(wrong_method.header("allow"), "POST");
-  EXPECT_EQ(hub.call("DELETE", "/v1/models/bee").header("allow"), "GET, HEAD");
-  EXPECT_EQ(hub.call("OPTIONS", "/v1/models").status, 405);
+  EXPECT_EQ(wrong_method.header("allow"), "POST, OPTIONS");
+  EXPECT_EQ(hub.call("DELETE", "/v1/models/bee").header("allow"), "GET, HEAD, OPTIONS");
+  const ClientResponse options = hub.call("OPTIONS", "/v1/models");
+  EXPECT_EQ(options.status, 204);
+  EXPECT_EQ(options.header("allow"), "GET, HEAD, OPTIONS");
+  expect_error(hub.call("OPTIONS", "/v1/nothing"), 404, "invalid_request_error", "unknown_url");
 }
 
 TEST(Routes, RefuseAHundredMegabytesInOpenAisShape) {
@@ -367,6 +370,180 @@ TEST(Routes, ShowAPageThatNeedsNothingElse) {
   for (const char* outside : {"src=\"http", "href=\"http", "href=\"//", "@import", "url(http"}) {
     EXPECT_THAT(page.body, ::testing::Not(HasSubstr(outside)));
   }
+}
+
+// Clients join addresses and paths in their own ways, and look where other servers have things.
+TEST(Routes, AreFoundWhereClientsLookForThem) {
+  const Hub hub(greet, {.version = "1.2.3"});
+  for (const char* path : {"/v1/chat/completions", "//chat/completions", "/chat/completions",
+                           "/v1//chat//completions/", "//v1/chat/completions"}) {
+    EXPECT_EQ(hub.call("POST", path, chat()).status, 200) << path;
+  }
+  EXPECT_EQ(hub.call("POST", "/completions", R"({"model":"bee","prompt":"once"})").status, 200);
+  EXPECT_EQ(hub.call_json("GET", "/models")["data"].size(), 2u);
+  EXPECT_EQ(hub.call_json("GET", "//models/bee/")["id"], "bee");
+  EXPECT_EQ(hub.call_json("GET", "/models/hive/queen")["id"], "hive/queen");
+  for (const char* path : {"/health", "/v1/health", "/ping"}) {
+    EXPECT_EQ(hub.call_json("GET", path)["status"], "ok") << path;
+    const ClientResponse head = hub.call("HEAD", path);
+    EXPECT_EQ(head.status, 200) << path;
+    EXPECT_EQ(head.body, "") << path;
+  }
+  EXPECT_EQ(hub.call_json("GET", "/version")["version"], "1.2.3");
+}
+
+TEST(Routes, TellEveryRequestItsId) {
+  const Hub hub;
+  EXPECT_THAT(std::string(*hub.call("GET", "/nowhere").header("x-request-id")), StartsWith("req-"));
+  const ClientResponse answer =
+      hub.call("POST", "/v1/chat/completions", chat(), {{"X-Request-Id", "mine-7"}});
+  EXPECT_EQ(answer.header("x-request-id"), "mine-7");
+  EXPECT_THAT(std::string(*answer.header("x-panal-request-id")), StartsWith("chatcmpl-"));
+  EXPECT_EQ(hub.call("GET", "/healthz", "", {{"X-Request-Id", "mine-8"}}).header("x-request-id"),
+            "mine-8");
+  EXPECT_THAT(
+      std::string(
+          *hub.call("GET", "/healthz", "", {{"X-Request-Id", "a b"}}).header("x-request-id")),
+      StartsWith("req-"));
+}
+
+TEST(Routes, LetAPageReadWhatItMayAsk) {
+  const Hub hub;
+  const HttpHeaders page = {{"Origin", "http://localhost:3000"}};
+  const auto is_readable = [](const ClientResponse& answer) {
+    return answer.header("access-control-allow-origin") == "http://localhost:3000" &&
+           answer.header("vary") == "Origin";
+  };
+  EXPECT_TRUE(is_readable(hub.call("GET", "/v1/models", "", page)));
+  EXPECT_TRUE(is_readable(hub.call("POST", "/v1/chat/completions", chat(), page)));
+  EXPECT_TRUE(
+      is_readable(hub.call("POST", "/v1/chat/completions", chat(R"(,"stream":true)"), page)));
+  EXPECT_TRUE(is_readable(hub.call("POST", "/v1/chat/completions", "{", page)));
+  EXPECT_TRUE(is_readable(hub.call("GET", "/v1/nothing", "", page)));
+  // Found by the server before any route was asked.
+  EXPECT_TRUE(
+      is_readable(hub.call("POST", "/v1/chat/completions", std::string(100 << 20, ' '), page)));
+  const ClientResponse without = hub.call("GET", "/v1/models");
+  EXPECT_EQ(without.header("vary"), "Origin");
+  EXPECT_EQ(without.header("access-control-allow-origin"), std::nullopt);
+}
+
+TEST(Routes, AnswerABrowsersPreflight) {
+  const Hub hub;
+  const ClientResponse answer =
+      hub.call("OPTIONS", "/v1/chat/completions", "",
+               {{"Origin", "http://127.0.0.1:3000"},
+                {"Access-Control-Request-Method", "POST"},
+                {"Access-Control-Request-Headers", "authorization,content-type,x-stainless-os"},
+                {"Access-Control-Request-Private-Network", "true"}});
+  EXPECT_EQ(answer.status, 204);
+  EXPECT_EQ(answer.header("access-control-allow-origin"), "http://127.0.0.1:3000");
+  EXPECT_EQ(answer.header("access-control-allow-methods"), "POST, OPTIONS");
+  EXPECT_EQ(answer.header("access-control-allow-headers"),
+            "authorization,content-type,x-stainless-os");
+  EXPECT_EQ(answer.header("access-control-allow-private-network"), "true");
+  const ClientResponse foreign =
+      hub.call("OPTIONS", "/v1/chat/completions", "",
+               {{"Origin", "http://evil.example"}, {"Access-Control-Request-Method", "POST"}});
+  EXPECT_EQ(foreign.status, 403);
+  EXPECT_EQ(foreign.header("access-control-allow-origin"), std::nullopt);
+}
+
+// A long prompt makes clients wait: the stream says at once that the question was taken, and goes
+// on saying that somebody is there.
+TEST(Routes, OpenAStreamWhenTheQuestionIsAdmitted) {
+  std::promise<void> ping_arrived;
+  const Hub hub(
+      [&](const AnswerRequest&, AnswerSink& sink, std::stop_token) -> Result<AnswerSummary> {
+        sink.route("legal");
+        sink.admitted();
+        EXPECT_EQ(ping_arrived.get_future().wait_for(kPatience), std::future_status::ready);
+        sink.text("Hello");
+        return AnswerSummary{};
+      },
+      {.ping_every = std::chrono::milliseconds(1)});
+  std::string body;
+  bool has_pinged = false;
+  const auto answer =
+      HttpClient(hub.server->endpoint())
+          .stream({.method = "POST",
+                   .target = "/v1/chat/completions",
+                   .body = chat(R"(,"stream":true)")},
+                  [&](std::string_view chunk) {
+                    body += chunk;
+                    if (!has_pinged && body.find("\n: ping\n\n") != std::string::npos) {
+                      has_pinged = true;
+                      EXPECT_THAT(body, HasSubstr("\"role\":\"assistant\""));
+                      ping_arrived.set_value();
+                    }
+                    return true;
+                  });
+  ASSERT_TRUE(answer.ok()) << answer.status().message();
+  EXPECT_TRUE(has_pinged);
+  EXPECT_EQ(answer->header("x-panal-route"), "legal");
+  EXPECT_EQ(events_of(body).size(), 4u);
+}
+
+TEST(Routes, SendAnErrorAfterTheAdmissionAsAnEvent) {
+  const Hub hub([](const AnswerRequest&, AnswerSink& sink, std::stop_token) {
+    sink.admitted();
+    return Status(Code::kUnavailable, "the engine went away");
+  });
+  const ClientResponse answer = hub.call("POST", "/v1/chat/completions", chat(R"(,"stream":true)"));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(events_of(answer.body).back(), HasSubstr("the engine went away"));
+  EXPECT_EQ(hub.call("POST", "/v1/chat/completions", chat()).status, 503);
+}
+
+TEST(Routes, AnswerOthersWhileEveryPlaceIsTaken) {
+  std::promise<void> go_on;
+  auto may_go_on = go_on.get_future().share();
+  std::promise<void> is_running;
+  const Hub hub(
+      [&](const AnswerRequest& request, AnswerSink& sink, std::stop_token stop) {
+        is_running.set_value();
+        EXPECT_EQ(may_go_on.wait_for(kPatience), std::future_status::ready);
+        return greet(request, sink, stop);
+      },
+      {.max_answers = 1});
+  auto first = std::async(std::launch::async,
+                          [&] { return hub.call("POST", "/v1/chat/completions", chat()).status; });
+  ASSERT_EQ(is_running.get_future().wait_for(kPatience), std::future_status::ready);
+  const ClientResponse second = hub.call("POST", "/v1/chat/completions", chat());
+  EXPECT_EQ(second.status, 503);
+  EXPECT_EQ(second.header("retry-after"), "1");
+  EXPECT_EQ(hub.call("GET", "/healthz").status, 200);
+  go_on.set_value();
+  EXPECT_EQ(first.get(), 200);
+}
+
+// A client that has said all it has to say waits for its answer.
+TEST(Routes, AnswerAHalfClosedConnection) {
+  const Hub hub;
+  for (const std::string& request :
+       {std::string("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+            std::to_string(chat().size()) + "\r\n\r\n" + chat(),
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+            std::to_string(chat(R"(,"stream":true)").size()) + "\r\n\r\n" +
+            chat(R"(,"stream":true)")}) {
+    for (int i = 0; i < 20; ++i) {
+      net::RawPeer peer(hub.server->port());
+      peer.send(request);
+      peer.end_sending();
+      const std::string answer = peer.read_all();
+      EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 ")) << request;
+      EXPECT_TRUE(request.find("stream") == std::string::npos ||
+                  answer.find("[DONE]") != std::string::npos);
+    }
+  }
+}
+
+TEST(Routes, AdviseWhatCanBeDoneAboutAForeignName) {
+  const Hub hub;
+  net::RawPeer peer(hub.server->port());
+  peer.send("GET /healthz HTTP/1.1\r\nHost: hive.lan\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(peer.read_all(), HasSubstr("--allow-host"));
 }
 
 // A page elsewhere that points its name at this machine must not get in, nor must one that just

@@ -12,123 +12,6 @@ namespace panal::api::detail {
 namespace {
 
 constexpr std::size_t kMaxCollectedBytes = 64 * 1024 * 1024;
-constexpr int kClientGone = 499;
-
-// What both ways of answering share: who answers, and when the first text came.
-class Recorder : public AnswerSink {
- public:
-  Recorder(const ApiRequest& request, const AnswerIdentity& identity, net::ResponseWriter& writer,
-           Clock& clock)
-      : identity_(identity),
-        writer_(writer),
-        clock_(clock),
-        started_(clock.steady_now()),
-        route_(request.answer.route.empty() ? "auto" : request.answer.route),
-        request_id_(request.answer.request_id) {}
-
-  void route(std::string_view route) final { route_ = route; }
-
-  bool text(std::string_view delta) final {
-    if (delta.empty()) return !writer_.client_gone().stop_requested();
-    if (!first_text_s_) first_text_s_ = elapsed_s();
-    return take(delta);
-  }
-
-  virtual bool finish(const AnswerSummary& summary) = 0;
-  /// Returns the status that the client sees.
-  virtual int fail(const ApiError& error) = 0;
-
-  net::HttpHeaders headers() const {
-    return {{"x-panal-request-id", request_id_},
-            {"x-request-id", request_id_},
-            {"x-panal-route", route_}};
-  }
-  double elapsed_s() const { return seconds(clock_.steady_now() - started_); }
-  std::optional<double> first_text_s() const { return first_text_s_; }
-
- protected:
-  virtual bool take(std::string_view delta) = 0;
-
-  const AnswerIdentity& identity_;
-  net::ResponseWriter& writer_;
-
- private:
-  Clock& clock_;
-  const Nanoseconds started_;
-  std::string route_;
-  const std::string request_id_;
-  std::optional<double> first_text_s_;
-};
-
-class WholeAnswer final : public Recorder {
- public:
-  using Recorder::Recorder;
-
-  bool finish(const AnswerSummary& summary) override {
-    if (is_too_long_) {
-      fail(api_error(
-          Status(Code::kInternal, "the answer grew over what the server collects; stream it")));
-      return true;
-    }
-    send_json(writer_, 200, answer_json(identity_, text_, summary), headers());
-    return true;
-  }
-  int fail(const ApiError& error) override {
-    send_error(writer_, error, headers());
-    return error.status;
-  }
-
- private:
-  bool take(std::string_view delta) override {
-    is_too_long_ = is_too_long_ || text_.size() + delta.size() > kMaxCollectedBytes;
-    if (is_too_long_) return false;
-    text_ += delta;
-    return !writer_.client_gone().stop_requested();
-  }
-  std::string text_;
-  bool is_too_long_ = false;
-};
-
-class StreamedAnswer final : public Recorder {
- public:
-  StreamedAnswer(const ApiRequest& request, const AnswerIdentity& identity,
-                 net::ResponseWriter& writer, Clock& clock)
-      : Recorder(request, identity, writer, clock), include_usage_(request.include_usage) {}
-
-  bool finish(const AnswerSummary& summary) override {
-    if (!open()) return false;
-    std::string end = sse_event(finish_chunk(identity_, summary));
-    if (include_usage_) end += sse_event(usage_chunk(identity_, summary));
-    return writer_.write(end.append(kSseDone)) && writer_.end();
-  }
-  int fail(const ApiError& error) override {
-    if (!writer_.has_begun()) {
-      send_error(writer_, error, headers());
-      return error.status;
-    }
-    // The status is out already; clients raise on an event with an error in it.
-    writer_.write(sse_event(to_json(error)));
-    writer_.end();
-    return error.status;
-  }
-
- private:
-  bool take(std::string_view delta) override {
-    return open() && writer_.write(sse_event(text_chunk(identity_, delta))) &&
-           writer_.wait_for_room();
-  }
-  // The status and headers leave with the first text, because until then an error can still be one.
-  bool open() {
-    if (writer_.has_begun()) return true;
-    net::HttpHeaders all = headers();
-    all.emplace_back("Content-Type", "text/event-stream; charset=utf-8");
-    all.emplace_back("Cache-Control", "no-cache");
-    all.emplace_back("X-Accel-Buffering", "no");
-    if (!writer_.begin(200, all)) return false;
-    return !identity_.is_chat || writer_.write(sse_event(role_chunk(identity_)));
-  }
-  const bool include_usage_;
-};
 
 ApiError error_for(const Status& status, const AnswerRequest& request) {
   ApiError error = api_error(status);
@@ -141,52 +24,138 @@ ApiError error_for(const Status& status, const AnswerRequest& request) {
   return error;
 }
 
+// What both ways of answering share: who answers, when the first text came, and how it ended.
+class Answering : public AnswerSink {
+ public:
+  Answering(ApiRequest request, AnswerIdentity identity, std::shared_ptr<Call> call)
+      : request_(std::move(request)), identity_(std::move(identity)), call_(std::move(call)) {
+    route(request_.answer.route.empty() ? "auto" : request_.answer.route);
+    call_->metrics().answer_started();
+  }
+
+  void route(std::string_view route) final {
+    call_->set_header("x-panal-route", std::string(route));
+  }
+
+  bool text(std::string_view delta) final {
+    if (delta.empty()) return !call_->is_client_gone();
+    if (!first_text_s_) first_text_s_ = call_->elapsed_s();
+    return take(delta);
+  }
+
+  /// Once, last.
+  void done(const Result<AnswerSummary>& outcome) {
+    Metrics& metrics = call_->metrics();
+    metrics.answer_ended();
+    if (call_->is_client_gone()) return metrics.count_client_gone();
+    if (!outcome.ok()) {
+      const ApiError error = error_for(outcome.status(), request_.answer);
+      if (error.status >= 500) {
+        log_error(fmt::format("api: request {}: {}", request_.answer.request_id, error.message));
+      }
+      return fail(error);
+    }
+    metrics.count_answer({.model = identity_.model,
+                          .finish_reason = outcome->finish_reason,
+                          .prompt_tokens = outcome->prompt_tokens,
+                          .completion_tokens = outcome->completion_tokens,
+                          .first_text_s = first_text_s_,
+                          .whole_s = call_->elapsed_s()});
+    finish(*outcome);
+  }
+
+  const ApiRequest& request() const { return request_; }
+  std::stop_token client_gone() const { return call_->client_gone(); }
+
+ protected:
+  virtual bool take(std::string_view delta) = 0;
+  virtual void finish(const AnswerSummary& summary) = 0;
+  virtual void fail(const ApiError& error) = 0;
+
+  const AnswerIdentity& identity() const { return identity_; }
+  Call& call() const { return *call_; }
+
+ private:
+  const ApiRequest request_;
+  const AnswerIdentity identity_;
+  const std::shared_ptr<Call> call_;  // Shared with the route that began it.
+  std::optional<double> first_text_s_;
+};
+
+class WholeAnswer final : public Answering {
+ public:
+  using Answering::Answering;
+
+ private:
+  bool take(std::string_view delta) override {
+    is_too_long_ = is_too_long_ || text_.size() + delta.size() > kMaxCollectedBytes;
+    if (is_too_long_) return false;
+    text_ += delta;
+    return !call().is_client_gone();
+  }
+  void finish(const AnswerSummary& summary) override {
+    if (is_too_long_) {
+      return fail(api_error(
+          Status(Code::kInternal, "the answer grew over what the server collects; stream it")));
+    }
+    call().send_json(200, answer_json(identity(), text_, summary));
+  }
+  void fail(const ApiError& error) override { call().fail(error); }
+
+  std::string text_;
+  bool is_too_long_ = false;
+};
+
+class StreamedAnswer final : public Answering {
+ public:
+  StreamedAnswer(ApiRequest request, AnswerIdentity identity, std::shared_ptr<Call> call,
+                 std::chrono::milliseconds ping_every)
+      : Answering(std::move(request), std::move(identity), std::move(call)),
+        ping_every_(ping_every) {}
+
+  void admitted() override { open(); }
+
+ private:
+  bool take(std::string_view delta) override {
+    return open() && call().write(sse_event(text_chunk(identity(), delta))) &&
+           call().writer().wait_for_room();
+  }
+  void finish(const AnswerSummary& summary) override {
+    if (!open()) return;
+    std::string end = sse_event(finish_chunk(identity(), summary));
+    if (request().include_usage) end += sse_event(usage_chunk(identity(), summary));
+    call().write(end.append(kSseDone));
+    call().finish_stream(200);
+  }
+  void fail(const ApiError& error) override {
+    if (!call().has_begun()) return call().fail(error);
+    // The status is out already; clients raise on an event with an error in it.
+    call().write(sse_event(to_json(error)));
+    call().finish_stream(error.status);
+  }
+  bool open() {
+    if (call().has_begun()) return true;
+    if (!call().begin_stream(ping_every_)) return false;
+    return !identity().is_chat || call().write(sse_event(role_chunk(identity())));
+  }
+  const std::chrono::milliseconds ping_every_;
+};
+
 }  // namespace
 
-void send_json(net::ResponseWriter& writer, int status, const Json& body,
-               net::HttpHeaders headers) {
-  headers.emplace_back("Content-Type", "application/json");
-  writer.send(status, headers, to_line(body));
-}
-
-void send_error(net::ResponseWriter& writer, const ApiError& error, net::HttpHeaders headers) {
-  if (error.status == 429 || error.status == 503) headers.emplace_back("Retry-After", "1");
-  send_json(writer, error.status, to_json(error), std::move(headers));
-}
-
-int answer(AnswerService& service, const ApiRequest& request, const AnswerIdentity& identity,
-           net::ResponseWriter& writer, Metrics& metrics, Clock& clock) {
-  WholeAnswer whole(request, identity, writer, clock);
-  StreamedAnswer streamed(request, identity, writer, clock);
-  Recorder& recorder = request.is_streamed ? static_cast<Recorder&>(streamed) : whole;
-
-  metrics.answer_started();
+void answer(AnswerService& service, const ApiRequest& request, const AnswerIdentity& identity,
+            std::shared_ptr<Call> call, const AnsweringOptions& options) {
+  std::unique_ptr<Answering> answering;
+  if (request.is_streamed) {
+    answering =
+        std::make_unique<StreamedAnswer>(request, identity, std::move(call), options.ping_every);
+  } else {
+    answering = std::make_unique<WholeAnswer>(request, identity, std::move(call));
+  }
   // An answer that had begun must end with an error event, so exceptions stop here and not in the
   // server.
-  const Result<AnswerSummary> outcome =
-      capture([&] { return service.answer(request.answer, recorder, writer.client_gone()); });
-  metrics.answer_ended();
-
-  if (writer.client_gone().stop_requested()) {
-    metrics.count_client_gone();
-    // Nobody reads it; it only tells the server that this request was dealt with.
-    recorder.fail({.status = kClientGone, .message = "the client left"});
-    return kClientGone;
-  }
-  if (!outcome.ok()) {
-    const ApiError error = error_for(outcome.status(), request.answer);
-    if (error.status >= 500) {
-      log_error(fmt::format("api: request {}: {}", request.answer.request_id, error.message));
-    }
-    return recorder.fail(error);
-  }
-  metrics.count_answer({.model = identity.model,
-                        .finish_reason = outcome->finish_reason,
-                        .prompt_tokens = outcome->prompt_tokens,
-                        .completion_tokens = outcome->completion_tokens,
-                        .first_text_s = recorder.first_text_s(),
-                        .whole_s = recorder.elapsed_s()});
-  return recorder.finish(*outcome) ? 200 : kClientGone;
+  answering->done(capture(
+      [&] { return service.answer(request.answer, *answering, answering->client_gone()); }));
 }
 
 }  // namespace panal::api::detail

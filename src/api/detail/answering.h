@@ -2,25 +2,23 @@
 // grows.
 #pragma once
 
-#include <string>
+#include <chrono>
+#include <memory>
 
 #include "api/answer_service.h"
-#include "api/detail/metrics.h"
+#include "api/detail/call.h"
 #include "api/openai_codec.h"
-#include "base/clock.h"
-#include "net/http_server.h"
 
 namespace panal::api::detail {
 
-/// Writes an error as the whole answer.
-void send_error(net::ResponseWriter& writer, const ApiError& error, net::HttpHeaders headers = {});
-void send_json(net::ResponseWriter& writer, int status, const Json& body,
-               net::HttpHeaders headers = {});
+struct AnsweringOptions {
+  std::chrono::milliseconds ping_every;  // In the silence of a stream.
+};
 
-/// Asks the service and writes its answer. Before the first text an error is an HTTP status; later
-/// it is an event, and the stream ends without "[DONE]". Returns the status that was sent, 499 when
-/// the client left.
-int answer(AnswerService& service, const ApiRequest& request, const AnswerIdentity& identity,
-           net::ResponseWriter& writer, Metrics& metrics, Clock& clock);
+/// Asks the service and writes its answer. A stream opens as soon as the service has admitted the
+/// question, at the latest with the first text; until then an error is an HTTP status, later it is
+/// an event, and the stream ends without "[DONE]".
+void answer(AnswerService& service, const ApiRequest& request, const AnswerIdentity& identity,
+            std::shared_ptr<Call> call, const AnsweringOptions& options);
 
 }  // namespace panal::api::detail

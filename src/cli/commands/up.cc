@@ -3,6 +3,8 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "api/routes.h"
 #include "cli/ask_client.h"
@@ -17,6 +19,7 @@ constexpr std::uint16_t kDefaultPort = 7070;
 struct UpOptions {
   std::string host = "127.0.0.1";
   int port = kDefaultPort;
+  std::vector<std::string> allowed_hosts;
   std::string model;  // Only this one: `panal serve`.
 };
 
@@ -58,8 +61,9 @@ Result<Json> serve_until_stopped(Hub& hub, const UpOptions& options, const std::
   server.address = options.host == "localhost" ? "127.0.0.1" : options.host;
   server.port = static_cast<std::uint16_t>(options.port);
   PANAL_ASSIGN(const auto api,
-               api::ApiServer::start(server, {.allowed_hosts = {}, .version = code_version()}, hub,
-                                     workspace.clock()));
+               api::ApiServer::start(
+                   server, {.allowed_hosts = options.allowed_hosts, .version = code_version()}, hub,
+                   workspace.clock()));
   Terminal& terminal = workspace.terminal();
   const std::string url = fmt::format("http://{}:{}", server.address, api->port());
   terminal.note("loading the model");
@@ -97,6 +101,11 @@ void add_listen_options(CLI::App* command, UpOptions& options) {
       ->capture_default_str();
   command->add_option("--host", options.host, "Address of this machine to listen on")
       ->capture_default_str();
+  command
+      ->add_option("--allow-host", options.allowed_hosts,
+                   "A name besides localhost by which clients may call this server, and whose web "
+                   "pages may use it; again for more")
+      ->allow_extra_args(false);
 }
 
 Result<Json> run_ask(const Question& question, Workspace& workspace) {
