@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 
 #include "base/hash.h"
@@ -72,32 +73,44 @@ Result<serve::GenerateRequest> read_request(const std::string& text, const Loade
   return request;
 }
 
-void answer(const net::HttpRequest& http, net::ResponseWriter& writer, LoadedModel& loaded) {
-  const net::HttpHeaders headers = {{"Content-Type", "application/x-ndjson"}};
+using Writer = std::shared_ptr<net::ResponseWriter>;  // Shared with the engine's callbacks.
+
+void refuse(net::ResponseWriter& writer, int http_status, const Status& status) {
+  writer.send(http_status, {{"Content-Type", "application/json"}}, to_line(error_to_json(status)));
+}
+
+// The first of the pieces, or the admission, whichever is earlier.
+void open_answer(net::ResponseWriter& writer) {
+  if (!writer.has_begun()) writer.begin(200, {{"Content-Type", "application/x-ndjson"}});
+}
+
+// Returns when the request has its place: an answer in progress needs no thread here. Text that
+// nobody takes is bounded by the writer, which then says that its client is gone.
+void answer(const net::HttpRequest& http, const Writer& writer, LoadedModel& loaded) {
   auto request = read_request(http.body, loaded);
-  if (!request.ok()) {
-    writer.send(400, {{"Content-Type", "application/json"}},
-                to_line(error_to_json(request.status())));
-    return;
-  }
-  if (!writer.begin(200, headers)) return;
-  std::stop_source unwritable;
-  const std::stop_callback client_left(writer.client_gone(), [&] { unwritable.request_stop(); });
-  const auto on_text = [&](std::string_view text) {
-    if (!writer.write(to_line(Json{{"text", text}}) + "\n") || !writer.wait_for_room()) {
-      unwritable.request_stop();
-    }
+  if (!request.ok()) return refuse(*writer, 400, request.status());
+  serve::RequestCallbacks callbacks;
+  callbacks.on_text = [writer](std::string_view text) {
+    open_answer(*writer);
+    writer->write(to_line(Json{{"text", text}}) + "\n");
   };
-  const auto result =
-      loaded.engine().generate(*std::move(request), on_text, unwritable.get_token());
-  if (!result.ok()) {
-    writer.write(to_line(error_to_json(result.status())) + "\n");
-  } else {
-    Json done = {{"finish_reason", serve::finish_reason_name(result->finish_reason)}};
-    done.update(stats_to_json(result->stats));
-    writer.write(to_line(Json{{"done", done}}) + "\n");
-  }
-  writer.end();
+  callbacks.on_done = [writer](const Result<serve::GenerateResult>& result) {
+    open_answer(*writer);
+    Json last;
+    if (result.ok()) {
+      Json done = {{"finish_reason", serve::finish_reason_name(result->finish_reason)}};
+      done.update(stats_to_json(result->stats));
+      last["done"] = std::move(done);
+    } else {
+      last = error_to_json(result.status());
+    }
+    writer->write(to_line(last) + "\n");
+    writer->end();
+  };
+  const Status taken =
+      loaded.engine().submit(*std::move(request), std::move(callbacks), writer->client_gone());
+  if (!taken.ok()) return refuse(*writer, 400, taken);
+  open_answer(*writer);  // The hub may tell its client that the question was taken.
 }
 
 Json info(LoadedModel& loaded) {
@@ -126,18 +139,15 @@ Status serve(const Json& spec, const std::string& socket, EventWriter& events,
   net::HttpServerOptions options;
   options.unix_path = socket;
   PANAL_ASSIGN(
-      const auto server, net::HttpServer::start(options, [&](const net::HttpRequest& request,
-                                                             const auto& shared_writer) {
-        net::ResponseWriter& writer = *shared_writer;
+      const auto server,
+      net::HttpServer::start(options, [&](const net::HttpRequest& request, const Writer& writer) {
         if (request.method == "POST" && request.path == "/generate")
           return answer(request, writer, *loaded);
         if (request.method == "GET" && request.path == "/info") {
-          writer.send(200, {{"Content-Type", "application/json"}}, to_line(info(*loaded)));
+          writer->send(200, {{"Content-Type", "application/json"}}, to_line(info(*loaded)));
           return;
         }
-        writer.send(
-            404, {{"Content-Type", "application/json"}},
-            to_line(error_to_json(Status(Code::kNotFound, "known: POST /generate, GET /info"))));
+        refuse(*writer, 404, Status(Code::kNotFound, "known: POST /generate, GET /info"));
       }));
   events.write("ready", info(*loaded));
   std::mutex mutex;
