@@ -31,14 +31,15 @@ class WorkerCaller final : public orchestrator::ExpertCaller {
   explicit WorkerCaller(fleet::EngineWorker& worker) : worker_(worker) {}
 
   Result<orchestrator::ExpertAnswer> call(const orchestrator::ExpertCall& call,
-                                          const orchestrator::TextCallback& on_text,
+                                          const orchestrator::CallProgress& progress,
                                           std::stop_token cancel) override {
     Json request = options_to_json(call.options);
     request["adapter"] = call.adapter;
     request["messages"] = Json::array();
     for (const auto& message : call.messages)
       request["messages"].push_back({{"role", message.role}, {"content", message.content}});
-    PANAL_ASSIGN(const fleet::WorkerAnswer answer, worker_.generate(request, on_text, cancel));
+    PANAL_ASSIGN(const fleet::WorkerAnswer answer,
+                 worker_.generate(request, {progress.on_admitted, progress.on_text}, cancel));
     return orchestrator::ExpertAnswer{.text = answer.text,
                                       .finish_reason = answer.finish_reason,
                                       .prompt_tokens = answer.prompt_tokens,
@@ -61,6 +62,7 @@ class ForwardingSink final : public orchestrator::AnswerSink {
     for (const auto& part : plan) route += (route.empty() ? "" : ",") + part.expert;
     sink_.route(route);
   }
+  void on_admitted() override { sink_.admitted(); }
   void on_text(std::string_view text) override {
     if (!sink_.text(text)) stop_.request_stop();
   }
@@ -268,10 +270,12 @@ Result<api::AnswerSummary> Hub::answer(const api::AnswerRequest& request, api::A
     body["prompt"] = request.prompt;
     body["adapter"] = answering == "core" ? "" : answering;
     sink.route(answering);
-    const auto on_text = [&](std::string_view text) {
-      if (!sink.text(text)) cancel.request_stop();
-    };
-    PANAL_ASSIGN(const auto answer, worker->generate(body, on_text, cancel.get_token()));
+    const fleet::EngineWorker::Progress progress{.on_admitted = [&] { sink.admitted(); },
+                                                 .on_text =
+                                                     [&](std::string_view text) {
+                                                       if (!sink.text(text)) cancel.request_stop();
+                                                     }};
+    PANAL_ASSIGN(const auto answer, worker->generate(body, progress, cancel.get_token()));
     const double wall_ms = 1e3 * seconds(clock_.steady_now() - started);
     return api::AnswerSummary{
         .finish_reason = answer.finish_reason,

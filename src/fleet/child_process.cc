@@ -21,7 +21,6 @@ extern char** environ;
 namespace panal::fleet {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
 constexpr std::size_t kMaxLineBytes = 16u << 20;
 
 std::vector<std::string> allowed_environment() {
@@ -82,6 +81,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }  // namespace
 
 struct ChildProcess::State {
+  explicit State(Clock& the_clock) : clock(the_clock) {}
+
+  Clock& clock;
   pid_t pid = -1;
   int output = -1;
   bool at_end = false;
@@ -115,7 +117,7 @@ std::string ChildExit::shown() const {
   return fmt::format("exited with code {}", code);
 }
 
-Result<ChildProcess> ChildProcess::start(const ChildOptions& options) {
+Result<ChildProcess> ChildProcess::start(const ChildOptions& options, Clock& clock) {
   if (access(options.program.c_str(), X_OK) != 0) {
     return Status(Code::kNotFound, fmt::format("expected a program that can be run at {}, but {}",
                                                options.program.string(), std::strerror(errno)));
@@ -140,7 +142,7 @@ Result<ChildProcess> ChildProcess::start(const ChildOptions& options) {
   const auto argument_pointers = pointers(arguments);
   const auto environment_pointers = pointers(environment);
   const pid_t parent = getpid();
-  auto state = std::make_unique<State>();
+  auto state = std::make_unique<State>(clock);
   std::promise<std::pair<pid_t, int>> promise;
   auto forked = promise.get_future();
   // The references are used before the promise is kept, and this function waits for it.
@@ -176,7 +178,7 @@ Result<ChildProcess> ChildProcess::start(const ChildOptions& options) {
 pid_t ChildProcess::pid() const { return state_->pid; }
 
 Result<std::optional<std::string>> ChildProcess::read_line(std::chrono::milliseconds deadline) {
-  const auto until = SteadyClock::now() + deadline;
+  const Deadline until(state_->clock, deadline);
   std::size_t searched = 0;
   while (true) {
     const std::size_t end = state_->buffer.find('\n', searched);
@@ -192,11 +194,9 @@ Result<std::optional<std::string>> ChildProcess::read_line(std::chrono::millisec
       if (state_->buffer.empty()) return std::optional<std::string>();
       return std::optional(std::exchange(state_->buffer, ""));
     }
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(until - SteadyClock::now());
     pollfd waiting{state_->output, POLLIN, 0};
     const int ready = poll(
-        &waiting, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000'000)));
+        &waiting, 1, static_cast<int>(std::min<std::int64_t>(until.left().count(), 1'000'000'000)));
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) return Status(Code::kDeadlineExceeded, "a child process wrote nothing in time");
     char piece[65536];
@@ -221,17 +221,17 @@ bool ChildProcess::has_ended() {
 }
 
 Result<ChildExit> ChildProcess::wait(std::chrono::milliseconds deadline) {
-  const auto until = SteadyClock::now() + deadline;
+  const Deadline until(state_->clock, deadline);
   // Output that nobody reads would keep the child from ending.
-  while (!state_->at_end && SteadyClock::now() < until && !has_ended()) {
+  while (!state_->at_end && !until.is_over() && !has_ended()) {
     const auto line = read_line(std::chrono::milliseconds(50));
     if (!line.ok() && line.code() != Code::kDeadlineExceeded) break;
   }
   auto pause = std::chrono::milliseconds(1);
   while (!has_ended()) {
-    if (SteadyClock::now() >= until)
+    if (until.is_over())
       return Status(Code::kDeadlineExceeded, "a child process did not end in time");
-    std::this_thread::sleep_for(pause);
+    until.sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(50));
   }
   return *state_->exit;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/timing.h"
 
 namespace panal::fleet {
 
@@ -38,7 +39,8 @@ class ChildProcess {
   /// environment is ours reduced to PATH, HOME, TMPDIR, LANG, and names starting with PANAL_, OMP_,
   /// MKL_ or NCCL_: a secret in ours stays here. Errors: kNotFound when the program is not there,
   /// kUnavailable when no process can be made.
-  static Result<ChildProcess> start(const ChildOptions& options);
+  /// The clock, which measures deadlines, outlives the child.
+  static Result<ChildProcess> start(const ChildOptions& options, Clock& clock = system_clock());
 
   ChildProcess(ChildProcess&&) noexcept;
   ChildProcess& operator=(ChildProcess&&) noexcept;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "net/http_client.h"
 #include "net/stream_parsers.h"
 #include "store/file_system.h"
 
@@ -11,6 +10,8 @@ namespace panal::fleet {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr char kSocketName[] = "engine.sock";
 
 std::optional<double> optional_number(const Json& object, const char* key) {
   if (!json_has(object, key) || !object.at(key).is_number()) return std::nullopt;
@@ -42,7 +43,11 @@ Result<WorkerAnswer> answer_of(const Json& done, std::string text) {
 
 }  // namespace
 
-EngineWorker::EngineWorker(WorkerSpec spec) : spec_(std::move(spec)) {}
+EngineWorker::EngineWorker(WorkerSpec spec, Clock& clock)
+    : spec_(std::move(spec)),
+      clock_(clock),
+      client_(net::Endpoint::unix_socket((spec_.run_folder / kSocketName).string()),
+              {.idle_deadline = std::chrono::minutes(10)}, clock) {}
 
 EngineWorker::~EngineWorker() {
   const std::lock_guard lock(mutex_);
@@ -52,8 +57,8 @@ EngineWorker::~EngineWorker() {
   if (num_launches_ > 0) std::filesystem::remove_all(spec_.run_folder, error);
 }
 
-Result<std::unique_ptr<EngineWorker>> EngineWorker::start(WorkerSpec spec) {
-  std::unique_ptr<EngineWorker> worker(new EngineWorker(std::move(spec)));
+Result<std::unique_ptr<EngineWorker>> EngineWorker::start(WorkerSpec spec, Clock& clock) {
+  std::unique_ptr<EngineWorker> worker(new EngineWorker(std::move(spec), clock));
   const std::lock_guard lock(worker->mutex_);
   PANAL_TRY(worker->launch());
   return worker;
@@ -74,14 +79,12 @@ Status EngineWorker::launch() {
   PANAL_ASSIGN(const auto program, engine_program());
   PANAL_ASSIGN(child_, ChildProcess::start({program,
                                             {"serve", "--spec", spec_file.string(), "--socket",
-                                             (spec_.run_folder / "engine.sock").string()},
+                                             (spec_.run_folder / kSocketName).string()},
                                             log}));
-  const auto until = std::chrono::steady_clock::now() + spec_.start_deadline;
+  const Deadline until(clock_, spec_.start_deadline);
   std::optional<Status> said;
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        until - std::chrono::steady_clock::now());
-    const auto line = child_->read_line(std::max(left, 0ms));
+    const auto line = child_->read_line(until.left());
     if (!line.ok())
       return line.status().with_context(fmt::format("starting the engine for {}", spec_.name));
     if (!line->has_value()) break;
@@ -107,15 +110,14 @@ Result<int> EngineWorker::ensure_alive() {
   return num_launches_;
 }
 
-Result<WorkerAnswer> EngineWorker::generate(const Json& request,
-                                            const std::function<void(std::string_view)>& on_text,
+Result<WorkerAnswer> EngineWorker::generate(const Json& request, const Progress& progress,
                                             std::stop_token stop) {
-  Attempt attempt = ask(request, on_text, stop);
+  Attempt attempt = ask(request, progress, stop);
   // A killed engine breaks connections a moment before it can be waited for. Nobody saw a word of
   // this answer, so it is safe to ask again, once: the request itself may be what kills engines.
   if (attempt.was_cut && !attempt.gave_text && !stop.stop_requested() &&
       is_lost(attempt.launch, 2s))
-    attempt = ask(request, on_text, stop);
+    attempt = ask(request, progress, stop);
   return std::move(attempt.outcome);
 }
 
@@ -125,14 +127,10 @@ bool EngineWorker::is_lost(int launch, std::chrono::milliseconds deadline) {
   return launch != num_launches_ || (child_ && child_->wait(deadline).ok());
 }
 
-EngineWorker::Attempt EngineWorker::ask(const Json& request,
-                                        const std::function<void(std::string_view)>& on_text,
+EngineWorker::Attempt EngineWorker::ask(const Json& request, const Progress& progress,
                                         std::stop_token stop) {
   const auto alive = ensure_alive();
   if (!alive.ok()) return {.outcome = alive.status()};
-  const net::HttpClient client(
-      net::Endpoint::unix_socket((spec_.run_folder / "engine.sock").string()),
-      {.idle_deadline = std::chrono::minutes(10)});
   net::ClientRequest http{.method = "POST",
                           .target = "/generate",
                           .headers = {{"Content-Type", "application/json"}},
@@ -147,7 +145,7 @@ EngineWorker::Attempt EngineWorker::ask(const Json& request,
     } else if (json_has(*message, "text") && message->at("text").is_string()) {
       const auto& piece = message->at("text").get_ref<const std::string&>();
       text += piece;
-      if (on_text) on_text(piece);
+      if (progress.on_text) progress.on_text(piece);
     } else if (json_has(*message, "done")) {
       outcome = answer_of(message->at("done"), text);
     } else if (json_has(*message, "error")) {
@@ -157,13 +155,17 @@ EngineWorker::Attempt EngineWorker::ask(const Json& request,
   };
   net::LineSplitter lines;
   Status broken;
-  const auto response = client.stream(
+  const auto response = client_.stream(
       http,
       [&](std::string_view chunk) {
         broken = lines.push(chunk, on_line);
         return broken.ok();
       },
-      stop);
+      stop,
+      [&](const net::ClientResponse& head) {
+        if (head.status < 400 && progress.on_admitted) progress.on_admitted();
+        return true;
+      });
   if (outcome) return {.outcome = *std::move(outcome)};
   if (!broken.ok()) return {.outcome = broken};
   if (response.ok() && response->status >= 400) {

@@ -17,8 +17,10 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "base/timing.h"
 #include "energy/meter.h"
 #include "fleet/child_process.h"
+#include "net/http_client.h"
 
 namespace panal::fleet {
 
@@ -51,17 +53,23 @@ class EngineWorker {
 
   /// Starts the child and waits until it answers. Errors: what the engine said (a missing or
   /// corrupt model), kUnavailable when it died without a word (names the log), kDeadlineExceeded.
-  static Result<std::unique_ptr<EngineWorker>> start(WorkerSpec spec);
+  /// The clock, which measures the start, outlives the worker.
+  static Result<std::unique_ptr<EngineWorker>> start(WorkerSpec spec,
+                                                     Clock& clock = system_clock());
 
+  /// What an answer says while it grows, on the calling thread. Both may be empty.
+  struct Progress {
+    std::function<void()> on_admitted = {};  // Checked, and has its place; before any text.
+    std::function<void(std::string_view text)> on_text = {};
+  };
   /// Sends a request, an object as panal-engine's /generate reads it, and streams its text. A child
   /// that died is started again first; one that dies before its first word is asked once more.
   /// Errors: the engine's own, kUnavailable, kCancelled.
-  Result<WorkerAnswer> generate(const Json& request,
-                                const std::function<void(std::string_view)>& on_text,
+  Result<WorkerAnswer> generate(const Json& request, const Progress& progress,
                                 std::stop_token stop);
 
  private:
-  explicit EngineWorker(WorkerSpec spec);
+  EngineWorker(WorkerSpec spec, Clock& clock);
   struct Attempt {
     Result<WorkerAnswer> outcome;
     int launch = 0;        // Which of the children was asked, counted from 1.
@@ -73,10 +81,11 @@ class EngineWorker {
   Result<int> ensure_alive();
   /// True when that child is gone, or goes within the deadline.
   bool is_lost(int launch, std::chrono::milliseconds deadline);
-  Attempt ask(const Json& request, const std::function<void(std::string_view)>& on_text,
-              std::stop_token stop);
+  Attempt ask(const Json& request, const Progress& progress, std::stop_token stop);
 
   const WorkerSpec spec_;
+  Clock& clock_;
+  const net::HttpClient client_;  // Keeps its connections to the child.
   mutable std::mutex mutex_;
   int num_launches_ = 0;               // Guarded by mutex_: children that got ready.
   std::optional<ChildProcess> child_;  // Guarded by mutex_.

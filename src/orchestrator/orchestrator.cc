@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "orchestrator/detail/busy_time.h"
@@ -44,13 +45,13 @@ class Run {
         busy_(clock) {}
 
   Result<ExpertAnswer> call(std::string_view expert, const std::string& prompt,
-                            const TextCallback& on_text) {
+                            const CallProgress& progress) {
     ExpertCall call{.adapter = detail::adapter_of(expert),
                     .messages = request_.messages,
                     .options = request_.options};
     call.messages.back().content = prompt;
     busy_.begin();
-    Result<ExpertAnswer> answer = capture([&] { return caller_.call(call, on_text, cancel_); });
+    Result<ExpertAnswer> answer = capture([&] { return caller_.call(call, progress, cancel_); });
     busy_.end();
     if (answer.ok() && answer->finish_reason == "cancelled") {
       answer = Status(Code::kCancelled, "the request was cancelled");
@@ -123,16 +124,16 @@ bool is_worth_a_fallback(const Status& status) {
 void run_part(Run& run, PartRun& part, std::size_t index, detail::OrderedText& text) {
   const PlannedPart& plan = part.trace.plan;
   std::string_view expert = plan.expert;
-  const TextCallback on_text = [&](std::string_view piece) {
-    text.write(index, piece, run.cancel());
-  };
-  Result<ExpertAnswer> answer = run.call(expert, plan.prompt, on_text);
+  const CallProgress progress{
+      .on_admitted = [&] { text.admit(index); },
+      .on_text = [&](std::string_view piece) { text.write(index, piece, run.cancel()); }};
+  Result<ExpertAnswer> answer = run.call(expert, plan.prompt, progress);
   if (!answer.ok() && expert != kCore && is_worth_a_fallback(answer.status()) &&
       !run.is_cancelled() && text.take_back(index)) {
     part.trace.fallback = fmt::format("{} failed: {}", expert, answer.status().message());
     part.energies.push_back(energy_of_failed_call(expert));
     expert = kCore;
-    answer = run.call(expert, plan.prompt, on_text);
+    answer = run.call(expert, plan.prompt, progress);
   }
   if (answer.ok()) {
     part.energies.push_back(answer->energy);
@@ -156,6 +157,8 @@ class Joiner {
     sink_.on_text(text);
   }
   void give_part(std::size_t index, const std::vector<PartRun>& parts, detail::OrderedText& text) {
+    // Not before somebody works on it: until then an error of the first part can be one of all.
+    if (text.starts(index) && !std::exchange(is_admitted_, true)) sink_.on_admitted();
     if (parts.size() > 1) {
       give(fmt::format("{}**{}. {}**\n\n", index == 0 ? "" : "\n\n", index + 1,
                        detail::excerpt(parts[index].trace.plan.text, 100)));
@@ -170,6 +173,7 @@ class Joiner {
 
  private:
   AnswerSink& sink_;
+  bool is_admitted_ = false;
   std::string text_;
 };
 
@@ -232,8 +236,8 @@ std::string run_panel(Run& run, PartRun& part, AnswerSink& sink) {
       candidates.size(),
       [&](std::size_t i) {
         if (run.is_cancelled()) return;
-        candidates[i].answer =
-            run.call(candidates[i].route.expert, part.trace.plan.prompt, [](std::string_view) {});
+        candidates[i].answer = run.call(candidates[i].route.expert, part.trace.plan.prompt,
+                                        {.on_admitted = {}, .on_text = [](std::string_view) {}});
       },
       [] {});
   const std::size_t chosen = choose(candidates);

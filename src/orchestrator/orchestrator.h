@@ -74,13 +74,19 @@ struct ExpertAnswer {
 
 using TextCallback = std::function<void(std::string_view text)>;
 
+/// What a call says while it runs, on the calling thread.
+struct CallProgress {
+  std::function<void()> on_admitted;  // At most once, before any text: checked, and has its place.
+  TextCallback on_text;               // A piece of the answer.
+};
+
 /// Who runs a model for us: HTTP to panal-engine in the product, a script in tests.
 class ExpertCaller {
  public:
   virtual ~ExpertCaller() = default;
-  /// Blocks until the answer is whole. on_text gets its pieces, on the calling thread. Called from
-  /// several threads at once. A requested stop ends it soon, with kCancelled.
-  virtual Result<ExpertAnswer> call(const ExpertCall& call, const TextCallback& on_text,
+  /// Blocks until the answer is whole. Called from several threads at once. A requested stop ends
+  /// it soon, with kCancelled.
+  virtual Result<ExpertAnswer> call(const ExpertCall& call, const CallProgress& progress,
                                     std::stop_token cancel) = 0;
 };
 
@@ -157,6 +163,8 @@ class AnswerSink {
   virtual ~AnswerSink() = default;
   /// Before any text: who will answer what.
   virtual void on_plan(const std::vector<PlannedPart>& plan) = 0;
+  /// At most once, before any text: somebody works on the answer's beginning.
+  virtual void on_admitted() {}
   virtual void on_text(std::string_view text) = 0;
 };
 

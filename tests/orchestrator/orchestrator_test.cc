@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <mutex>
 #include <set>
 
 #include "base/rng.h"
+#include "tests/patience.h"
 #include "topics/topic_model.h"
 
 namespace panal::orchestrator {
@@ -67,14 +69,20 @@ class ScriptedCaller final : public ExpertCaller {
   std::map<std::string, Status> failing_halfway;  // After some text.
   energy::EnergyReading energy{.joules = 2, .method = "measured:nvml", .detail = "gpu"};
 
-  Result<ExpertAnswer> call(const ExpertCall& call, const TextCallback& on_text,
+  std::function<void()> before_text;  // Between the admission and the answer.
+
+  Result<ExpertAnswer> call(const ExpertCall& call, const CallProgress& progress,
                             std::stop_token cancel) override {
     {
       const std::scoped_lock lock(mutex_);
       calls_.push_back(call);
     }
-    if (script) return script(call, on_text, cancel);
-    return answer(call, on_text);
+    if (script) return script(call, progress.on_text, cancel);
+    if (before_text) {
+      if (progress.on_admitted) progress.on_admitted();
+      before_text();
+    }
+    return answer(call, progress.on_text);
   }
   Result<ExpertAnswer> answer(const ExpertCall& call, const TextCallback& on_text) {
     if (const auto found = failing.find(call.adapter); found != failing.end()) return found->second;
@@ -116,6 +124,10 @@ class RecordingSink final : public AnswerSink {
     EXPECT_TRUE(text.empty()) << "the plan comes before any text";
     plans.push_back(plan);
   }
+  void on_admitted() override {
+    ++num_admissions;
+    if (after_admission) after_admission();
+  }
   void on_text(std::string_view piece) override {
     text += piece;
     if (after_text) after_text();
@@ -123,6 +135,8 @@ class RecordingSink final : public AnswerSink {
   std::vector<std::vector<PlannedPart>> plans;
   std::string text;
   std::function<void()> after_text;
+  std::function<void()> after_admission;
+  int num_admissions = 0;
 };
 
 struct Fixture {
@@ -260,6 +274,29 @@ TEST(Answering, TwoTasksGoToTwoExpertsAndComeBackInOrder) {
   EXPECT_EQ(answer->completion_tokens, 40);
   for (const ExpertCall& call : f.caller.calls())
     EXPECT_EQ(call.messages.front().content, "You are kind.");
+}
+
+// A long prompt is read before the first word comes: who asks learns meanwhile that it is.
+TEST(Answering, SaysThatSomebodyWorksOnItBeforeTheFirstText) {
+  Fixture f;
+  std::promise<void> go_on;
+  f.sink.after_admission = [&] {
+    EXPECT_EQ(f.sink.text, "");
+    go_on.set_value();
+  };
+  f.caller.before_text = [&] {
+    EXPECT_EQ(go_on.get_future().wait_for(kPatience), std::future_status::ready);
+  };
+  ASSERT_TRUE(f.answer(asking("Explain the GPL license warranty")).ok());
+  EXPECT_EQ(f.sink.num_admissions, 1);
+}
+
+TEST(Answering, SaysNothingOfTheKindWhenTheRequestIsRefused) {
+  Fixture f;
+  f.caller.failing["law"] = Status(Code::kInvalidArgument, "too long for the context");
+  EXPECT_EQ(f.answer(asking("Explain the GPL license warranty")).code(), Code::kInvalidArgument);
+  EXPECT_EQ(f.sink.num_admissions, 0);
+  EXPECT_EQ(f.sink.text, "");
 }
 
 const char* const kFourTasks =

@@ -14,7 +14,21 @@ void OrderedText::write(std::size_t part, std::string_view text, std::stop_token
   };
   if (!changed_.wait(lock, stop, has_room)) return;  // Nobody reads any more.
   own.unread += text;
+  own.was_admitted = true;
   changed_.notify_all();
+}
+
+void OrderedText::admit(std::size_t part) {
+  const std::scoped_lock lock(mutex_);
+  parts_[part].was_admitted = true;
+  changed_.notify_all();
+}
+
+bool OrderedText::starts(std::size_t part) {
+  std::unique_lock lock(mutex_);
+  const Part& own = parts_[part];
+  changed_.wait(lock, [&] { return own.was_admitted || own.is_closed; });
+  return own.was_admitted;
 }
 
 bool OrderedText::take_back(std::size_t part) {

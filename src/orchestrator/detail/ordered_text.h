@@ -21,18 +21,23 @@ class OrderedText {
 
   /// Waits while the part's buffer is full, until the reader took it or `stop` is requested.
   void write(std::size_t part, std::string_view text, std::stop_token stop);
+  /// Says that the part's expert took it on. Any text says so too.
+  void admit(std::size_t part);
   /// Throws away what nobody has read. False when some of the part was read: it cannot be taken
   /// back.
   bool take_back(std::size_t part);
   /// No more text will come for this part. Call once per part, whatever happened.
   void close(std::size_t part);
 
+  /// Waits until an expert took the part on; false when it was closed without.
+  bool starts(std::size_t part);
   /// The next text of this part; empty optional when it is closed and read. Waits for a writer.
   std::optional<std::string> read(std::size_t part);
 
  private:
   struct Part {
     std::string unread;
+    bool was_admitted = false;
     bool was_read = false;
     bool is_closed = false;
   };
