@@ -121,6 +121,8 @@ Result<Json> evaluate_matrix(const MatrixOptions& options, Workspace& workspace)
 void add_bench_data_commands(CLI::App& bench, Action& action);
 /// Adds `optim` to `panal bench`.
 void add_bench_optim_command(CLI::App& bench, Action& action);
+/// Adds `requests` to `panal bench`.
+void add_bench_requests_command(CLI::App& bench, Action& action);
 
 struct DeployOptions {
   std::string name;
