@@ -19,7 +19,8 @@ std::size_t shown_width(std::string_view text) {
 
 }  // namespace
 
-Terminal::Terminal(bool json) : json_(json), is_terminal_(isatty(STDERR_FILENO) == 1) {}
+Terminal::Terminal(bool json, const Clock& clock)
+    : json_(json), is_terminal_(isatty(STDERR_FILENO) == 1), clock_(clock) {}
 
 void Terminal::print(std::string_view line) {
   if (json_) return;
@@ -53,10 +54,10 @@ void Terminal::heading(std::string_view title) {
 }
 
 void Terminal::progress(double fraction, std::string_view text) {
-  const auto now = std::chrono::steady_clock::now();
+  const Nanoseconds now = clock_.steady_now();
   const auto pause =
       is_terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(5000);
-  if (now - last_drawn_ < pause) return;
+  if (last_drawn_ && now - *last_drawn_ < pause) return;
   last_drawn_ = now;
   if (!is_terminal_) {
     fmt::print(stderr, "  {}{}\n", fraction >= 0 ? fmt::format("{:3.0f} %  ", 100 * fraction) : "",

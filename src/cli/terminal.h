@@ -2,18 +2,21 @@
 // elsewhere), results on standard output, or with --json nothing but one JSON document there.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/timing.h"
 
 namespace panal::cli {
 
 /// One thread at a time.
 class Terminal {
  public:
-  explicit Terminal(bool json);
+  /// The clock, which spaces what moves, outlives the terminal.
+  explicit Terminal(bool json, const Clock& clock = system_clock());
 
   bool json() const { return json_; }
   /// A line of the result; nothing with --json.
@@ -37,8 +40,9 @@ class Terminal {
  private:
   const bool json_;
   const bool is_terminal_;
+  const Clock& clock_;
   bool line_is_open_ = false;
-  std::chrono::steady_clock::time_point last_drawn_{};
+  std::optional<Nanoseconds> last_drawn_;
 };
 
 /// "1.3 MB", "540 kB".

@@ -1,7 +1,6 @@
 // The estimate of last resort: processor seconds times an assumed power. Its name says "estimated"
 // and its detail says what was assumed, so that nobody takes it for a measurement.
 #include <fmt/format.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -12,16 +11,13 @@
 #include <sstream>
 
 #include "base/log.h"
+#include "base/timing.h"
 #include "energy/meter.h"
 
 namespace panal::energy {
 namespace {
 
-double own_cpu_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
+double own_cpu_seconds() { return seconds(process_cpu_time()); }
 
 /// User and system seconds of another process, from /proc/PID/stat; empty when it is gone.
 std::optional<double> process_cpu_seconds(const std::filesystem::path& proc_root, int pid) {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <thread>
 #include <utility>
 
 #include "store/detail/descriptor.h"
@@ -130,7 +129,8 @@ std::string Statement::text(int column) const {
 
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
-Result<Database> Database::open(const std::filesystem::path& path, const DatabaseOptions& options) {
+Result<Database> Database::open(const std::filesystem::path& path, const DatabaseOptions& options,
+                                Clock& clock) {
   sqlite3* raw = nullptr;
   const int result = sqlite3_open_v2(
       path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
@@ -140,20 +140,20 @@ Result<Database> Database::open(const std::filesystem::path& path, const Databas
   if (result != SQLITE_OK) return error_of(raw, result).with_context(context);
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, static_cast<int>(options.busy_timeout.count()));
-  PANAL_TRY(database.use_write_ahead_log(options.busy_timeout).with_context(context));
+  PANAL_TRY(database.use_write_ahead_log(options.busy_timeout, clock).with_context(context));
   PANAL_TRY(
       database.execute("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;").with_context(context));
   return database;
 }
 
-Status Database::use_write_ahead_log(std::chrono::milliseconds busy_timeout) {
+Status Database::use_write_ahead_log(std::chrono::milliseconds busy_timeout, Clock& clock) {
   // The first change to WAL needs the file alone, and SQLite does not wait for that by itself.
-  const auto deadline = std::chrono::steady_clock::now() + busy_timeout;
+  const Deadline deadline(clock, busy_timeout);
   for (;;) {
     const Status status = run("PRAGMA journal_mode=WAL");
     const bool is_busy = (sqlite3_extended_errcode(handle_.get()) & 0xff) == SQLITE_BUSY;
-    if (status.ok() || !is_busy || std::chrono::steady_clock::now() >= deadline) return status;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (status.ok() || !is_busy || deadline.is_over()) return status;
+    deadline.sleep_for(std::chrono::milliseconds(5));
   }
 }
 

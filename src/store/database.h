@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "base/timing.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -89,8 +90,9 @@ struct DatabaseOptions {
 /// (wrong SQL).
 class Database {
  public:
+  /// The clock measures how long a busy file is waited for while it is opened.
   static Result<Database> open(const std::filesystem::path& path,
-                               const DatabaseOptions& options = {});
+                               const DatabaseOptions& options = {}, Clock& clock = system_clock());
   Database(Database&&) noexcept = default;
   Database& operator=(Database&&) noexcept = default;
 
@@ -126,7 +128,7 @@ class Database {
   };
   Database(std::unique_ptr<sqlite3, Close> handle, std::filesystem::path path)
       : handle_(std::move(handle)), path_(std::move(path)) {}
-  Status use_write_ahead_log(std::chrono::milliseconds busy_timeout);
+  Status use_write_ahead_log(std::chrono::milliseconds busy_timeout, Clock& clock);
 
   std::unique_ptr<sqlite3, Close> handle_;
   std::filesystem::path path_;

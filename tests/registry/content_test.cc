@@ -148,8 +148,8 @@ TEST_F(ContentTest, RemovesOnlyOldBlobsThatNothingRefersTo) {
 TEST_F(ContentTest, SparesAnOldOrphanThatIsBeingImportedAgain) {
   const std::string hash = catalogue->blobs().put_bytes("old orphan").value();
   const auto path = catalogue->blobs().path_of(hash).value();
-  std::filesystem::last_write_time(
-      path, std::filesystem::file_time_type::clock::now() - std::chrono::hours(5));
+  std::filesystem::last_write_time(path,
+                                   std::filesystem::last_write_time(path) - std::chrono::hours(5));
   SystemClock system;
   clock.advance(std::chrono::milliseconds(system.unix_ms() - clock.unix_ms()));
   ASSERT_EQ(catalogue->blobs().put_bytes("old orphan").value(), hash);

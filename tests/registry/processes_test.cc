@@ -12,6 +12,7 @@
 #include <set>
 
 #include "base/rng.h"
+#include "base/timing.h"
 #include "tests/registry/catalogue_fixture.h"
 
 namespace panal::registry {
@@ -54,8 +55,7 @@ void read_versions(int pipe, std::uint64_t count, std::set<std::int64_t>& versio
 /// for but time.
 void wait_for_random_moment(int pipe, Rng& rng, std::set<std::int64_t>& versions) {
   read_versions(pipe, rng.below(4), versions);
-  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(rng.below(20'000));
-  while (std::chrono::steady_clock::now() < end) continue;
+  system_clock().sleep_for(std::chrono::microseconds(rng.below(20'000)));
 }
 
 using ProcessesTest = CatalogueTest;

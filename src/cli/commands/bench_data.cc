@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 #include "base/hash.h"
+#include "base/timing.h"
 #include "cli/commands/commands.h"
 #include "data/dataset.h"
 #include "data/deduplicate.h"
@@ -45,10 +45,10 @@ template <typename Work>
 Result<Json> measured(const BenchDataOptions& options, std::uint64_t bytes, const Work& work) {
   std::vector<double> speeds;
   for (int run = 0; run < options.runs + 1; ++run) {
-    const auto begin = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     PANAL_TRY(work());
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-    if (run > 0) speeds.push_back(static_cast<double>(bytes) / 1e6 / taken.count());
+    const double taken_s = watch.elapsed_s();
+    if (run > 0) speeds.push_back(static_cast<double>(bytes) / 1e6 / taken_s);
   }
   std::ranges::sort(speeds);
   return Json{{"bytes", bytes},
