@@ -103,7 +103,16 @@ ConfigReader::ConfigReader(std::shared_ptr<Node> node, std::shared_ptr<Errors> e
 Result<ConfigReader> ConfigReader::parse(std::string_view yaml, std::string name) {
   auto node = std::make_shared<Node>();
   try {
-    node->yaml = YAML::Load(std::string(yaml));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
+    if (!documents.empty()) node->yaml = documents.front();
+    // What would be read over in silence is refused; an empty one at the end holds nothing.
+    for (std::size_t i = 1; i < documents.size(); ++i) {
+      if (documents[i].IsNull()) continue;
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}:{}: expected one YAML document, found a second one (after "
+                                "\"---\"): put it into a file of its own",
+                                name, documents[i].Mark().line + 1));
+    }
   } catch (const YAML::Exception& error) {
     return Status(Code::kInvalidArgument, fmt::format("{}:{}: expected YAML, but {}", name,
                                                       error.mark.line + 1, error.msg));

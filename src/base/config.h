@@ -15,8 +15,8 @@ namespace panal {
 
 class ConfigReader {
  public:
-  /// Parses YAML (JSON is YAML too). `name` is the file name in messages. The top must be a
-  /// mapping.
+  /// Parses YAML (JSON is YAML too), one document. `name` is the file name in messages. The top
+  /// must be a mapping.
   static Result<ConfigReader> parse(std::string_view yaml, std::string name);
 
   bool has(std::string_view key) const;

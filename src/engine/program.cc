@@ -39,12 +39,11 @@ Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_t
   if (kind == "train") return train(context);
   if (kind == "benchmark") return benchmark(context);
   if (kind == "optimizers") return benchmark_optimizers(context);
-  if (kind == "presets") return list_presets(context);
-  if (kind == "plan") return plan(context);
+  if (kind == "measure") return measure(context);
   return Status(
       Code::kInvalidArgument,
       fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, choices, "
-                  "losses, train, benchmark, optimizers, presets or plan, found \"{}\"",
+                  "losses, train, benchmark, optimizers or measure, found \"{}\"",
                   kind));
 }
 

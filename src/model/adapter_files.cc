@@ -146,11 +146,11 @@ Status check_targets(const Adapter& adapter, const std::vector<LinearShape>& lin
                 fmt::format("{}: no tensor for any linear layer of this core", where));
 }
 
-Json adapter_config_json(const LoraConfig& lora, Architecture architecture) {
+Json adapter_config_json(const LoraConfig& lora, recipe::Architecture architecture) {
   Json json;
   json["base_model_name_or_path"] = lora.base_model_name;
   json["bias"] = "none";
-  json["fan_in_fan_out"] = architecture == Architecture::kGpt2;
+  json["fan_in_fan_out"] = architecture == recipe::Architecture::kGpt2;
   json["inference_mode"] = true;
   json["init_lora_weights"] = true;
   json["lora_alpha"] = lora.alpha == std::floor(lora.alpha) && lora.alpha < 1e9

@@ -18,7 +18,6 @@ namespace panal::model {
 namespace {
 
 using detail::LinearLayer;
-using detail::ParameterSpec;
 using tensor::Precision;
 
 // Where the model is. From pinned memory the host does not wait for the copy.
@@ -26,10 +25,10 @@ at::Tensor brought(const at::Tensor& input, const at::Device& device) {
   return input.defined() ? input.to(device, /*non_blocking=*/true) : input;
 }
 
-at::Tensor initial_value(const ModelConfig& config, const ParameterSpec& spec, Precision weights,
-                         at::Generator& generator) {
-  if (spec.kind == ParameterSpec::Kind::kNorm) return at::ones(spec.shape);
-  if (spec.kind == ParameterSpec::Kind::kBias) return at::zeros(spec.shape);
+at::Tensor initial_value(const recipe::ModelConfig& config, const recipe::ParameterSpec& spec,
+                         Precision weights, at::Generator& generator) {
+  if (spec.kind == recipe::ParameterSpec::Kind::kNorm) return at::ones(spec.shape);
+  if (spec.kind == recipe::ParameterSpec::Kind::kBias) return at::zeros(spec.shape);
   const double spread =
       spec.into_residual ? 0.02 / std::sqrt(2.0 * static_cast<double>(config.layers)) : 0.02;
   const at::Tensor exact = at::empty(spec.shape).normal_(0.0, spread, generator);
@@ -43,11 +42,11 @@ Decoder::Decoder(Decoder&&) noexcept = default;
 Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 Decoder::~Decoder() = default;
 
-Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed, Precision weights) {
-  ok_or_throw(validate(config));
+Decoder Decoder::random(const recipe::ModelConfig& config, std::uint64_t seed, Precision weights) {
+  ok_or_throw(recipe::validate(config));
   at::Generator generator = at::detail::createCPUGenerator(seed);
   std::map<std::string, at::Tensor> tensors;
-  for (const ParameterSpec& spec : detail::parameter_table(config)) {
+  for (const recipe::ParameterSpec& spec : recipe::parameter_table(config)) {
     tensors.emplace(spec.name, initial_value(config, spec, weights, generator));
   }
   Decoder decoder(std::make_unique<State>(config, std::move(tensors)));
@@ -55,7 +54,7 @@ Decoder Decoder::random(const ModelConfig& config, std::uint64_t seed, Precision
   return decoder;
 }
 
-const ModelConfig& Decoder::config() const { return state_->config; }
+const recipe::ModelConfig& Decoder::config() const { return state_->config; }
 
 c10::Device Decoder::device() const { return state_->token_embedding.device(); }
 
@@ -137,7 +136,7 @@ void Decoder::set_training_precision(Precision precision) {
   state_->round_weights();
 }
 
-void Decoder::set_recompute(Recompute recompute) { state_->recompute = recompute; }
+void Decoder::set_recompute(recipe::Recompute recompute) { state_->recompute = recompute; }
 
 std::vector<std::vector<float>> Decoder::attention_maxima() const {
   std::vector<std::vector<float>> maxima;
@@ -153,7 +152,7 @@ void Decoder::weights_changed() { state_->round_weights(); }
 
 std::vector<tensor::NamedTensor> Decoder::parameters() const {
   std::vector<tensor::NamedTensor> named;
-  for (const ParameterSpec& spec : state_->table) {
+  for (const recipe::ParameterSpec& spec : state_->table) {
     named.push_back({spec.name, state_->tensors.at(spec.name)});
   }
   return named;
@@ -196,7 +195,7 @@ void Decoder::add_lora(const LoraConfig& lora, std::uint64_t seed) {
   }
   state_->lora = lora;
   if (state_->lora->targets.empty()) {
-    state_->lora->targets = detail::linear_names(state_->config);
+    state_->lora->targets = recipe::linear_names(state_->config);
   }
 }
 
@@ -218,7 +217,7 @@ void Decoder::set_core_trainable(bool trainable) {
 Result<Decoder> load_decoder(const std::filesystem::path& folder_or_file) {
   return capture([&]() -> Result<Decoder> {
     PANAL_ASSIGN(const weights::WeightSource source, weights::open_weights(folder_or_file));
-    PANAL_ASSIGN(const ModelConfig config, detail::config_of(source, folder_or_file));
+    PANAL_ASSIGN(const recipe::ModelConfig config, detail::config_of(source, folder_or_file));
     PANAL_ASSIGN(auto tensors, detail::read_parameters(source, config));
     return Decoder(std::make_unique<Decoder::State>(config, std::move(tensors)));
   });

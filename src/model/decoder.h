@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "model/config.h"
-#include "model/recompute.h"
+#include "recipe/model_config.h"
+#include "recipe/recompute.h"
 #include "tensor/precision.h"
 
 namespace at {
@@ -56,14 +56,14 @@ class Decoder {
   ///          one as they are made; products of training read them as they are, their gradients are
   ///          bfloat16, rounded once per pass, and evaluation widens one matrix at a time. Vectors
   ///          are float32.
-  static Decoder random(const ModelConfig& config, std::uint64_t seed,
+  static Decoder random(const recipe::ModelConfig& config, std::uint64_t seed,
                         tensor::Precision weights = tensor::Precision::kFloat32);
 
   Decoder(Decoder&&) noexcept;
   Decoder& operator=(Decoder&&) noexcept;
   ~Decoder();
 
-  const ModelConfig& config() const;
+  const recipe::ModelConfig& config() const;
   /// Where its tensors lie. Inputs of all functions may lie on the CPU anyhow; results are where it
   /// says.
   c10::Device device() const;
@@ -103,7 +103,7 @@ class Decoder {
   /// Error for kFloat32 over bfloat16 matrices.
   void set_training_precision(tensor::Precision precision);
   /// What loss() keeps for the backward pass. The weights may not change in between.
-  void set_recompute(Recompute recompute);
+  void set_recompute(recipe::Recompute recompute);
   /// To be called when the core's weights have changed since the last loss(): brings the rounded
   /// copies of trainable ones up to date.
   void weights_changed();

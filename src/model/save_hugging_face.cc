@@ -14,7 +14,7 @@
 namespace panal::model {
 namespace {
 
-Json generation_config(const ModelConfig& config) {
+Json generation_config(const recipe::ModelConfig& config) {
   Json json = {{"_from_model_config", true}};
   if (config.bos_id) json["bos_token_id"] = *config.bos_id;
   if (config.eos_id) json["eos_token_id"] = *config.eos_id;
@@ -42,8 +42,8 @@ Status Decoder::save_hugging_face(const std::filesystem::path& folder, SaveType 
       return store::write_file_atomically(files, folder / name, to_pretty(json) + "\n");
     };
     PANAL_TRY(write("generation_config.json", generation_config(state_->config)));
-    return write("config.json",
-                 config_to_hugging_face(state_->config, is_rounded ? "bfloat16" : "float32"));
+    return write("config.json", recipe::config_to_hugging_face(
+                                    state_->config, is_rounded ? "bfloat16" : "float32"));
   });
 }
 

@@ -194,7 +194,7 @@ Result<std::unique_ptr<TokenModel>> open_token_model(const std::filesystem::path
   return capture([&]() -> Result<std::unique_ptr<TokenModel>> {
     const c10::InferenceMode inference;
     PANAL_ASSIGN(const weights::WeightSource source, weights::open_weights(core_path));
-    PANAL_ASSIGN(ModelConfig config, detail::config_of(source, core_path));
+    PANAL_ASSIGN(recipe::ModelConfig config, detail::config_of(source, core_path));
     std::int64_t context = config.context_length;
     if (options.max_context > 0) context = std::min(context, options.max_context);
     PANAL_ASSIGN(ServingCore core, detail::load_serving_core(source, std::move(config)));

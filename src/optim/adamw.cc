@@ -9,7 +9,7 @@ namespace {
 
 class AdamW final : public UpdateRule {
  public:
-  AdamW(const AdamWConfig& config, tensor::Precision state, Target target)
+  AdamW(const recipe::AdamWConfig& config, tensor::Precision state, Target target)
       : config_(config),
         target_(std::move(target)),
         // Norms and biases have no scale that a decay would keep in check.
@@ -42,7 +42,7 @@ class AdamW final : public UpdateRule {
   }
 
  private:
-  const AdamWConfig config_;
+  const recipe::AdamWConfig config_;
   const Target target_;
   const double weight_decay_;
   const at::Tensor first_moment_;
@@ -56,7 +56,7 @@ at::Tensor make_momentum(const Target& target, tensor::Precision state) {
   return at::zeros(target.exact.value.sizes(), target.exact.value.options().dtype(type));
 }
 
-std::unique_ptr<UpdateRule> make_adamw(const AdamWConfig& config, tensor::Precision state,
+std::unique_ptr<UpdateRule> make_adamw(const recipe::AdamWConfig& config, tensor::Precision state,
                                        Target target) {
   return std::make_unique<AdamW>(config, state, std::move(target));
 }

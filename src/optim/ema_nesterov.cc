@@ -10,7 +10,7 @@ namespace {
 
 class EmaNesterov final : public UpdateRule {
  public:
-  EmaNesterov(const EmaNesterovConfig& config, tensor::Precision state, Target target,
+  EmaNesterov(const recipe::EmaNesterovConfig& config, tensor::Precision state, Target target,
               std::unique_ptr<UpdateRule> rule)
       : config_(config),
         target_(std::move(target)),
@@ -39,7 +39,7 @@ class EmaNesterov final : public UpdateRule {
   Lead lead() const override { return {average_, extrapolation_.item<double>()}; }
 
  private:
-  const EmaNesterovConfig config_;
+  const recipe::EmaNesterovConfig config_;
   const Target target_;
   const std::unique_ptr<UpdateRule> rule_;
   const at::Tensor average_;
@@ -48,7 +48,7 @@ class EmaNesterov final : public UpdateRule {
 
 }  // namespace
 
-std::unique_ptr<UpdateRule> make_ema_nesterov(const EmaNesterovConfig& config,
+std::unique_ptr<UpdateRule> make_ema_nesterov(const recipe::EmaNesterovConfig& config,
                                               tensor::Precision state, Target target,
                                               std::unique_ptr<UpdateRule> rule) {
   return std::make_unique<EmaNesterov>(config, state, std::move(target), std::move(rule));

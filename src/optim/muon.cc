@@ -8,7 +8,7 @@ namespace {
 
 class Muon final : public OrthogonalRule {
  public:
-  Muon(const MuonConfig& config, tensor::Precision state, const Target& target)
+  Muon(const recipe::MuonConfig& config, tensor::Precision state, const Target& target)
       : OrthogonalRule(target, {make_momentum(target, state), config.momentum, config.nesterov},
                        config),
         config_(config) {}
@@ -28,12 +28,12 @@ class Muon final : public OrthogonalRule {
   }
 
  private:
-  const MuonConfig config_;
+  const recipe::MuonConfig config_;
 };
 
 }  // namespace
 
-std::unique_ptr<UpdateRule> make_muon(const MuonConfig& config, tensor::Precision state,
+std::unique_ptr<UpdateRule> make_muon(const recipe::MuonConfig& config, tensor::Precision state,
                                       Target target) {
   return std::make_unique<Muon>(config, state, target);
 }

@@ -46,13 +46,13 @@ Polynomial folded(const Polynomial& p) {
   return {p.a / kSafety, p.b / std::pow(kSafety, 3), p.c / std::pow(kSafety, 5)};
 }
 
-bool is_short_express(const MuonConfig& config) {
+bool is_short_express(const recipe::MuonConfig& config) {
   return config.newton_schulz_steps <= static_cast<int>(kShortExpress.size());
 }
 
-Polynomial polynomial_of(const MuonConfig& config, int step) {
-  if (config.orthogonalization == Orthogonalization::kOriginal) return kJordan;
-  if (config.orthogonalization == Orthogonalization::kExact) return kSlow;
+Polynomial polynomial_of(const recipe::MuonConfig& config, int step) {
+  if (config.orthogonalization == recipe::Orthogonalization::kOriginal) return kJordan;
+  if (config.orthogonalization == recipe::Orthogonalization::kExact) return kSlow;
   const auto at = static_cast<std::size_t>(step);
   if (is_short_express(config)) return kShortExpress[at];
   return at + 1 < kLongExpress.size() ? folded(kLongExpress[at]) : kLongExpress.back();
@@ -63,14 +63,14 @@ Polynomial polynomial_of(const MuonConfig& config, int step) {
 struct Divisor {
   double factor, epsilon;
 };
-Divisor divisor(const MuonConfig& config) {
-  if (config.orthogonalization != Orthogonalization::kPolarExpress) return {1.0, 1e-7};
+Divisor divisor(const recipe::MuonConfig& config) {
+  if (config.orthogonalization != recipe::Orthogonalization::kPolarExpress) return {1.0, 1e-7};
   return is_short_express(config) ? Divisor{1.02, 1e-6} : Divisor{1.01, 1e-7};
 }
 
 }  // namespace
 
-at::Tensor orthogonalize(const at::Tensor& matrices, const MuonConfig& config) {
+at::Tensor orthogonalize(const at::Tensor& matrices, const recipe::MuonConfig& config) {
   const auto [factor, epsilon] = divisor(config);
   at::Tensor x = tensor::normalised(matrices, factor, epsilon, config.precision);
   for (int i = 0; i < config.newton_schulz_steps; ++i) {
@@ -92,12 +92,12 @@ at::Tensor outputs_first(std::string_view name, const at::Tensor& matrix) {
   return matrix.dim() >= 2 && is_stored_transposed(name) ? matrix.mT() : matrix;
 }
 
-std::int64_t num_blocks(std::string_view name, const MuonConfig& config) {
+std::int64_t num_blocks(std::string_view name, const recipe::MuonConfig& config) {
   return config.splits_fused_attention && name.ends_with(".c_attn.weight") ? 3 : 1;
 }
 
 at::Tensor orthogonalize_blocks(const at::Tensor& matrices, std::int64_t blocks,
-                                const MuonConfig& config) {
+                                const recipe::MuonConfig& config) {
   const std::int64_t count = matrices.size(0), rows = matrices.size(1), columns = matrices.size(2);
   if (blocks == 1 || rows % blocks != 0) return orthogonalize(matrices, config);
   if (tensor::gains_from_several(matrices)) {
@@ -112,10 +112,10 @@ at::Tensor orthogonalize_blocks(const at::Tensor& matrices, std::int64_t blocks,
   return at::cat(parts, 1);
 }
 
-double update_scale(MuonScale scale, const at::Tensor& matrix, std::int64_t blocks) {
+double update_scale(recipe::MuonScale scale, const at::Tensor& matrix, std::int64_t blocks) {
   const auto rows = static_cast<double>(matrix.size(0)) / static_cast<double>(blocks);
   const auto columns = static_cast<double>(matrix.size(1));
-  if (scale == MuonScale::kMatchAdamW) return 0.2 * std::sqrt(std::max(rows, columns));
+  if (scale == recipe::MuonScale::kMatchAdamW) return 0.2 * std::sqrt(std::max(rows, columns));
   return std::sqrt(std::max(1.0, rows / columns));
 }
 

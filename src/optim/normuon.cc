@@ -14,7 +14,7 @@ namespace {
 
 class NorMuon final : public OrthogonalRule {
  public:
-  NorMuon(const MuonConfig& config, tensor::Precision state, const Target& target)
+  NorMuon(const recipe::MuonConfig& config, tensor::Precision state, const Target& target)
       : OrthogonalRule(target, {make_momentum(target, state), config.momentum, config.nesterov},
                        config),
         config_(config),
@@ -42,20 +42,20 @@ class NorMuon final : public OrthogonalRule {
  private:
   // A scalar tensor where orthogonal is: reading it would make the host wait for a device.
   at::Tensor wanted_norm(const at::Tensor& orthogonal, std::int64_t blocks) const {
-    if (config_.scale == MuonScale::kMatchAdamW) {
+    if (config_.scale == recipe::MuonScale::kMatchAdamW) {
       return at::full({}, 0.2 * std::sqrt(static_cast<double>(orthogonal.numel())),
                       orthogonal.options());
     }
     return orthogonal.norm().mul_(update_scale(config_.scale, orthogonal, blocks));
   }
 
-  const MuonConfig config_;
+  const recipe::MuonConfig config_;
   at::Tensor row_squares_;  // [outputs]
 };
 
 }  // namespace
 
-std::unique_ptr<UpdateRule> make_normuon(const MuonConfig& config, tensor::Precision state,
+std::unique_ptr<UpdateRule> make_normuon(const recipe::MuonConfig& config, tensor::Precision state,
                                          Target target) {
   return std::make_unique<NorMuon>(config, state, target);
 }

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <functional>
 #include <iterator>
@@ -29,7 +28,7 @@ void require_between(double value, double low, double high, std::string_view wha
       fmt::format("{} must be at least {} and under {}, found {}", what, low, high, value));
 }
 
-void check_config(const OptimizerConfig& config) {
+void check_config(const recipe::OptimizerConfig& config) {
   const auto rate = [](double value, std::string_view what) {
     require_between(value, 0, 1e3, what);
   };
@@ -69,26 +68,27 @@ void check_parameter(const NamedTensor& parameter, const at::Device& device) {
 }
 
 // What an assignment says over what the sections say.
-OptimizerConfig with_assignment(OptimizerConfig config, const Assignment& line) {
+recipe::OptimizerConfig with_assignment(recipe::OptimizerConfig config,
+                                        const recipe::Assignment& line) {
   config.rule = line.rule;
   double* rate = nullptr;
   double* decay = nullptr;
   switch (line.rule) {
-    case Rule::kAdamW:
+    case recipe::Rule::kAdamW:
       rate = &config.adamw.learning_rate;
       decay = &config.adamw.weight_decay;
       break;
-    case Rule::kMuon:
-    case Rule::kNorMuon:
+    case recipe::Rule::kMuon:
+    case recipe::Rule::kNorMuon:
       rate = &config.muon.learning_rate;
       decay = &config.muon.weight_decay;
       break;
-    case Rule::kScion:
+    case recipe::Rule::kScion:
       rate = &config.scion.learning_rate;
       config.scion.norm = line.norm.value_or(config.scion.norm);
       if (line.radius) config.scion.radius = line.radius;
       break;
-    case Rule::kTransportedScion:
+    case recipe::Rule::kTransportedScion:
       rate = &config.transported_scion.learning_rate;
       decay = &config.transported_scion.weight_decay;
       config.transported_scion.norm = line.norm.value_or(config.transported_scion.norm);
@@ -96,45 +96,46 @@ OptimizerConfig with_assignment(OptimizerConfig config, const Assignment& line) 
   }
   *rate = line.learning_rate.value_or(*rate);
   if (decay != nullptr) *decay = line.weight_decay.value_or(*decay);
-  PANAL_REQUIRE(
-      decay != nullptr || !line.weight_decay,
-      fmt::format("weight decay does not go with rule {}: {}", rule_name(line.rule), line.match));
-  PANAL_REQUIRE(!line.radius || line.rule == Rule::kScion,
-                fmt::format("a radius is for rule scion, found rule {}: {}", rule_name(line.rule),
-                            line.match));
-  PANAL_REQUIRE(!line.norm || line.rule == Rule::kScion || line.rule == Rule::kTransportedScion,
+  PANAL_REQUIRE(decay != nullptr || !line.weight_decay,
+                fmt::format("weight decay does not go with rule {}: {}",
+                            recipe::rule_name(line.rule), line.match));
+  PANAL_REQUIRE(!line.radius || line.rule == recipe::Rule::kScion,
+                fmt::format("a radius is for rule scion, found rule {}: {}",
+                            recipe::rule_name(line.rule), line.match));
+  PANAL_REQUIRE(!line.norm || line.rule == recipe::Rule::kScion ||
+                    line.rule == recipe::Rule::kTransportedScion,
                 fmt::format("a norm is for rules scion and transported_scion, found rule {}: {}",
-                            rule_name(line.rule), line.match));
+                            recipe::rule_name(line.rule), line.match));
   check_config(config);
   return config;
 }
 
-std::unique_ptr<detail::UpdateRule> make_plain_rule(const OptimizerConfig& config,
+std::unique_ptr<detail::UpdateRule> make_plain_rule(const recipe::OptimizerConfig& config,
                                                     const detail::Target& target) {
   const auto state = config.state_precision;
   switch (config.rule) {
-    case Rule::kAdamW:
+    case recipe::Rule::kAdamW:
       return detail::make_adamw(config.adamw, state, target);
-    case Rule::kScion:
+    case recipe::Rule::kScion:
       return detail::make_scion(config.scion, config.muon, state, target);
-    case Rule::kTransportedScion:
+    case recipe::Rule::kTransportedScion:
       return detail::make_transported_scion(config.transported_scion, config.muon, state, target);
-    case Rule::kMuon:
-    case Rule::kNorMuon:
+    case recipe::Rule::kMuon:
+    case recipe::Rule::kNorMuon:
       break;
   }
   PANAL_REQUIRE(target.exact.value.dim() == 2,
                 fmt::format("rule {} is for matrices, found {} dimensions: {}",
-                            rule_name(config.rule), target.exact.value.dim(), target.name));
-  return config.rule == Rule::kMuon ? detail::make_muon(config.muon, state, target)
-                                    : detail::make_normuon(config.muon, state, target);
+                            recipe::rule_name(config.rule), target.exact.value.dim(), target.name));
+  return config.rule == recipe::Rule::kMuon ? detail::make_muon(config.muon, state, target)
+                                            : detail::make_normuon(config.muon, state, target);
 }
 
-std::unique_ptr<detail::UpdateRule> make_rule(const OptimizerConfig& config,
+std::unique_ptr<detail::UpdateRule> make_rule(const recipe::OptimizerConfig& config,
                                               const detail::Target& target) {
   auto rule = make_plain_rule(config, target);
   if (config.ema_nesterov.extrapolation == 0) return rule;
-  PANAL_REQUIRE(config.rule != Rule::kTransportedScion,
+  PANAL_REQUIRE(config.rule != recipe::Rule::kTransportedScion,
                 "EMA-Nesterov goes on top of any rule but transported_scion, which extrapolates "
                 "by itself: give one of them");
   return detail::make_ema_nesterov(config.ema_nesterov, config.state_precision, target,
@@ -291,97 +292,18 @@ class RuleSet final : public Optimizer {
   bool shows_evaluation_point_ = false;
 };
 
-template <typename Value, std::size_t Count>
-std::string_view name_of(const std::array<std::pair<Value, std::string_view>, Count>& names,
-                         Value value) {
-  return std::ranges::find(names, value, [](const auto& entry) { return entry.first; })->second;
-}
-
-constexpr std::array<std::pair<Rule, std::string_view>, 5> kRuleNames{{
-    {Rule::kAdamW, "adamw"},
-    {Rule::kMuon, "muon"},
-    {Rule::kNorMuon, "normuon"},
-    {Rule::kScion, "scion"},
-    {Rule::kTransportedScion, "transported_scion"},
-}};
-constexpr std::array<std::pair<Norm, std::string_view>, 6> kNormNames{{
-    {Norm::kAuto, "auto"},
-    {Norm::kSpectral, "spectral"},
-    {Norm::kSign, "sign"},
-    {Norm::kColumn, "column"},
-    {Norm::kRow, "row"},
-    {Norm::kBiasRms, "bias_rms"},
-}};
-
 }  // namespace
 
-std::string_view rule_name(Rule rule) { return name_of(kRuleNames, rule); }
-
-const std::vector<std::string>& rule_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
-    for (const auto& [rule, name] : kRuleNames) all.emplace_back(name);
-    return all;
-  }();
-  return names;
-}
-
-Result<Rule> rule_from_name(std::string_view name) {
-  for (const auto& [rule, known] : kRuleNames) {
-    if (known == name) return rule;
-  }
-  return Status(Code::kInvalidArgument,
-                fmt::format("a rule is adamw, muon, normuon, scion or transported_scion, found "
-                            "\"{}\"",
-                            name));
-}
-
-std::string_view norm_name(Norm norm) { return name_of(kNormNames, norm); }
-
-Result<Norm> norm_from_name(std::string_view name) {
-  for (const auto& [norm, known] : kNormNames) {
-    if (known == name) return norm;
-  }
-  return Status(
-      Code::kInvalidArgument,
-      fmt::format("a norm is auto, spectral, sign, column, row or bias_rms, found \"{}\"", name));
-}
-
-double main_learning_rate(const OptimizerConfig& config) {
-  switch (config.rule) {
-    case Rule::kAdamW:
-      return config.adamw.learning_rate;
-    case Rule::kMuon:
-    case Rule::kNorMuon:
-      return config.muon.learning_rate;
-    case Rule::kScion:
-      return config.scion.learning_rate;
-    case Rule::kTransportedScion:
-      return config.transported_scion.learning_rate;
-  }
-  return 0;
-}
-
-double orthogonalization_flops(double rows, double columns, int newton_schulz_steps) {
-  const double n = std::min(rows, columns), m = std::max(rows, columns);
-  return newton_schulz_steps * (4 * n * n * m + 2 * n * n * n);
-}
-
 bool is_hidden_matrix(const NamedTensor& parameter) {
-  // Rows of these are looked up or chosen one at a time: their updates are sparse, not low in rank.
-  constexpr std::array<std::string_view, 4> kTables = {"embed_tokens.", "lm_head.", "wte.", "wpe."};
-  if (parameter.value.dim() != 2) return false;
-  return std::ranges::none_of(kTables, [&](std::string_view table) {
-    return parameter.name.find(table) != std::string::npos;
-  });
+  return recipe::is_hidden_matrix(parameter.name, static_cast<std::size_t>(parameter.value.dim()));
 }
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config,
+std::unique_ptr<Optimizer> make_optimizer(const recipe::OptimizerConfig& config,
                                           std::span<const NamedTensor> parameters) {
   return make_optimizer_of(config, parameters, std::vector<bool>(parameters.size(), true));
 }
 
-std::unique_ptr<Optimizer> make_optimizer_of(const OptimizerConfig& config,
+std::unique_ptr<Optimizer> make_optimizer_of(const recipe::OptimizerConfig& config,
                                              std::span<const NamedTensor> parameters,
                                              const std::vector<bool>& is_owned) {
   check_config(config);
@@ -394,15 +316,16 @@ std::unique_ptr<Optimizer> make_optimizer_of(const OptimizerConfig& config,
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const NamedTensor& parameter = parameters[i];
     check_parameter(parameter, parameters.front().value.device());
-    const auto line = std::ranges::find_if(config.assignments, [&](const Assignment& candidate) {
-      return parameter.name.find(candidate.match) != std::string::npos;
-    });
-    OptimizerConfig own = config;
+    const auto line =
+        std::ranges::find_if(config.assignments, [&](const recipe::Assignment& candidate) {
+          return parameter.name.find(candidate.match) != std::string::npos;
+        });
+    recipe::OptimizerConfig own = config;
     if (line != config.assignments.end()) {
       was_used[static_cast<std::size_t>(line - config.assignments.begin())] = true;
       own = with_assignment(config, *line);
     } else if (!is_hidden_matrix(parameter)) {
-      own.rule = Rule::kAdamW;
+      own.rule = recipe::Rule::kAdamW;
     }
     if (!is_owned[i]) continue;
     detail::Target target{parameter.name, {parameter.value.detach()}};

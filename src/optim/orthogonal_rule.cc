@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "optim/detail/newton_schulz.h"
+#include "tensor/step_sizes.h"
 
 namespace panal::optim::detail {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 // What matrices must have in common to be made orthogonal at once.
 auto kind_of(const OrthogonalRule& rule) {
   const at::Tensor& value = rule.target().exact.value;
-  const MuonConfig& config = rule.newton_schulz();
+  const recipe::MuonConfig& config = rule.newton_schulz();
   return std::tuple(value.size(0), value.size(1), is_stored_transposed(rule.target().name),
                     num_blocks(rule.target().name, config), config.newton_schulz_steps,
                     config.precision, config.orthogonalization);
@@ -73,7 +74,7 @@ void update_orthogonal(std::span<const OrthogonalUpdate> updates, const Now& now
   for (const auto& [kind, members] : kinds) {
     const std::int64_t elements = members.front().rule->target().exact.value.numel();
     const auto most =
-        static_cast<std::size_t>(std::max(std::int64_t{1}, kElementsTogether / elements));
+        static_cast<std::size_t>(std::max(std::int64_t{1}, tensor::kElementsTogether / elements));
     const std::span<const OrthogonalUpdate> all = members;
     for (std::size_t begin = 0; begin < all.size(); begin += most) {
       update_at_once(all.subspan(begin, std::min(most, all.size() - begin)), now);

@@ -45,7 +45,7 @@ void scale(const ClippedProjection& projection, const std::vector<float>& factor
 
 std::int64_t clip_queries_and_keys(const ClippedAttention& attention,
                                    std::span<const float> largest_logits,
-                                   const QkClipConfig& config) {
+                                   const recipe::QkClipConfig& config) {
   PANAL_REQUIRE(config.threshold > 0 && config.alpha >= 0 && config.alpha <= 1,
                 fmt::format("QK-clip wants a threshold over 0 and an alpha from 0 to 1, found {} "
                             "and {}",

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "recipe/optimizer.h"
 #include "tensor/update.h"
 
 namespace panal::optim {
@@ -29,11 +30,6 @@ struct ClippedAttention {
   std::int64_t head_width = 1;
 };
 
-struct QkClipConfig {
-  double threshold = 100.0;  // tau: over 0.
-  double alpha = 0.5;        // Share of the queries, 0 to 1; the keys take the rest.
-};
-
 /// After an update: for each group of query heads with one key head, gamma = min(1, threshold / S)
 /// for the largest S of its heads; queries are scaled by gamma^alpha, keys by gamma^(1 - alpha).
 ///
@@ -46,6 +42,6 @@ struct QkClipConfig {
 /// queries and keys has no use for it.
 std::int64_t clip_queries_and_keys(const ClippedAttention& attention,
                                    std::span<const float> largest_logits,
-                                   const QkClipConfig& config);
+                                   const recipe::QkClipConfig& config);
 
 }  // namespace panal::optim

@@ -14,17 +14,19 @@ constexpr double kSmallest = 1e-8;  // The authors' guard against division by ze
 
 class Scion final : public OrthogonalRule {
  public:
-  Scion(const ScionConfig& config, const MuonConfig& newton_schulz, tensor::Precision state,
-        const Target& target)
+  Scion(const recipe::ScionConfig& config, const recipe::MuonConfig& newton_schulz,
+        tensor::Precision state, const Target& target)
       : OrthogonalRule(target, {make_momentum(target, state), config.momentum}, newton_schulz),
         config_(config),
         norm_(resolved_norm(config.norm, target)),
-        radius_(config.radius.value_or(norm_ == Norm::kSign ? 3000.0 : 50.0)) {}
+        radius_(config.radius.value_or(norm_ == recipe::Norm::kSign ? 3000.0 : 50.0)) {}
 
-  OrthogonalRule* orthogonal() override { return norm_ == Norm::kSpectral ? this : nullptr; }
+  OrthogonalRule* orthogonal() override {
+    return norm_ == recipe::Norm::kSpectral ? this : nullptr;
+  }
 
   void update(const at::Tensor& gradient, const Now& now) override {
-    if (norm_ == Norm::kSpectral) return OrthogonalRule::update(gradient, now);
+    if (norm_ == recipe::Norm::kSpectral) return OrthogonalRule::update(gradient, now);
     const at::Tensor direction = made_direction(momentum_update(gradient, now));
     Now at_once = now;  // What would wait is a copy of the parameter.
     at_once.waiting = nullptr;
@@ -48,19 +50,20 @@ class Scion final : public OrthogonalRule {
            now);
   }
 
-  const ScionConfig config_;
-  const Norm norm_;
+  const recipe::ScionConfig config_;
+  const recipe::Norm norm_;
   const double radius_;
 };
 
 }  // namespace
 
-Norm resolved_norm(Norm norm, const Target& target) {
+recipe::Norm resolved_norm(recipe::Norm norm, const Target& target) {
   const std::int64_t dimensions = target.exact.value.dim();
-  if (norm == Norm::kAuto) return dimensions == 2 ? Norm::kSpectral : Norm::kBiasRms;
-  PANAL_REQUIRE(dimensions == 2 || norm == Norm::kBiasRms,
-                fmt::format("the norm {} is for matrices, found {} dimensions: {}", norm_name(norm),
-                            dimensions, target.name));
+  if (norm == recipe::Norm::kAuto)
+    return dimensions == 2 ? recipe::Norm::kSpectral : recipe::Norm::kBiasRms;
+  PANAL_REQUIRE(dimensions == 2 || norm == recipe::Norm::kBiasRms,
+                fmt::format("the norm {} is for matrices, found {} dimensions: {}",
+                            recipe::norm_name(norm), dimensions, target.name));
   return norm;
 }
 
@@ -69,16 +72,16 @@ double spectral_radius(const at::Tensor& orthogonal, std::int64_t blocks) {
   return std::sqrt(outputs / static_cast<double>(orthogonal.size(1)));
 }
 
-at::Tensor uphill(Norm resolved, const Target& target, const at::Tensor& direction) {
-  if (resolved == Norm::kBiasRms || resolved == Norm::kAuto) {
+at::Tensor uphill(recipe::Norm resolved, const Target& target, const at::Tensor& direction) {
+  if (resolved == recipe::Norm::kBiasRms || resolved == recipe::Norm::kAuto) {
     return direction / (direction.square().mean().sqrt() + kSmallest);
   }
   const at::Tensor matrix = outputs_first(target.name, direction);  // [outputs, inputs]
   const auto inputs = static_cast<double>(matrix.size(1));
   at::Tensor change;
-  if (resolved == Norm::kSign) {
+  if (resolved == recipe::Norm::kSign) {
     change = matrix.sign() / inputs;
-  } else if (resolved == Norm::kColumn) {
+  } else if (resolved == recipe::Norm::kColumn) {
     change = matrix / (matrix.square().mean(0, /*keepdim=*/true).sqrt() + kSmallest);
   } else {
     change =
@@ -87,7 +90,8 @@ at::Tensor uphill(Norm resolved, const Target& target, const at::Tensor& directi
   return outputs_first(target.name, change);
 }
 
-std::unique_ptr<UpdateRule> make_scion(const ScionConfig& config, const MuonConfig& newton_schulz,
+std::unique_ptr<UpdateRule> make_scion(const recipe::ScionConfig& config,
+                                       const recipe::MuonConfig& newton_schulz,
                                        tensor::Precision state, Target target) {
   return std::make_unique<Scion>(config, newton_schulz, state, target);
 }

@@ -13,8 +13,9 @@ namespace {
 
 class TransportedScion final : public OrthogonalRule {
  public:
-  TransportedScion(const TransportedScionConfig& config, const MuonConfig& newton_schulz,
-                   tensor::Precision state, const Target& target)
+  TransportedScion(const recipe::TransportedScionConfig& config,
+                   const recipe::MuonConfig& newton_schulz, tensor::Precision state,
+                   const Target& target)
       : OrthogonalRule(target, {make_momentum(target, state), config.momentum, config.nesterov},
                        newton_schulz),
         config_(config),
@@ -24,10 +25,12 @@ class TransportedScion final : public OrthogonalRule {
         displacement_(make_momentum(target, tensor::Precision::kBFloat16)),
         extrapolation_(at::zeros({1}, at::kFloat)) {}
 
-  OrthogonalRule* orthogonal() override { return norm_ == Norm::kSpectral ? this : nullptr; }
+  OrthogonalRule* orthogonal() override {
+    return norm_ == recipe::Norm::kSpectral ? this : nullptr;
+  }
 
   void update(const at::Tensor& gradient, const Now& now) override {
-    if (norm_ == Norm::kSpectral) return OrthogonalRule::update(gradient, now);
+    if (norm_ == recipe::Norm::kSpectral) return OrthogonalRule::update(gradient, now);
     const at::Tensor direction = made_direction(momentum_update(gradient, now));
     step(uphill(norm_, target(), direction), 1.0, now);
   }
@@ -64,8 +67,8 @@ class TransportedScion final : public OrthogonalRule {
     return config_.extrapolation * grown * std::min(1.0, now.factor);
   }
 
-  const TransportedScionConfig config_;
-  const Norm norm_;
+  const recipe::TransportedScionConfig config_;
+  const recipe::Norm norm_;
   const double weight_decay_;
   const at::Tensor displacement_;
   const at::Tensor extrapolation_;  // [1], of the parameter as it is.
@@ -73,8 +76,8 @@ class TransportedScion final : public OrthogonalRule {
 
 }  // namespace
 
-std::unique_ptr<UpdateRule> make_transported_scion(const TransportedScionConfig& config,
-                                                   const MuonConfig& newton_schulz,
+std::unique_ptr<UpdateRule> make_transported_scion(const recipe::TransportedScionConfig& config,
+                                                   const recipe::MuonConfig& newton_schulz,
                                                    tensor::Precision state, Target target) {
   return std::make_unique<TransportedScion>(config, newton_schulz, state, target);
 }

@@ -53,7 +53,7 @@ std::vector<Part> parts_of(const RunRecord& run, std::vector<std::size_t>& part_
   return parts;
 }
 
-void normalise(Stretch& stretch, const std::optional<ModelCost>& cost) {
+void normalise(Stretch& stretch, const std::optional<recipe::ModelCost>& cost) {
   if (!stretch.mean_tokens_per_s) return;
   const auto& bandwidth = stretch.machine.memory_bytes_per_s;
   if (bandwidth) stretch.tokens_per_gigabyte = *stretch.mean_tokens_per_s / (*bandwidth / 1e9);
@@ -150,7 +150,7 @@ Json spread_to_json(const std::optional<Spread>& spread) {
 }
 
 Json stretch_to_json(const Stretch& stretch) {
-  return {{"machine", machine_to_json(stretch.machine)},
+  return {{"machine", machine::machine_to_json(stretch.machine)},
           {"first_step", stretch.first_step},
           {"last_step", stretch.last_step},
           {"step_seconds", spread_to_json(stretch.step_seconds)},
@@ -199,7 +199,7 @@ Json analysis_to_json(const RunAnalysis& run) {
   json["training_loss"] = run.smoothed.empty() ? Json(nullptr) : Json(run.smoothed.back().loss);
   json["validation_loss"] =
       run.validation.empty() ? Json(nullptr) : Json(run.validation.back().loss);
-  json["model"] = run.record.cost ? model_cost_to_json(*run.record.cost) : Json(nullptr);
+  json["model"] = run.record.cost ? recipe::model_cost_to_json(*run.record.cost) : Json(nullptr);
   json["flops_per_token"] =
       run.record.cost ? Json(run.record.cost->flops_per_token()) : Json(nullptr);
   json["energy"] = {{"joules", or_null(run.record.energy.joules)},
@@ -212,15 +212,6 @@ Json analysis_to_json(const RunAnalysis& run) {
     json["stretches"].push_back(stretch_to_json(stretch));
   json["notes"] = run.record.notes;
   return json;
-}
-
-std::string machine_label(const Machine& machine) {
-  std::string label = machine.device == "cpu" ? machine.cpu : machine.device;
-  if (label.empty()) label = "machine unknown";
-  if (machine.cores) label += fmt::format(", {} cores", *machine.cores);
-  if (machine.threads) label += fmt::format(", {} threads", *machine.threads);
-  if (!machine.precision.empty()) label += ", " + machine.precision;
-  return label;
 }
 
 }  // namespace panal::report

@@ -15,7 +15,7 @@ namespace panal::report {
 
 /// The steps of a run that were taken on one machine with one number of threads and precision.
 struct Stretch {
-  Machine machine{};
+  machine::Machine machine{};
   std::int64_t first_step = 0, last_step = 0;  // 0 and 0: no single steps are known.
   std::optional<Spread> step_seconds{};
   std::optional<Spread> tokens_per_s{};       // Of the single steps.
@@ -59,8 +59,5 @@ struct RunAnalysis {
 RunAnalysis analyse(RunRecord record, const energy::CarbonOptions& carbon);
 /// Everything but the curves; unknown figures are null.
 Json analysis_to_json(const RunAnalysis& run);
-
-/// "AMD EPYC, 2 cores, 2 threads, bf16", as far as it is known.
-std::string machine_label(const Machine& machine);
 
 }  // namespace panal::report

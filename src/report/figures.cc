@@ -97,7 +97,8 @@ std::vector<Row> rows_about_the_machine() {
     };
   };
   return {
-      {"machine", [](const auto&, const auto& part) { return machine_label(part.machine); }},
+      {"machine",
+       [](const auto&, const auto& part) { return machine::machine_label(part.machine); }},
       {"code version",
        [](const auto&, const auto& part) {
          return part.machine.code_version.empty() ? kUnknown : part.machine.code_version;
@@ -184,7 +185,7 @@ std::vector<std::string> methods_of(std::span<const RunAnalysis> runs) {
           fmt::format("{}: the shape of the model is unknown, so MFU is.", run.record.name));
       continue;
     }
-    const ModelCost& cost = *run.record.cost;
+    const recipe::ModelCost& cost = *run.record.cost;
     std::string line = fmt::format("{}: N {}, L {}, H {}, Q {}, T {}: {:.4g} MFLOP per token",
                                    run.record.name, cost.matrix_parameters, cost.layers, cost.heads,
                                    cost.head_width, cost.context, cost.flops_per_token() / 1e6);
@@ -194,7 +195,7 @@ std::vector<std::string> methods_of(std::span<const RunAnalysis> runs) {
       if (part.machine.memory_bytes_per_s) {
         line += fmt::format(" and {:.4g} GB/s", *part.machine.memory_bytes_per_s / 1e9);
       }
-      line += fmt::format(" ({})", machine_label(part.machine));
+      line += fmt::format(" ({})", machine::machine_label(part.machine));
     }
     lines.push_back(line + ".");
   }

@@ -124,7 +124,7 @@ std::string tiles(std::span<const RunAnalysis> runs) {
         i % 8, escaped(run.record.name),
         last.mean_tokens_per_s ? short_number(*last.mean_tokens_per_s) : "unknown", loss,
         last.mfu ? fmt::format("{:.1f} %", 100 * *last.mfu) : "unknown",
-        escaped(machine_label(last.machine)));
+        escaped(machine::machine_label(last.machine)));
   }
   return html + "</div>\n";
 }

@@ -109,7 +109,7 @@ Status read_machines(const std::filesystem::path& folder, RunRecord& run) {
     return Status();
   }
   if (json_has(*json, "model")) {
-    PANAL_ASSIGN(run.cost, model_cost_from_json(json->at("model"), where));
+    PANAL_ASSIGN(run.cost, recipe::model_cost_from_json(json->at("model"), where));
   }
   if (!json_has(*json, "calls") || !json->at("calls").is_array()) {
     return Status(Code::kCorrupt, where + ": wanted a list \"calls\", found none");
@@ -120,7 +120,7 @@ Status read_machines(const std::filesystem::path& folder, RunRecord& run) {
     if (!json_has(entry, "machine")) {
       return Status(Code::kCorrupt, where + ": wanted \"machine\" in every call, found none");
     }
-    PANAL_ASSIGN(call.machine, machine_from_json(entry.at("machine"), where));
+    PANAL_ASSIGN(call.machine, machine::machine_from_json(entry.at("machine"), where));
     if (json_has(entry, "peak_resident_bytes")) {
       PANAL_ASSIGN(call.peak_resident_bytes,
                    json_integer(entry, "peak_resident_bytes", where, 1, kMost));

@@ -177,7 +177,7 @@ Result<TargetContest> target_contest_from_json(const Json& document) {
   PANAL_ASSIGN(const std::string status, json_string(document, "status", "optimizer benchmark"));
   contest.is_complete = status == "completed";
   if (json_has(document, "machine")) {
-    PANAL_ASSIGN(contest.machine, machine_from_json(document.at("machine"), "machine"));
+    PANAL_ASSIGN(contest.machine, machine::machine_from_json(document.at("machine"), "machine"));
   }
   contest.setting = fmt::format(
       "LLaMA {} x {}, {} parameters, vocabulary {}, {} x {} tokens a step, {}, {} tokens of text",
@@ -200,7 +200,7 @@ Result<TargetContest> target_contest_from_json(const Json& document) {
 
 std::string target_headline(const TargetContest& contest) {
   return fmt::format("{}: to {:.4f} nats per token of held-out text, on {}{}", contest.setting,
-                     contest.target, machine_label(contest.machine),
+                     contest.target, machine::machine_label(contest.machine),
                      contest.is_complete ? "" : "; stopped before the end");
 }
 

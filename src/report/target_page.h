@@ -42,7 +42,7 @@ struct TargetContest {
   double target = 0;  // Nats per token.
   bool is_complete = true;
   std::string setting{};  // Model, batch and text in a sentence.
-  Machine machine{};
+  machine::Machine machine{};
   std::vector<TargetRule> rules{};
   std::vector<std::string> verdicts{};  // A sentence per goal.
 };

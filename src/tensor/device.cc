@@ -11,6 +11,16 @@
 namespace panal::tensor {
 namespace {
 
+c10::Device cuda_device(int index) {
+  const c10::Device device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index));
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  enter(device);
+  guard.exchangeStream(guard.getStreamFromGlobalPool(device, /*isHighPriority=*/false));
+  return device;
+}
+
+}  // namespace
+
 // Both halves are needed: the kernels of this build, and a torch that was built for CUDA.
 std::string why_no_cuda(int processes) {
   const std::string missing = kernels::cuda::why_no_device();
@@ -23,16 +33,6 @@ std::string why_no_cuda(int processes) {
   return "the PyTorch library of this build has no CUDA: build with the CUDA wheel "
          "(docs/guides/gpu.md)";
 }
-
-c10::Device cuda_device(int index) {
-  const c10::Device device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(index));
-  const c10::impl::VirtualGuardImpl guard(device.type());
-  enter(device);
-  guard.exchangeStream(guard.getStreamFromGlobalPool(device, /*isHighPriority=*/false));
-  return device;
-}
-
-}  // namespace
 
 std::string why_not_trained_on(std::string_view device, int processes) {
   if (device != "cuda") return "";

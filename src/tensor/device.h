@@ -12,6 +12,10 @@ struct Device;  // c10/core/Device.h
 
 namespace panal::tensor {
 
+/// Why so many processes cannot train on CUDA devices of this machine; empty when they can. Each
+/// process wants one of its own.
+std::string why_no_cuda(int processes = 1);
+
 /// Why training by so many processes cannot run on `device` ("auto", "cpu" or "cuda"), as the rest
 /// of a sentence; empty when it can. Each process wants a CUDA device of its own.
 std::string why_not_trained_on(std::string_view device, int processes = 1);

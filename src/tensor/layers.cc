@@ -13,6 +13,7 @@
 #include "tensor/linear.h"
 #include "tensor/product.h"
 #include "tensor/row_grain.h"
+#include "tensor/step_sizes.h"
 
 namespace panal::tensor {
 namespace {

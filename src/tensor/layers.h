@@ -10,10 +10,6 @@
 
 namespace panal::tensor {
 
-/// Numbers of logits that head_loss() holds at a time (one row of them at least).
-inline constexpr std::int64_t kLogitsPerChunk = std::int64_t{1} << 24;
-inline constexpr std::int64_t kLogitsPerChunkOnDevice = std::int64_t{1} << 26;
-
 /// x [..., width] divided by its root mean square, times weight [width].
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 

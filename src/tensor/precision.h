@@ -1,4 +1,4 @@
-// What the matrix products of training are computed in.
+// What the matrix products of training are computed in. Torch-free: plans name it too.
 #pragma once
 
 #include <string_view>
@@ -8,9 +8,8 @@ namespace panal::tensor {
 enum class Precision { kFloat32, kBFloat16 };
 
 /// "fp32" or "bf16".
-std::string_view precision_name(Precision precision);
-/// True where the CPU multiplies bfloat16 by instructions of its own (AVX-512-BF16, AMX). Elsewhere
-/// it is widened piece by piece, at a fraction of float32's speed.
-bool cpu_multiplies_bfloat16();
+constexpr std::string_view precision_name(Precision precision) {
+  return precision == Precision::kBFloat16 ? "bf16" : "fp32";
+}
 
 }  // namespace panal::tensor

@@ -8,12 +8,12 @@
 #include "base/error.h"
 #include "kernels/cpu/product.h"
 #include "tensor/linear.h"
+#include "tensor/step_sizes.h"
 
 namespace panal::tensor {
 namespace {
 
 constexpr std::int64_t kElementsWidened = std::int64_t{1} << 18;
-constexpr std::int64_t kElementsBeside = std::int64_t{1} << 22;
 // With fewer rows packing the right factor costs more than the kernel wins.
 constexpr std::int64_t kFewestRows = 64;
 constexpr std::int64_t kSmallProduct = std::int64_t{1} << 20;

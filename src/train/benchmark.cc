@@ -2,58 +2,27 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/randint.h>
-#include <ATen/ops/randn.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <vector>
 
+#include "machine/resident_memory.h"
 #include "model/decoder.h"
 #include "tensor/cuda_graph.h"
 #include "tensor/device.h"
-#include "tensor/linear.h"
 #include "tensor/named_tensor.h"
-#include "train/machine.h"
+#include "train/probes.h"
 
 namespace panal::train {
-
-double gemm_peak_flops(tensor::Precision precision, const c10::Device& device, const Clock& clock,
-                       int repeats) {
-  const std::int64_t side = device.is_cpu() ? 2048 : 8192;
-  const double flops = 2.0 * std::pow(static_cast<double>(side), 3);
-  const auto type = precision == tensor::Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
-  at::Generator generator = at::detail::createCPUGenerator(1);
-  const at::Tensor a = at::randn({side, side}, generator).to(device, type);
-  const at::Tensor b = at::randn({side, side}, generator).to(device, type);
-  double fastest = std::numeric_limits<double>::infinity();
-  const auto time = [&](const auto& product) {
-    tensor::finish_work(device);
-    const Nanoseconds begin = clock.steady_now();
-    product();
-    tensor::finish_work(device);
-    fastest = std::min(fastest, seconds(clock.steady_now() - begin));
-  };
-  for (int i = 0; i < repeats; ++i) {
-    time([&] { return at::mm(a, b); });
-    time([&] { return tensor::product_nt(a, b); });
-  }
-  return flops / fastest;
-}
-
-double gemm_peak_flops(tensor::Precision precision, const Clock& clock) {
-  return gemm_peak_flops(precision, c10::Device(c10::DeviceType::CPU), clock);
-}
 
 Result<BenchmarkResult> benchmark_training(
     const BenchmarkOptions& options, const Clock& clock,
     const std::function<void(std::int64_t step, double seconds)>& on_step, std::stop_token stop) {
-  PANAL_TRY(model::validate(options.model));
+  PANAL_TRY(recipe::validate(options.model));
   const c10::Device device = tensor::training_device(options.device);
-  forget_peak_resident_bytes();
-  const auto base_resident_bytes = peak_resident_bytes();
+  machine::forget_peak_resident_bytes();
+  const auto base_resident_bytes = machine::peak_resident_bytes();
   at::Generator generator = at::detail::createCPUGenerator(1);
   const std::int64_t B = options.sequences, T = options.model.context_length;
   const auto random_tokens = [&] {
@@ -100,7 +69,7 @@ Result<BenchmarkResult> benchmark_training(
   }
   result.peak_device_bytes = tensor::peak_device_bytes(device);
   result.base_resident_bytes = base_resident_bytes;
-  result.peak_resident_bytes = peak_resident_bytes();
+  result.peak_resident_bytes = machine::peak_resident_bytes();
   result.step_seconds = taken;
   std::ranges::sort(taken);
   result.step_s_low = taken.front();

@@ -12,24 +12,20 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/result.h"
-#include "model/config.h"
-#include "model/recompute.h"
+#include "machine/machine.h"
 #include "optim/optimizer.h"
-#include "report/run_record.h"
+#include "recipe/model_config.h"
+#include "recipe/recompute.h"
 #include "tensor/precision.h"
-
-namespace c10 {
-struct Device;
-}
 
 namespace panal::train {
 
 struct BenchmarkOptions {
-  model::ModelConfig model;
-  optim::OptimizerConfig optimizer;
+  recipe::ModelConfig model;
+  recipe::OptimizerConfig optimizer;
   tensor::Precision precision = tensor::Precision::kFloat32;
   tensor::Precision weights = tensor::Precision::kFloat32;  // As a run file's memory.weights.
-  model::Recompute recompute = model::Recompute::kNone;
+  recipe::Recompute recompute = recipe::Recompute::kNone;
   std::string device = "cpu";  // As tensor/device.h has it.
   std::int64_t sequences = 4;  // Of model.context_length tokens each.
   std::int64_t warmup = 2;     // Steps that are not counted; 0 or more.
@@ -43,7 +39,7 @@ struct BenchmarkResult {
   /// empty where /proc is missing.
   std::optional<std::int64_t> peak_resident_bytes{}, base_resident_bytes{};
   std::optional<std::int64_t> peak_device_bytes{};  // Of tensors on a CUDA device.
-  report::Machine machine{};                        // With the peaks that were measured.
+  machine::Machine machine{};                       // With the peaks that were measured.
   double step_s = 0;                                // Median.
   double step_s_low = 0;                            // Fastest.
   double step_s_high = 0;                           // Slowest.
@@ -53,13 +49,6 @@ struct BenchmarkResult {
   double loss = 0;  // Of the last step.
   double mfu() const { return flops / gemm_peak_flops; }
 };
-
-/// FLOP/s of the best product of two square matrices among the libraries at hand, best of
-/// `repeats`: 2,048 rows on the CPU, 8,192 on a CUDA device. The random numbers of the run stay as
-/// they are.
-double gemm_peak_flops(tensor::Precision precision, const c10::Device& device, const Clock& clock,
-                       int repeats = 8);
-double gemm_peak_flops(tensor::Precision precision, const Clock& clock);  // Of the CPU.
 
 /// Runs warmup + steps updates. `on_step` hears of each with its seconds. Errors: kInvalidArgument
 /// for dimensions that do not fit, kCancelled.

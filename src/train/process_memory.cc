@@ -19,10 +19,10 @@ namespace {
 // Large enough for the kernels that large models take.
 constexpr std::int64_t kWidth = 128, kContext = 64, kVocabulary = 1024;
 
-model::ModelConfig tiny_model(const TrainConfig& config) {
-  model::ModelConfig model = config.model.dimensions;
-  if (config.kind == RunKind::kLora)
-    model = value_or_throw(model::load_model_config(config.model.core.string()));
+recipe::ModelConfig tiny_model(const recipe::RunConfig& config) {
+  recipe::ModelConfig model = config.model.dimensions;
+  if (config.kind == recipe::RunKind::kLora)
+    model = value_or_throw(recipe::load_model_config(config.model.core.string()));
   model.vocabulary_size = kVocabulary;
   model.layers = 1;
   model.heads = model.key_value_heads = 2;
@@ -33,10 +33,10 @@ model::ModelConfig tiny_model(const TrainConfig& config) {
   return model;
 }
 
-void take_steps(const TrainConfig& config) {
+void take_steps(const recipe::RunConfig& config) {
   model::Decoder decoder =
       model::Decoder::random(tiny_model(config), config.seed, config.memory.weights);
-  if (config.kind == RunKind::kLora) {
+  if (config.kind == recipe::RunKind::kLora) {
     decoder.add_lora({.rank = std::min(config.lora.rank, kWidth),
                       .alpha = config.lora.alpha,
                       .targets = config.lora.targets,
@@ -59,7 +59,7 @@ void take_steps(const TrainConfig& config) {
 
 }  // namespace
 
-Result<std::optional<double>> measured_process_bytes(const TrainConfig& config) {
+Result<std::optional<double>> measured_process_bytes(const recipe::RunConfig& config) {
   PANAL_TRY(capture([&] { take_steps(config); }));
   tensor::return_free_heap();
   std::int64_t all = 0, resident = 0;

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "base/result.h"
-#include "train/config.h"
+#include "recipe/run_config.h"
 
 namespace panal::train {
 
@@ -14,6 +14,6 @@ namespace panal::train {
 /// it. Call before anything else is made, with tensor::reuse_pages(). Nothing where /proc is
 /// missing. Errors: those of a core's config, or of settings that do not fit the model. Cost: some
 /// 50 ms.
-Result<std::optional<double>> measured_process_bytes(const TrainConfig& config);
+Result<std::optional<double>> measured_process_bytes(const recipe::RunConfig& config);
 
 }  // namespace panal::train

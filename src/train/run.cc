@@ -27,7 +27,7 @@ Result<std::vector<int>> other_processes(swarm::Group& group) {
 
 }  // namespace
 
-Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
+Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events, std::stop_token stop,
                          RunEnvironment environment) {
   if (config.run_directory.empty()) {
     return Status(Code::kInvalidArgument, "a run needs a run directory, found none");
@@ -52,7 +52,7 @@ Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop
   });
 }
 
-Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
+Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events, std::stop_token stop,
                          swarm::Group* group) {
   SystemClock clock;
   energy::MeterOptions options;

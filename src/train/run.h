@@ -26,9 +26,9 @@
 #include "base/result.h"
 #include "data/token_mixture.h"
 #include "energy/meter.h"
+#include "recipe/run_config.h"
 #include "store/file_system.h"
 #include "swarm/group.h"
-#include "train/config.h"
 
 namespace panal::train {
 
@@ -84,7 +84,7 @@ std::string_view run_status_name(RunStatus status);
 
 struct TrainSummary {
   RunStatus status = RunStatus::kCompleted;
-  RunKind kind = RunKind::kPretrain;
+  recipe::RunKind kind = recipe::RunKind::kPretrain;
   std::string name;
   std::int64_t steps = 0;
   std::int64_t planned_steps = 0;
@@ -145,10 +145,10 @@ struct RunEnvironment {
 ///          step, or still none when `stop` or the time limit ended the pause; the last whole
 ///          checkpoint stays. kInternal: the run diverged, and config.stability
 ///          allows no further rollback or there is no good checkpoint.
-Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop,
+Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events, std::stop_token stop,
                          RunEnvironment environment);
 /// With the machine's files and clock and the best energy meter there is.
-Result<TrainSummary> run(const TrainConfig& config, RunEvents& events, std::stop_token stop = {},
-                         swarm::Group* group = nullptr);
+Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events,
+                         std::stop_token stop = {}, swarm::Group* group = nullptr);
 
 }  // namespace panal::train

@@ -56,7 +56,8 @@ constexpr std::array<std::pair<const char*, double TrainSummary::*>, 4> kNumbers
 
 Status read_status(const Json& json, const std::string& where, TrainSummary& summary) {
   PANAL_ASSIGN(const std::string kind, json_string(json, "kind", where));
-  summary.kind = kind == run_kind_name(RunKind::kLora) ? RunKind::kLora : RunKind::kPretrain;
+  summary.kind = kind == recipe::run_kind_name(recipe::RunKind::kLora) ? recipe::RunKind::kLora
+                                                                       : recipe::RunKind::kPretrain;
   PANAL_ASSIGN(const std::string status, json_string(json, "status", where));
   const auto found =
       std::ranges::find(kStatusNames, status, [](const auto& e) { return e.second; });
@@ -92,7 +93,7 @@ std::string_view run_status_name(RunStatus status) {
 
 Json summary_to_json(const TrainSummary& summary) {
   Json json = {{"status", run_status_name(summary.status)},
-               {"kind", run_kind_name(summary.kind)},
+               {"kind", recipe::run_kind_name(summary.kind)},
                {"name", summary.name}};
   for (const auto& [key, member] : kIntegers) json[key] = summary.*member;
   for (const auto& [key, member] : kOptionalIntegers) {

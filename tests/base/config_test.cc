@@ -154,6 +154,15 @@ TEST(ConfigReader, RefusesWhatIsNoMapping) {
   EXPECT_TRUE(ConfigReader::parse("", "run.yaml").value().finish().ok());
 }
 
+TEST(ConfigReader, RefusesASecondDocument) {
+  const auto two = ConfigReader::parse("a: 1\n---\nb: 2\n", "run.yaml");
+  EXPECT_EQ(two.code(), Code::kInvalidArgument);
+  EXPECT_THAT(two.status().message(), HasSubstr("run.yaml:3: expected one YAML document"));
+  for (const char* one : {"---\na: 1\n", "a: 1\n...\n", "a: 1\n---\n", "%YAML 1.2\n---\na: 1\n"}) {
+    EXPECT_TRUE(ConfigReader::parse(one, "run.yaml").ok()) << one;
+  }
+}
+
 TEST(ConfigReader, ReadsJsonToo) {
   ConfigReader reader = reader_of("{\"steps\": 3}");
   EXPECT_EQ(reader.integer("steps", 1, 1, 9), 3);

@@ -44,7 +44,7 @@ void expect_success(const std::vector<Status>& outcomes) {
   for (const Status& outcome : outcomes) EXPECT_TRUE(outcome.ok()) << outcome.message();
 }
 
-std::string model_of(const TrainConfig& config) {
+std::string model_of(const recipe::RunConfig& config) {
   return read_text(config.run_directory / "model/model.safetensors");
 }
 
@@ -74,7 +74,7 @@ Exchanged exchange(int ranks, at::ScalarType type, bool through_host,
   found.weights.resize(static_cast<std::size_t>(ranks));
   on_all_ranks(ranks, [&](swarm::Group& group) {
     auto parameters = parameters_of(type);
-    DataParallel parallel(group, parameters, optim::Rule::kAdamW, through_host);
+    DataParallel parallel(group, parameters, recipe::Rule::kAdamW, through_host);
     EXPECT_EQ(parallel.is_between_devices(), !through_host);
     for (int pass = 0; pass < 2; ++pass) {  // The second one finds nothing of the first.
       for (auto& parameter : parameters) parameter.value.mutable_grad() = at::Tensor();
@@ -245,7 +245,7 @@ std::vector<Status> outcomes_of(int ranks, std::chrono::milliseconds deadline,
 // All that ranks exchange in a step, once.
 void take_part(swarm::Group& group) {
   auto parameters = parameters_of(at::kFloat);
-  DataParallel parallel(group, parameters, optim::Rule::kAdamW);
+  DataParallel parallel(group, parameters, recipe::Rule::kAdamW);
   parallel.broadcast_weights();
   parallel.begin_exchange();
   for (auto& parameter : parameters) (parameter.value * 2.0).sum().backward();
@@ -301,7 +301,7 @@ TEST(DeviceExchange, NamesARankThatIsSilent) {
   std::atomic<int> ended = 0;
   const auto outcomes = outcomes_of(3, 300ms, [&](swarm::Group& group) {
     auto parameters = parameters_of(at::kFloat);
-    DataParallel parallel(group, parameters, optim::Rule::kAdamW);
+    DataParallel parallel(group, parameters, recipe::Rule::kAdamW);
     if (group.rank() == 2) {
       while (ended < 2) std::this_thread::yield();
       return;
@@ -324,7 +324,7 @@ TEST(DeviceExchange, LeavesAtOnceWhenThePassThrows) {
   const auto outcomes = outcomes_of(2, 60s, [&](swarm::Group& group) {
     const Status found = capture([&] {
       auto parameters = parameters_of(at::kFloat);
-      DataParallel parallel(group, parameters, optim::Rule::kAdamW);
+      DataParallel parallel(group, parameters, recipe::Rule::kAdamW);
       parallel.begin_exchange();
       if (group.rank() == 0) {
         for (auto& parameter : parameters) (parameter.value * 2.0).sum().backward();

@@ -34,14 +34,14 @@ std::vector<NamedTensor> model_of(int layers) {
   return parameters;
 }
 
-OptimizerConfig config_of(Rule rule, Precision precision) {
-  OptimizerConfig config{.rule = rule};
+recipe::OptimizerConfig config_of(recipe::Rule rule, Precision precision) {
+  recipe::OptimizerConfig config{.rule = rule};
   config.muon.precision = precision;
   config.muon.newton_schulz_steps = 1;  // A simulated product takes milliseconds.
   return config;
 }
 
-std::vector<at::Tensor> after_steps(const OptimizerConfig& config) {
+std::vector<at::Tensor> after_steps(const recipe::OptimizerConfig& config) {
   const auto parameters = model_of(2);
   const auto optimizer = make_optimizer(config, parameters);
   for (int step = 0; step < 2; ++step) {
@@ -56,7 +56,7 @@ std::vector<at::Tensor> after_steps(const OptimizerConfig& config) {
   return values;
 }
 
-std::int64_t launches_of_a_step(const OptimizerConfig& config, int layers) {
+std::int64_t launches_of_a_step(const recipe::OptimizerConfig& config, int layers) {
   const auto parameters = model_of(layers);
   for (const auto& parameter : parameters) {
     at::Tensor value = parameter.value;
@@ -70,21 +70,23 @@ std::int64_t launches_of_a_step(const OptimizerConfig& config, int layers) {
 
 // With their states in the host's memory parameters are updated one after the other.
 TEST(OrthogonalUpdates, TogetherEqualThoseOneAfterTheOther) {
-  for (const Rule rule : {Rule::kMuon, Rule::kNorMuon, Rule::kScion, Rule::kTransportedScion}) {
+  for (const recipe::Rule rule : {recipe::Rule::kMuon, recipe::Rule::kNorMuon, recipe::Rule::kScion,
+                                  recipe::Rule::kTransportedScion}) {
     for (const Precision precision : {Precision::kFloat32, Precision::kBFloat16}) {
-      OptimizerConfig config = config_of(rule, precision);
+      recipe::OptimizerConfig config = config_of(rule, precision);
       const auto together = after_steps(config);
       config.has_states_on_host = true;
       const auto one_by_one = after_steps(config);
       for (std::size_t i = 0; i < together.size(); ++i) {
-        EXPECT_TRUE(together[i].equal(one_by_one[i])) << rule_name(rule) << ", parameter " << i;
+        EXPECT_TRUE(together[i].equal(one_by_one[i]))
+            << recipe::rule_name(rule) << ", parameter " << i;
       }
     }
   }
 }
 
 TEST(OrthogonalUpdates, TakeAsManyLaunchesForManyLayersAsForFew) {
-  const OptimizerConfig config = config_of(Rule::kMuon, Precision::kBFloat16);
+  const recipe::OptimizerConfig config = config_of(recipe::Rule::kMuon, Precision::kBFloat16);
   const std::int64_t few = launches_of_a_step(config, 1);
   EXPECT_GT(few, 0);
   EXPECT_EQ(launches_of_a_step(config, 4), few);

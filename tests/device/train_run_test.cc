@@ -101,7 +101,8 @@ TEST(DeviceRun, RefusesADeviceThatIsNotThere) {
   EXPECT_TRUE(tensor::trains_on_cuda("cuda"));
   const WithoutDevice cpu;
   EXPECT_FALSE(tensor::trains_on_cuda("auto"));
-  const auto config = parse_train_config(toy_yaml() + "device: cuda\n", "run.yaml", folder.path());
+  const auto config = recipe::parse_run_config(toy_yaml() + "device: cuda\n", "run.yaml",
+                                               folder.path(), runs_here());
   ASSERT_FALSE(config.ok());
   EXPECT_THAT(config.status().message(), testing::HasSubstr("no simulated device is plugged in"));
 }

@@ -39,6 +39,31 @@ class Plan(Case):
         with mock.patch.dict(os.environ, PANAL_CPU_LEVEL="sse9"):
             self.refused("plan", run, code=2, words=["PANAL_CPU_LEVEL must be baseline, avx2", "sse9"])
 
+    def test_needs_no_engine_and_makes_no_home(self):
+        run = self.write("alone.yaml", RUN.replace("precision: bf16", "precision: fp32").replace("{weights: bf16, ", "{"))
+        home = self.home.parent / "nowhere"
+        with mock.patch.dict(os.environ, PANAL_ENGINE="/nonexistent/panal-engine"):
+            plan = self.panal("plan", run, home=home)
+            self.assertEqual(self.panal("models", "presets", home=home)["presets"][0]["name"], "gpt2-124m")
+            self.refused("plan", run, "--measure", code=1, words=["panal-engine"])
+        self.assertFalse(home.exists())
+        self.assertGreater(plan["device"]["peak_flops"], 1e8)
+        self.assertIn("timed now", plan["device"]["peak_source"])
+        self.assertGreater(plan["memory"]["process_bytes"], 10 << 20)
+        self.assertIn("found elsewhere", plan["device"]["process_source"])
+
+    def test_what_was_measured_once_is_planned_with(self):
+        run = self.write("measured.yaml", RUN.replace("llama-8b", "llama-0.2b").replace("precision: bf16", "precision: fp32")
+                         .replace("{weights: bf16, ", "{"))
+        first = self.panal("plan", run, "--measure")
+        self.assertIn("2,048 x 2,048 product, measured here", first["device"]["peak_source"])
+        self.assertIn("measured here", first["device"]["process_source"])
+        again = self.panal("plan", run)
+        for figure in ("peak_flops", "peak_source", "process_source"):
+            self.assertEqual(again["device"][figure], first["device"][figure])
+        self.assertEqual(again["memory"], first["memory"])
+        self.refused("plan", run, "--measure", "--device", "A40", code=2, words=["--measure", "A40"])
+
     def test_processes_share_the_memory_of_one_machine(self):
         run = self.write("shared.yaml", """kind: pretrain
 precision: fp32

@@ -20,8 +20,8 @@ using test::TemporaryFolder;
 using test::worst;
 using testing::HasSubstr;
 
-ModelConfig small_llama() {
-  return {.architecture = Architecture::kLlama,
+recipe::ModelConfig small_llama() {
+  return {.architecture = recipe::Architecture::kLlama,
           .vocabulary_size = 300,
           .width = 64,
           .layers = 4,
@@ -71,10 +71,11 @@ TEST(Decoder, RandomStartsAreReproducibleAndScaledAsPublished) {
 // Training in bfloat16 follows float32 within its rounding, also after the weights changed;
 // evaluation stays float32.
 TEST(Decoder, Bfloat16FollowsFloat32WithinItsRounding) {
-  for (const Architecture architecture : {Architecture::kLlama, Architecture::kGpt2}) {
-    ModelConfig config = small_llama();
+  for (const recipe::Architecture architecture :
+       {recipe::Architecture::kLlama, recipe::Architecture::kGpt2}) {
+    recipe::ModelConfig config = small_llama();
     config.architecture = architecture;
-    if (architecture == Architecture::kGpt2) {
+    if (architecture == recipe::Architecture::kGpt2) {
       config.key_value_heads = config.heads;
       config.attention_bias = true;
     }
@@ -107,18 +108,18 @@ TEST(Decoder, Bfloat16FollowsFloat32WithinItsRounding) {
   }
 }
 
-std::vector<ModelConfig> one_of_each() {
-  ModelConfig untied = small_llama(), gpt2 = small_llama();
+std::vector<recipe::ModelConfig> one_of_each() {
+  recipe::ModelConfig untied = small_llama(), gpt2 = small_llama();
   untied.tied_embeddings = false;
   untied.qk_norm = true;
-  gpt2.architecture = Architecture::kGpt2;
+  gpt2.architecture = recipe::Architecture::kGpt2;
   gpt2.key_value_heads = gpt2.heads;
   gpt2.attention_bias = true;
   return {small_llama(), untied, gpt2};
 }
 
 // A float32 decoder whose matrices are what bfloat16 can hold.
-Decoder with_rounded_values(const ModelConfig& config, std::uint64_t seed) {
+Decoder with_rounded_values(const recipe::ModelConfig& config, std::uint64_t seed) {
   Decoder decoder = Decoder::random(config, seed);
   const at::NoGradGuard no_gradient;
   for (const auto& [name, value] : decoder.parameters()) {
@@ -130,7 +131,7 @@ Decoder with_rounded_values(const ModelConfig& config, std::uint64_t seed) {
 // bfloat16 matrices are what rounded copies of float32 ones were: the same losses to the bit, the
 // same gradients up to their rounding, and two passes add up.
 TEST(Decoder, Bfloat16MatricesTrainAsRoundedCopiesDo) {
-  for (const ModelConfig& config : one_of_each()) {
+  for (const recipe::ModelConfig& config : one_of_each()) {
     Decoder wanted = with_rounded_values(config, 5);
     Decoder found = Decoder::random(config, 5, tensor::Precision::kBFloat16);
     for (Decoder* decoder : {&wanted, &found})
@@ -218,7 +219,7 @@ TEST(Decoder, RecomputingChangesNoBit) {
     bool has_adapter;
   };
   const at::Tensor apart = (at::arange(24, at::kInt) / 7 * 7).to(at::kInt).repeat({2, 1});
-  for (ModelConfig config : one_of_each()) {
+  for (recipe::ModelConfig config : one_of_each()) {
     config.layers = 2;
     for (const Types types : {Types{Precision::kFloat32, Precision::kFloat32, false},
                               Types{Precision::kFloat32, Precision::kBFloat16, true},
@@ -229,11 +230,12 @@ TEST(Decoder, RecomputingChangesNoBit) {
       if (types.has_adapter)
         decoder.add_lora({.rank = 4, .alpha = 8, .targets = {}, .base_model_name = ""}, 9);
       for (const at::Tensor& first_keys : {at::Tensor(), apart}) {
-        decoder.set_recompute(Recompute::kNone);
+        decoder.set_recompute(recipe::Recompute::kNone);
         const LossAndGradients wanted = two_passes(decoder, first_keys);
-        for (const Recompute recompute : {Recompute::kSelective, Recompute::kFull}) {
+        for (const recipe::Recompute recompute :
+             {recipe::Recompute::kSelective, recipe::Recompute::kFull}) {
           decoder.set_recompute(recompute);
-          SCOPED_TRACE(recompute_name(recompute));
+          SCOPED_TRACE(recipe::recompute_name(recompute));
           expect_equal_bits(two_passes(decoder, first_keys), wanted);
         }
       }
@@ -242,7 +244,7 @@ TEST(Decoder, RecomputingChangesNoBit) {
 }
 
 TEST(Decoder, AnImpossibleConfigOrInputIsRefused) {
-  ModelConfig config = small_llama();
+  recipe::ModelConfig config = small_llama();
   config.key_value_heads = 3;
   EXPECT_THROW(Decoder::random(config, 1), Error);
   const Decoder decoder = Decoder::random(small_llama(), 1);

@@ -26,14 +26,14 @@ at::Tensor rows_that_begin_alike(Rng& rng, std::int64_t rows) {
   return tokens;
 }
 
-ModelConfig small(Architecture architecture) {
-  ModelConfig config;
+recipe::ModelConfig small(recipe::Architecture architecture) {
+  recipe::ModelConfig config;
   config.architecture = architecture;
   config.vocabulary_size = 50;
   config.width = 32;
   config.layers = 2;
   config.heads = 4;
-  config.key_value_heads = architecture == Architecture::kLlama ? 2 : 4;
+  config.key_value_heads = architecture == recipe::Architecture::kLlama ? 2 : 4;
   config.head_width = 8;
   config.feed_forward_width = 64;
   config.context_length = 16;
@@ -62,9 +62,10 @@ TEST(SharedRows, WantNothingAndStillWork) {
 }
 
 TEST(Decoder, LossesAtEqualThoseOfRowsOneByOne) {
-  for (const Architecture architecture : {Architecture::kLlama, Architecture::kGpt2}) {
+  for (const recipe::Architecture architecture :
+       {recipe::Architecture::kLlama, recipe::Architecture::kGpt2}) {
     Rng rng(17);
-    SCOPED_TRACE(architecture_name(architecture));
+    SCOPED_TRACE(recipe::architecture_name(architecture));
     const Decoder decoder = Decoder::random(small(architecture), 3);
     const at::NoGradGuard no_gradients;
     for (int round = 0; round < 5; ++round) {

@@ -43,7 +43,7 @@ std::vector<NamedTensor> starts_of(const std::map<std::string, at::Tensor>& tens
 }
 
 // Takes the golden's steps and gives the largest difference to its end.
-double distance_to_golden(const OptimizerConfig& config, const std::string& name) {
+double distance_to_golden(const recipe::OptimizerConfig& config, const std::string& name) {
   const auto tensors = golden(name);
   auto parameters = starts_of(tensors);
   const auto optimizer = make_optimizer(config, parameters);
@@ -64,22 +64,22 @@ double distance_to_golden(const OptimizerConfig& config, const std::string& name
 
 TEST(AdamW, EqualsTorch) {
   // 1e-6: float32 rounding over six updates of size 3e-3.
-  EXPECT_LT(distance_to_golden({.rule = Rule::kAdamW}, "adamw"), 1e-6);
+  EXPECT_LT(distance_to_golden({.rule = recipe::Rule::kAdamW}, "adamw"), 1e-6);
 }
 
 TEST(Muon, EqualsTorchInFloat32WithBothScales) {
-  OptimizerConfig config{.rule = Rule::kMuon};
+  recipe::OptimizerConfig config{.rule = recipe::Rule::kMuon};
   // 2e-5: the order of float32 sums inside five matrix iterations, amplified by up to 3.4 each.
   EXPECT_LT(distance_to_golden(config, "muon_original"), 2e-5);
-  config.muon.scale = MuonScale::kMatchAdamW;
+  config.muon.scale = recipe::MuonScale::kMatchAdamW;
   EXPECT_LT(distance_to_golden(config, "muon_match_adamw"), 2e-5);
 }
 
 TEST(Muon, StaysNearTorchWithItsBfloat16) {
   // 1.5e-2: six updates of elements up to 0.02, each off by a few percent (8 bits of mantissa, five
   // iterations).
-  EXPECT_LT(distance_to_golden({.rule = Rule::kMuon}, "muon_bfloat16"), 1.5e-2);
-  OptimizerConfig rounded{.rule = Rule::kMuon};
+  EXPECT_LT(distance_to_golden({.rule = recipe::Rule::kMuon}, "muon_bfloat16"), 1.5e-2);
+  recipe::OptimizerConfig rounded{.rule = recipe::Rule::kMuon};
   rounded.muon.precision = tensor::Precision::kBFloat16;
   EXPECT_LT(distance_to_golden(rounded, "muon_bfloat16"), 1.5e-2);
 }
@@ -119,7 +119,7 @@ TEST(Orthogonalize, EqualsADoublePrecisionLoopWideAndTall) {
     for (int i = 0; i < rows * columns; ++i) values.push_back(matrix.flatten()[i].item<double>());
     const auto wanted = orthogonalized_by_hand(values, rows, columns, 5);
     const at::Tensor found =
-        detail::orthogonalize(matrix.unsqueeze(0), MuonConfig{})[0].contiguous().flatten();
+        detail::orthogonalize(matrix.unsqueeze(0), recipe::MuonConfig{})[0].contiguous().flatten();
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       EXPECT_NEAR(found[static_cast<std::int64_t>(i)].item<double>(), wanted[i], 2e-5);
     }
@@ -130,15 +130,16 @@ TEST(Orthogonalize, BringsSingularValuesNearOne) {
   at::manual_seed(8);
   for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
     const auto singular = std::get<1>(at::linalg_svd(
-        detail::orthogonalize(at::randn({1, 32, 64}), MuonConfig{.precision = precision})));
+        detail::orthogonalize(at::randn({1, 32, 64}), recipe::MuonConfig{.precision = precision})));
     EXPECT_GT(singular.min().item<double>(), 0.6);
     EXPECT_LT(singular.max().item<double>(), 1.3);
   }
 }
 
 TEST(Orthogonalize, LeavesAZeroMatrixZero) {
-  EXPECT_EQ(detail::orthogonalize(at::zeros({1, 4, 6}), MuonConfig{}).abs().max().item<double>(),
-            0.0);
+  EXPECT_EQ(
+      detail::orthogonalize(at::zeros({1, 4, 6}), recipe::MuonConfig{}).abs().max().item<double>(),
+      0.0);
 }
 
 std::vector<NamedTensor> model_like() {
@@ -155,7 +156,7 @@ std::vector<NamedTensor> model_like() {
 }
 
 TEST(MakeOptimizer, GivesMuonOnlyToHiddenMatrices) {
-  const auto optimizer = make_optimizer({.rule = Rule::kMuon}, model_like());
+  const auto optimizer = make_optimizer({.rule = recipe::Rule::kMuon}, model_like());
   std::vector<std::string> with_muon;
   for (const auto& entry : optimizer->state()) {
     if (entry.name.starts_with("muon.")) with_muon.push_back(entry.name);
@@ -172,7 +173,7 @@ TEST(Muon, ScalesGpt2MatricesByTheirOutputs) {
   gpt2.value.mutable_grad() = gradient.clone();
   llama.value.mutable_grad() = gradient.t().contiguous();
   const std::vector<NamedTensor> both{gpt2, llama};
-  make_optimizer({.rule = Rule::kMuon}, both)->step(1.0);
+  make_optimizer({.rule = recipe::Rule::kMuon}, both)->step(1.0);
   EXPECT_LT((gpt2.value.detach().t() - llama.value.detach()).abs().max().item<double>(), 1e-6);
 }
 
@@ -186,7 +187,7 @@ void give_gradients(std::vector<NamedTensor>& parameters, std::uint64_t seed) {
 // The promise checkpoints rest on: state and step count copied into a fresh optimizer go on bit for
 // bit.
 TEST(Optimizer, GoesOnBitEqualFromItsState) {
-  for (const Rule rule : {Rule::kAdamW, Rule::kMuon}) {
+  for (const recipe::Rule rule : {recipe::Rule::kAdamW, recipe::Rule::kMuon}) {
     at::manual_seed(11);
     auto original = model_like();
     const auto first = make_optimizer({.rule = rule}, original);
@@ -224,7 +225,8 @@ TEST(Optimizer, OfAShareStepsItsOwnAndKnowsEveryRule) {
   std::vector<NamedTensor> parameters = {{"layers.0.q.weight", at::ones({4, 4}).requires_grad_()},
                                          {"lm_head.weight", at::ones({4, 4}).requires_grad_()}};
   for (auto& parameter : parameters) parameter.value.mutable_grad() = at::ones({4, 4});
-  OptimizerConfig config{.assignments = {{.match = "lm_head", .rule = Rule::kScion}}};
+  recipe::OptimizerConfig config{
+      .assignments = {{.match = "lm_head", .rule = recipe::Rule::kScion}}};
   const auto optimizer = make_optimizer_of(config, parameters, {true, false});
   optimizer->step(1.0);
   EXPECT_FALSE(parameters[0].value.equal(at::ones({4, 4})));
@@ -242,7 +244,7 @@ TEST(Optimizer, LeavesParametersWithoutGradientAlone) {
   give_gradients(parameters, 1);
   parameters[0].value.mutable_grad() = at::Tensor();
   const at::Tensor before = parameters[0].value.detach().clone();
-  make_optimizer({.rule = Rule::kMuon}, parameters)->step(1.0);
+  make_optimizer({.rule = recipe::Rule::kMuon}, parameters)->step(1.0);
   EXPECT_TRUE(at::equal(parameters[0].value.detach(), before));
 }
 
@@ -253,7 +255,8 @@ TEST(Optimizer, RefusesSettingsAndTensorsThatCannotWork) {
   EXPECT_THROW(make_optimizer({.adamw = {.beta2 = 1.0}}, parameters), Error);
   EXPECT_THROW(make_optimizer({.adamw = {.learning_rate = std::nan("")}}, parameters), Error);
   EXPECT_THROW(
-      make_optimizer({.rule = Rule::kMuon, .muon = {.newton_schulz_steps = 0}}, parameters), Error);
+      make_optimizer({.rule = recipe::Rule::kMuon, .muon = {.newton_schulz_steps = 0}}, parameters),
+      Error);
   const std::vector<NamedTensor> doubles{{"w", at::zeros({2, 2}, at::kDouble)}};
   EXPECT_THROW(make_optimizer({}, doubles), Error);
   EXPECT_THROW(make_optimizer({}, parameters)->step(-0.5), Error);
@@ -283,14 +286,14 @@ TEST(Gradients, ShowAnythingThatIsNotFinite) {
 
 // Every rule finds the bottom of a least-squares valley.
 TEST(Optimizer, DescendsOnAToy) {
-  for (const Rule rule :
-       {Rule::kAdamW, Rule::kMuon, Rule::kNorMuon, Rule::kScion, Rule::kTransportedScion}) {
+  for (const recipe::Rule rule : {recipe::Rule::kAdamW, recipe::Rule::kMuon, recipe::Rule::kNorMuon,
+                                  recipe::Rule::kScion, recipe::Rule::kTransportedScion}) {
     at::manual_seed(3);
     const at::Tensor inputs = at::randn({64, 8});
     const at::Tensor wanted = at::matmul(inputs, at::randn({8, 4}));
     std::vector<NamedTensor> parameters{
         {"layer.weight", at::zeros({4, 8}).set_requires_grad(true)}};
-    OptimizerConfig config{.rule = rule};
+    recipe::OptimizerConfig config{.rule = rule};
     config.adamw.learning_rate = config.muon.learning_rate = 0.05;  // Far enough in 200 steps.
     // Their steps are shorter by sqrt(outputs / inputs).
     config.scion.learning_rate = config.transported_scion.learning_rate = 0.1;
@@ -308,7 +311,7 @@ TEST(Optimizer, DescendsOnAToy) {
       loss_of().backward();
       optimizer->step(1.0 - step / 200.0);
     }
-    EXPECT_LT(loss_of().item<double>(), before * 1e-2) << rule_name(rule);
+    EXPECT_LT(loss_of().item<double>(), before * 1e-2) << recipe::rule_name(rule);
   }
 }
 

@@ -19,7 +19,7 @@ struct Pupil {
 // Three of a shape that fits twice, one of another shape between them.
 std::vector<Pupil> make_pupils() {
   at::manual_seed(5);
-  const std::int64_t columns = kElementsTogether / 2 / 4;
+  const std::int64_t columns = tensor::kElementsTogether / 2 / 4;
   std::vector<Pupil> pupils;
   for (const std::int64_t rows : {4, 3, 4, 4}) {
     Pupil pupil{.value = at::randn({rows, columns}).mul_(0.1)};

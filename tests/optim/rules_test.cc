@@ -31,8 +31,8 @@ at::Tensor polar(const at::Tensor& matrix) {
 
 // One rule in double precision, for the parameter "layer.weight" [6, 10].
 struct Reference {
-  Rule rule = Rule::kMuon;
-  Norm norm = Norm::kSpectral;
+  recipe::Rule rule = recipe::Rule::kMuon;
+  recipe::Norm norm = recipe::Norm::kSpectral;
   double ema_extrapolation = 0;
   bool is_cautious = false;
   at::Tensor w, m, v, d;  // d: last displacement, or the average of EMA-Nesterov.
@@ -45,15 +45,16 @@ struct Reference {
         d(at::zeros_like(w)) {}
 
   at::Tensor live() const {
-    if (rule == Rule::kTransportedScion) return w + kExtrapolation * d;
+    if (rule == recipe::Rule::kTransportedScion) return w + kExtrapolation * d;
     return w + ema_extrapolation * d;
   }
 
   at::Tensor ball(const at::Tensor& g) const {
-    if (norm == Norm::kSign) return g.sign() / kColumns;
-    if (norm == Norm::kColumn) return g / g.square().mean(0, true).sqrt();
-    if (norm == Norm::kRow) return g / (g.square().sum(1, true).sqrt() * std::sqrt(kColumns * 1.0));
-    if (norm == Norm::kBiasRms) return g / g.square().mean().sqrt();
+    if (norm == recipe::Norm::kSign) return g.sign() / kColumns;
+    if (norm == recipe::Norm::kColumn) return g / g.square().mean(0, true).sqrt();
+    if (norm == recipe::Norm::kRow)
+      return g / (g.square().sum(1, true).sqrt() * std::sqrt(kColumns * 1.0));
+    if (norm == recipe::Norm::kBiasRms) return g / g.square().mean().sqrt();
     return polar(g) * std::sqrt(kRows * 1.0 / kColumns);
   }
 
@@ -66,17 +67,17 @@ struct Reference {
     const at::Tensor g = gradient.to(at::kDouble), before = w.clone(), ahead = live();
     m = kMomentum * m + (1 - kMomentum) * g;
     ++t;
-    if (rule == Rule::kTransportedScion) {
+    if (rule == recipe::Rule::kTransportedScion) {
       w = decayed(w, ball(m)) - kRate * ball(m);
       d = w - before;
       return;
     }
-    if (rule == Rule::kScion) {
+    if (rule == recipe::Rule::kScion) {
       w = w * (1 - kRate) - kRate * 5.0 * ball(m);
       return;
     }
     at::Tensor change = polar((1 - kMomentum) * g + kMomentum * m);
-    if (rule == Rule::kNorMuon) {
+    if (rule == recipe::Rule::kNorMuon) {
       v = 0.95 * v + 0.05 * change.square().mean(1, true);
       const at::Tensor even = change / (v.sqrt() + 1e-8);
       change = even * (change.norm() / even.norm());
@@ -87,13 +88,13 @@ struct Reference {
   }
 };
 
-OptimizerConfig config_of(const Reference& reference) {
-  OptimizerConfig config{.rule = reference.rule};
+recipe::OptimizerConfig config_of(const Reference& reference) {
+  recipe::OptimizerConfig config{.rule = reference.rule};
   config.muon = {.learning_rate = kRate,
                  .momentum = kMomentum,
                  .newton_schulz_steps = 20,
                  .weight_decay = kDecay,
-                 .orthogonalization = Orthogonalization::kExact,
+                 .orthogonalization = recipe::Orthogonalization::kExact,
                  .has_cautious_decay = reference.is_cautious};
   config.scion = {
       .learning_rate = kRate, .momentum = kMomentum, .radius = 5.0, .norm = reference.norm};
@@ -131,39 +132,44 @@ double distance_after(Reference reference, int steps) {
 
 TEST(Rules, FollowTheirFormulasInDoublePrecision) {
   const at::Tensor start = layer(21).value.detach();
-  for (const Rule rule : {Rule::kMuon, Rule::kNorMuon, Rule::kScion, Rule::kTransportedScion}) {
-    for (const Norm norm :
-         {Norm::kSpectral, Norm::kSign, Norm::kColumn, Norm::kRow, Norm::kBiasRms}) {
-      const bool has_norms = rule == Rule::kScion || rule == Rule::kTransportedScion;
-      if (!has_norms && norm != Norm::kSpectral) continue;
+  for (const recipe::Rule rule : {recipe::Rule::kMuon, recipe::Rule::kNorMuon, recipe::Rule::kScion,
+                                  recipe::Rule::kTransportedScion}) {
+    for (const recipe::Norm norm :
+         {recipe::Norm::kSpectral, recipe::Norm::kSign, recipe::Norm::kColumn, recipe::Norm::kRow,
+          recipe::Norm::kBiasRms}) {
+      const bool has_norms =
+          rule == recipe::Rule::kScion || rule == recipe::Rule::kTransportedScion;
+      if (!has_norms && norm != recipe::Norm::kSpectral) continue;
       Reference reference(start);
       reference.rule = rule;
       reference.norm = norm;
       // 2e-3 of weights near 1: Newton-Schulz in float32; Transported Scion rounds its buffer to 8
       // bits of a step of 0.02, and the sign of a momentum near 0 may differ for one step.
-      EXPECT_LT(distance_after(reference, 6), 2e-3) << rule_name(rule) << " " << norm_name(norm);
-      EXPECT_LT(distance_after(reference, 200), 2e-2) << rule_name(rule) << " " << norm_name(norm);
+      EXPECT_LT(distance_after(reference, 6), 2e-3)
+          << recipe::rule_name(rule) << " " << recipe::norm_name(norm);
+      EXPECT_LT(distance_after(reference, 200), 2e-2)
+          << recipe::rule_name(rule) << " " << recipe::norm_name(norm);
     }
   }
 }
 
 TEST(Rules, FollowTheirFormulasWithCautiousDecayAndAhead) {
   const at::Tensor start = layer(21).value.detach();
-  for (const Rule rule : {Rule::kMuon, Rule::kNorMuon}) {
+  for (const recipe::Rule rule : {recipe::Rule::kMuon, recipe::Rule::kNorMuon}) {
     Reference cautious(start);
     cautious.rule = rule;
     cautious.is_cautious = true;
-    EXPECT_LT(distance_after(cautious, 6), 2e-3) << rule_name(rule);
+    EXPECT_LT(distance_after(cautious, 6), 2e-3) << recipe::rule_name(rule);
     Reference ahead(start);
     ahead.rule = rule;
     ahead.ema_extrapolation = 3.0;
-    EXPECT_LT(distance_after(ahead, 6), 2e-3) << rule_name(rule);
-    EXPECT_LT(distance_after(ahead, 200), 2e-2) << rule_name(rule);
+    EXPECT_LT(distance_after(ahead, 6), 2e-3) << recipe::rule_name(rule);
+    EXPECT_LT(distance_after(ahead, 200), 2e-2) << recipe::rule_name(rule);
   }
 }
 
-at::Tensor singular_values(const at::Tensor& matrix, Orthogonalization kind, int steps) {
-  const MuonConfig config{.newton_schulz_steps = steps, .orthogonalization = kind};
+at::Tensor singular_values(const at::Tensor& matrix, recipe::Orthogonalization kind, int steps) {
+  const recipe::MuonConfig config{.newton_schulz_steps = steps, .orthogonalization = kind};
   return std::get<1>(at::linalg_svd(detail::orthogonalize(matrix.unsqueeze(0), config)[0]));
 }
 
@@ -172,14 +178,15 @@ at::Tensor singular_values(const at::Tensor& matrix, Orthogonalization kind, int
 TEST(Orthogonalize, ConvergesAsItsScheduleSays) {
   at::manual_seed(9);
   const at::Tensor matrix = at::randn({32, 64});
-  const MuonConfig exact{.newton_schulz_steps = 12, .orthogonalization = Orthogonalization::kExact};
+  const recipe::MuonConfig exact{.newton_schulz_steps = 12,
+                                 .orthogonalization = recipe::Orthogonalization::kExact};
   EXPECT_LT((detail::orthogonalize(matrix.unsqueeze(0), exact)[0].to(at::kDouble) - polar(matrix))
                 .abs()
                 .max()
                 .item<double>(),
             1e-4);
   const auto spread = [&](int steps) {
-    const auto values = singular_values(matrix, Orthogonalization::kPolarExpress, steps);
+    const auto values = singular_values(matrix, recipe::Orthogonalization::kPolarExpress, steps);
     return std::max(values.max().item<double>() - 1, 1 - values.min().item<double>());
   };
   EXPECT_LT(spread(8), 2e-2);
@@ -200,7 +207,7 @@ TEST(Orthogonalize, PolarExpressEqualsItsListInDouble) {
     const at::Tensor gram = at::matmul(x, x.t());
     x = a * x + at::matmul(b * gram + c * at::matmul(gram, gram), x);
   }
-  const MuonConfig config{.orthogonalization = Orthogonalization::kPolarExpress};
+  const recipe::MuonConfig config{.orthogonalization = recipe::Orthogonalization::kPolarExpress};
   EXPECT_LT((detail::orthogonalize(matrix.unsqueeze(0), config)[0].to(at::kDouble) - x)
                 .abs()
                 .max()
@@ -219,8 +226,8 @@ TEST(Muon, OrthogonalizesTheBlocksOfAFusedAttentionOneByOne) {
     parts.back().value.mutable_grad() = gradient;
   }
   const std::vector<NamedTensor> one{fused};
-  make_optimizer({.rule = Rule::kMuon}, one)->step(1.0);
-  make_optimizer({.rule = Rule::kMuon}, parts)->step(1.0);
+  make_optimizer({.rule = recipe::Rule::kMuon}, one)->step(1.0);
+  make_optimizer({.rule = recipe::Rule::kMuon}, parts)->step(1.0);
   for (int i = 0; i < 3; ++i) {
     const at::Tensor block = fused.value.detach().narrow(1, 4 * i, 4).t();
     EXPECT_LT((block - parts[i].value.detach()).abs().max().item<double>(), 1e-6);
@@ -233,14 +240,14 @@ std::map<std::string, at::Tensor> state_of(const Optimizer& optimizer) {
   return all;
 }
 
-std::vector<OptimizerConfig> every_rule() {
-  std::vector<OptimizerConfig> all;
-  for (const Rule rule :
-       {Rule::kAdamW, Rule::kMuon, Rule::kNorMuon, Rule::kScion, Rule::kTransportedScion}) {
+std::vector<recipe::OptimizerConfig> every_rule() {
+  std::vector<recipe::OptimizerConfig> all;
+  for (const recipe::Rule rule : {recipe::Rule::kAdamW, recipe::Rule::kMuon, recipe::Rule::kNorMuon,
+                                  recipe::Rule::kScion, recipe::Rule::kTransportedScion}) {
     all.push_back({.rule = rule});
     all.back().state_precision = tensor::Precision::kBFloat16;
     all.push_back({.rule = rule});
-    if (rule == Rule::kTransportedScion) continue;
+    if (rule == recipe::Rule::kTransportedScion) continue;
     all.push_back({.rule = rule});
     all.back().ema_nesterov.extrapolation = 0.6;
   }
@@ -262,7 +269,7 @@ TEST(Rules, KeepBfloat16WeightsExactlyAsAFloat32Master) {
       of_half->step(1.0);
       const at::Tensor exact = tensor::exact_values(
           {half[0].value.detach(), state_of(*of_half).at("remainder/layer.weight")});
-      ASSERT_TRUE(at::equal(exact, full[0].value.detach())) << rule_name(config.rule);
+      ASSERT_TRUE(at::equal(exact, full[0].value.detach())) << recipe::rule_name(config.rule);
     }
   }
 }
@@ -292,7 +299,7 @@ TEST(Rules, GoOnBitEqualFromTheirState) {
         advance(*original, first, step);
         advance(*resumed, second, step);
       }
-      EXPECT_TRUE(at::equal(first[0].value, second[0].value)) << rule_name(config.rule);
+      EXPECT_TRUE(at::equal(first[0].value, second[0].value)) << recipe::rule_name(config.rule);
     }
   }
 }
@@ -312,7 +319,7 @@ TEST(Rules, KeepTheirStatesAtHomeOnTheHost) {
         return made;
       };
       std::vector<NamedTensor> near = parameters_of(), away = parameters_of();
-      OptimizerConfig hosted = config;
+      recipe::OptimizerConfig hosted = config;
       hosted.has_states_on_host = true;
       const auto first = make_optimizer(config, near), second = make_optimizer(hosted, away);
       for (int step = 0; step < 3; ++step) {
@@ -331,7 +338,8 @@ TEST(Rules, KeepTheirStatesAtHomeOnTheHost) {
       }
       const auto compare = [&](const char* when) {
         for (std::size_t i = 0; i < near.size(); ++i) {
-          EXPECT_TRUE(at::equal(near[i].value, away[i].value)) << rule_name(config.rule) << when;
+          EXPECT_TRUE(at::equal(near[i].value, away[i].value))
+              << recipe::rule_name(config.rule) << when;
         }
         const auto wanted = state_of(*first), found = state_of(*second);
         ASSERT_EQ(found.size(), wanted.size());
@@ -364,9 +372,10 @@ TEST(EvaluationPoint, ComesAndGoesBitForBit) {
       std::map<std::string, at::Tensor> before;
       for (const auto& [name, value] : state_of(*optimizer)) before[name] = value.clone();
       const bool is_ahead =
-          config.rule == Rule::kTransportedScion || config.ema_nesterov.extrapolation > 0;
+          config.rule == recipe::Rule::kTransportedScion || config.ema_nesterov.extrapolation > 0;
       EXPECT_EQ(optimizer->show_evaluation_point(), is_ahead);
-      EXPECT_EQ(at::equal(parameters[0].value.detach(), live), !is_ahead) << rule_name(config.rule);
+      EXPECT_EQ(at::equal(parameters[0].value.detach(), live), !is_ahead)
+          << recipe::rule_name(config.rule);
       EXPECT_THROW(optimizer->step(1.0), Error);
       optimizer->show_training_point();
       EXPECT_TRUE(at::equal(parameters[0].value.detach(), live));
@@ -389,7 +398,7 @@ TEST(Rules, TakeAScaleInPlaceOfScaledGradients) {
       first->step(1.0, 0.25);
       second->step(1.0, 1.0);
     }
-    EXPECT_TRUE(at::equal(scaled[0].value, plain[0].value)) << rule_name(config.rule);
+    EXPECT_TRUE(at::equal(scaled[0].value, plain[0].value)) << recipe::rule_name(config.rule);
   }
 }
 
@@ -397,13 +406,13 @@ TEST(Assignments, GiveEachParameterTheFirstLineThatMatches) {
   std::vector<NamedTensor> parameters{layer(71),
                                       {"lm_head.weight", at::zeros({8, 4}).set_requires_grad(true)},
                                       {"norm.weight", at::ones({4}).set_requires_grad(true)}};
-  OptimizerConfig config{.rule = Rule::kMuon};
+  recipe::OptimizerConfig config{.rule = recipe::Rule::kMuon};
   config.assignments = {{.match = "lm_head",
-                         .rule = Rule::kScion,
+                         .rule = recipe::Rule::kScion,
                          .learning_rate = 0.5,
-                         .norm = Norm::kSign,
+                         .norm = recipe::Norm::kSign,
                          .radius = 2.0},
-                        {.match = "norm", .rule = Rule::kScion}};
+                        {.match = "norm", .rule = recipe::Rule::kScion}};
   const auto optimizer = make_optimizer(config, parameters);
   std::vector<std::string> names;
   for (const auto& entry : optimizer->state()) names.push_back(entry.name);
@@ -419,19 +428,19 @@ TEST(Assignments, GiveEachParameterTheFirstLineThatMatches) {
 TEST(Assignments, RefuseWhatCannotBe) {
   const std::vector<NamedTensor> parameters{layer(71),
                                             {"norm.weight", at::ones({4}).set_requires_grad(true)}};
-  const auto refused = [&](const Assignment& line) {
-    OptimizerConfig config{.rule = Rule::kMuon};
+  const auto refused = [&](const recipe::Assignment& line) {
+    recipe::OptimizerConfig config{.rule = recipe::Rule::kMuon};
     config.assignments = {line};
     EXPECT_THROW(make_optimizer(config, parameters), Error) << line.match;
   };
-  refused({.match = "no such tensor", .rule = Rule::kMuon});
-  refused({.match = "norm", .rule = Rule::kMuon});
-  refused({.match = "norm", .rule = Rule::kScion, .norm = Norm::kSpectral});
-  refused({.match = "layer", .rule = Rule::kScion, .weight_decay = 0.1});
-  refused({.match = "layer", .rule = Rule::kMuon, .norm = Norm::kSign});
-  refused({.match = "layer", .rule = Rule::kAdamW, .radius = 1.0});
-  refused({.match = "layer", .rule = Rule::kMuon, .learning_rate = -1.0});
-  OptimizerConfig twice{.rule = Rule::kTransportedScion};
+  refused({.match = "no such tensor", .rule = recipe::Rule::kMuon});
+  refused({.match = "norm", .rule = recipe::Rule::kMuon});
+  refused({.match = "norm", .rule = recipe::Rule::kScion, .norm = recipe::Norm::kSpectral});
+  refused({.match = "layer", .rule = recipe::Rule::kScion, .weight_decay = 0.1});
+  refused({.match = "layer", .rule = recipe::Rule::kMuon, .norm = recipe::Norm::kSign});
+  refused({.match = "layer", .rule = recipe::Rule::kAdamW, .radius = 1.0});
+  refused({.match = "layer", .rule = recipe::Rule::kMuon, .learning_rate = -1.0});
+  recipe::OptimizerConfig twice{.rule = recipe::Rule::kTransportedScion};
   twice.ema_nesterov.extrapolation = 0.6;
   EXPECT_THROW(make_optimizer(twice, parameters), Error);
 }

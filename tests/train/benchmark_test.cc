@@ -9,7 +9,7 @@
 namespace panal::train {
 namespace {
 
-BenchmarkOptions toy(model::Architecture architecture) {
+BenchmarkOptions toy(recipe::Architecture architecture) {
   BenchmarkOptions options;
   auto& model = options.model;
   model.architecture = architecture;
@@ -19,7 +19,7 @@ BenchmarkOptions toy(model::Architecture architecture) {
   model.head_width = 16;
   model.feed_forward_width = 64;
   model.context_length = 16;
-  model.attention_bias = architecture == model::Architecture::kGpt2;
+  model.attention_bias = architecture == recipe::Architecture::kGpt2;
   options.sequences = 2;
   options.warmup = 1;
   options.steps = 4;
@@ -27,7 +27,7 @@ BenchmarkOptions toy(model::Architecture architecture) {
 }
 
 TEST(Benchmark, TakesRealStepsAndReportsThemConsistently) {
-  for (const auto architecture : {model::Architecture::kGpt2, model::Architecture::kLlama}) {
+  for (const auto architecture : {recipe::Architecture::kGpt2, recipe::Architecture::kLlama}) {
     const BenchmarkOptions options = toy(architecture);
     std::vector<double> heard;
     const auto result = benchmark_training(
@@ -51,19 +51,19 @@ TEST(Benchmark, TakesRealStepsAndReportsThemConsistently) {
 
 // 6 N + 12 L H Q T by hand: N = head 128 x 32 and per layer 4 x 32 x 32 + 3 x 32 x 64.
 TEST(Benchmark, CountsFlopsAsPalmDoes) {
-  const auto options = toy(model::Architecture::kLlama);
+  const auto options = toy(recipe::Architecture::kLlama);
   EXPECT_DOUBLE_EQ(options.model.training_flops_per_token(16),
                    6.0 * (128 * 32 + 2 * (4 * 32 * 32 + 3 * 32 * 64)) + 12.0 * 2 * 2 * 16 * 16);
 }
 
 TEST(Benchmark, RefusesDimensionsThatDoNotFitAndStopsWhenAsked) {
-  BenchmarkOptions options = toy(model::Architecture::kLlama);
+  BenchmarkOptions options = toy(recipe::Architecture::kLlama);
   options.model.key_value_heads = 3;
   const auto quiet = [](std::int64_t, double) {};
   EXPECT_EQ(benchmark_training(options, SystemClock(), quiet, {}).code(), Code::kInvalidArgument);
   std::stop_source stop;
   const auto stopped = benchmark_training(
-      toy(model::Architecture::kLlama), SystemClock(),
+      toy(recipe::Architecture::kLlama), SystemClock(),
       [&](std::int64_t, double) { stop.request_stop(); }, stop.get_token());
   EXPECT_EQ(stopped.code(), Code::kCancelled);
 }

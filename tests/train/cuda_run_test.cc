@@ -41,7 +41,7 @@ class CudaRun : public testing::Test {
 TEST_F(CudaRun, LearnsWhatTheCpuLearns) {
   expect_same(toy_yaml() + "precision: fp32\n", 2e-3);
   expect_same(toy_yaml() + "precision: fp32\ncuda_graphs: off\n", 2e-3);
-  if (tensor::cpu_multiplies_bfloat16()) {
+  if (machine::cpu_multiplies_bfloat16()) {
     expect_same(toy_yaml() + "precision: bf16\n", 5e-2);
     expect_same(
         toy_yaml() + "precision: bf16\nmemory: {weights: bf16, recompute: full, states: host}\n",
@@ -54,7 +54,7 @@ TEST_F(CudaRun, KeepsDocumentsApartInBothPrecisions) {
   yaml.replace(yaml.find("passage_bytes: 256"), 18,
                "passage_bytes: 256, packing: within_documents");
   expect_same(yaml + "precision: fp32\n", 2e-3);
-  if (tensor::cpu_multiplies_bfloat16()) expect_same(yaml + "precision: bf16\n", 5e-2);
+  if (machine::cpu_multiplies_bfloat16()) expect_same(yaml + "precision: bf16\n", 5e-2);
 }
 
 TEST_F(CudaRun, StoppedAndResumedEqualsNeverStoppedToTheBit) {

@@ -34,9 +34,9 @@ class LoraRun : public testing::Test {
   }
   static void TearDownTestSuite() { folder_.reset(); }
 
-  static TrainConfig config(const std::string& run,
-                            const std::string& more = "limits: {steps: 20}\n",
-                            const std::string& core = "core_run/model") {
+  static recipe::RunConfig config(const std::string& run,
+                                  const std::string& more = "limits: {steps: 20}\n",
+                                  const std::string& core = "core_run/model") {
     return toy_config(folder_->path(),
                       "kind: lora\nmodel: {core: " + core +
                           "}\nlora: {rank: 4, alpha: 8}\n"
@@ -55,7 +55,7 @@ TEST_F(LoraRun, TrainsWithoutTouchingTheCore) {
   RecordingEvents events;
   const auto summary = run_toy(config("learns", "limits: {steps: 120}\n"), events);
   ASSERT_TRUE(summary.ok()) << summary.status().message();
-  EXPECT_EQ(summary->kind, RunKind::kLora);
+  EXPECT_EQ(summary->kind, recipe::RunKind::kLora);
   EXPECT_LT(summary->last_evaluation->loss, 0.7 * summary->first_evaluation->loss);
   EXPECT_LT(summary->trainable_parameters, summary->parameters / 2);
   EXPECT_EQ(read_text(folder_->path() / "core_run/model/model.safetensors"), core);
@@ -136,7 +136,7 @@ TEST_F(LoraRun, RefusesATokenizerLargerThanTheCore) {
                         std::filesystem::copy_options::recursive);
   auto decoder = model::load_decoder(small);
   ASSERT_TRUE(decoder.ok());
-  model::ModelConfig dimensions = decoder->config();
+  recipe::ModelConfig dimensions = decoder->config();
   dimensions.vocabulary_size = 300;
   ASSERT_TRUE(model::Decoder::random(dimensions, 1).save_hugging_face(small).ok());
   RecordingEvents events;

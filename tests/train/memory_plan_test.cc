@@ -1,6 +1,6 @@
 // The plan against real steps: every tensor that a step makes goes through an allocator that
 // counts.
-#include "train/memory_plan.h"
+#include "recipe/memory_plan.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
@@ -15,9 +15,9 @@
 
 #include "model/decoder.h"
 #include "tensor/named_tensor.h"
+#include "tensor/step_sizes.h"
 #include "tests/train/toy_ranks.h"
 #include "tests/train/toy_run.h"
-#include "train/detail/gradient_exchange.h"
 #include "train/detail/snapshot.h"
 #include "train/detail/trainer.h"
 
@@ -93,57 +93,58 @@ void CountingAllocator::give_back(void* data) {
 
 struct Case {
   const char* name;
-  StepShape shape;
+  recipe::StepShape shape;
 };
 
-model::ModelConfig dimensions(model::Architecture architecture, std::int64_t layers,
-                              std::int64_t width, std::int64_t heads, std::int64_t vocabulary,
-                              std::int64_t context) {
-  model::ModelConfig config;
+recipe::ModelConfig dimensions(recipe::Architecture architecture, std::int64_t layers,
+                               std::int64_t width, std::int64_t heads, std::int64_t vocabulary,
+                               std::int64_t context) {
+  recipe::ModelConfig config;
   config.architecture = architecture;
   config.layers = layers;
   config.width = width;
   config.heads = config.key_value_heads = heads;
   config.head_width = width / heads;
-  config.feed_forward_width = model::usual_feed_forward_width(architecture, width);
+  config.feed_forward_width = recipe::usual_feed_forward_width(architecture, width);
   config.vocabulary_size = vocabulary;
   config.context_length = context;
-  config.tied_embeddings = architecture == model::Architecture::kGpt2;
+  config.tied_embeddings = architecture == recipe::Architecture::kGpt2;
   config.attention_bias = config.tied_embeddings;
   return config;
 }
 
 std::vector<Case> cases() {
-  using enum model::Architecture;
+  using enum recipe::Architecture;
   std::vector<Case> all;
   for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
-    const auto add = [&](const char* name, model::ModelConfig model, std::int64_t sequences,
-                         optim::Rule rule) {
-      StepShape shape{.model = std::move(model), .precision = precision, .sequences = sequences};
+    const auto add = [&](const char* name, recipe::ModelConfig model, std::int64_t sequences,
+                         recipe::Rule rule) {
+      recipe::StepShape shape{
+          .model = std::move(model), .precision = precision, .sequences = sequences};
       shape.optimizer.rule = rule;
       shape.optimizer.muon.precision = precision;
       shape.context = shape.model.context_length;
       all.push_back({name, shape});
     };
-    add("gpt2, activations", dimensions(kGpt2, 4, 128, 4, 2048, 256), 8, optim::Rule::kAdamW);
-    add("gpt2, weights", dimensions(kGpt2, 4, 384, 6, 4096, 64), 1, optim::Rule::kAdamW);
-    add("gpt2, vocabulary", dimensions(kGpt2, 2, 192, 3, 32768, 128), 4, optim::Rule::kMuon);
-    add("llama, activations", dimensions(kLlama, 4, 128, 4, 2048, 256), 8, optim::Rule::kMuon);
-    add("llama, weights", dimensions(kLlama, 4, 384, 6, 4096, 64), 1, optim::Rule::kAdamW);
-    model::ModelConfig grouped = dimensions(kLlama, 3, 256, 8, 8192, 256);
+    add("gpt2, activations", dimensions(kGpt2, 4, 128, 4, 2048, 256), 8, recipe::Rule::kAdamW);
+    add("gpt2, weights", dimensions(kGpt2, 4, 384, 6, 4096, 64), 1, recipe::Rule::kAdamW);
+    add("gpt2, vocabulary", dimensions(kGpt2, 2, 192, 3, 32768, 128), 4, recipe::Rule::kMuon);
+    add("llama, activations", dimensions(kLlama, 4, 128, 4, 2048, 256), 8, recipe::Rule::kMuon);
+    add("llama, weights", dimensions(kLlama, 4, 384, 6, 4096, 64), 1, recipe::Rule::kAdamW);
+    recipe::ModelConfig grouped = dimensions(kLlama, 3, 256, 8, 8192, 256);
     grouped.key_value_heads = 2;
-    add("llama, grouped", grouped, 4, optim::Rule::kAdamW);
+    add("llama, grouped", grouped, 4, recipe::Rule::kAdamW);
   }
   return all;
 }
 
 // Each way to hold less, alone and together, where activations, weights or the head are the most.
 std::vector<Case> lean_cases() {
-  using enum model::Architecture;
+  using enum recipe::Architecture;
   using tensor::Precision;
-  model::ModelConfig normed = dimensions(kLlama, 4, 192, 6, 4096, 256);
+  recipe::ModelConfig normed = dimensions(kLlama, 4, 192, 6, 4096, 256);
   normed.qk_norm = true;
-  const std::vector<std::pair<const char*, model::ModelConfig>> models = {
+  const std::vector<std::pair<const char*, recipe::ModelConfig>> models = {
       {"llama, activations", dimensions(kLlama, 6, 128, 4, 2048, 512)},
       {"llama, weights", dimensions(kLlama, 4, 384, 6, 4096, 64)},
       {"llama, vocabulary", dimensions(kLlama, 2, 192, 3, 32768, 256)},
@@ -153,18 +154,18 @@ std::vector<Case> lean_cases() {
   std::vector<Case> all;
   for (const auto& [name, model] : models) {
     for (const auto recompute :
-         {model::Recompute::kNone, model::Recompute::kSelective, model::Recompute::kFull}) {
+         {recipe::Recompute::kNone, recipe::Recompute::kSelective, recipe::Recompute::kFull}) {
       for (const auto weights : {Precision::kFloat32, Precision::kBFloat16}) {
         for (const bool accumulates : {false, true}) {
           if (weights == Precision::kFloat32 && accumulates) continue;
-          StepShape shape{.model = model,
-                          .precision = Precision::kBFloat16,
-                          .weights = weights,
-                          .recompute = recompute,
-                          .sequences = 2,
-                          .context = model.context_length,
-                          .accumulates = accumulates};
-          shape.optimizer.rule = optim::Rule::kMuon;
+          recipe::StepShape shape{.model = model,
+                                  .precision = Precision::kBFloat16,
+                                  .weights = weights,
+                                  .recompute = recompute,
+                                  .sequences = 2,
+                                  .context = model.context_length,
+                                  .accumulates = accumulates};
+          shape.optimizer.rule = recipe::Rule::kMuon;
           shape.optimizer.muon.precision = Precision::kBFloat16;
           shape.optimizer.state_precision = weights;
           all.push_back({name, shape});
@@ -177,12 +178,12 @@ std::vector<Case> lean_cases() {
 
 // Adapters over all layers and over some, where the core, activations or the head are the most.
 std::vector<Case> adapter_cases() {
-  using enum model::Architecture;
-  model::ModelConfig normed = dimensions(kLlama, 4, 192, 6, 4096, 256);
+  using enum recipe::Architecture;
+  recipe::ModelConfig normed = dimensions(kLlama, 4, 192, 6, 4096, 256);
   normed.qk_norm = true;
   normed.key_value_heads = 2;
   const std::vector<std::string> of_attention = {"q_proj", "v_proj"}, of_output = {"down_proj"};
-  const std::vector<std::pair<const char*, model::ModelConfig>> models = {
+  const std::vector<std::pair<const char*, recipe::ModelConfig>> models = {
       {"llama, activations", dimensions(kLlama, 6, 128, 4, 2048, 512)},
       {"llama, weights", dimensions(kLlama, 4, 384, 6, 4096, 64)},
       {"llama, vocabulary", dimensions(kLlama, 2, 192, 3, 32768, 256)},
@@ -190,33 +191,34 @@ std::vector<Case> adapter_cases() {
       {"gpt2, activations", dimensions(kGpt2, 6, 128, 4, 2048, 512)},
       {"gpt2, vocabulary", dimensions(kGpt2, 2, 192, 3, 32768, 256)}};
   std::vector<Case> all;
-  const auto add = [&](const char* name, const model::ModelConfig& model,
-                       tensor::Precision precision, model::Recompute recompute,
+  const auto add = [&](const char* name, const recipe::ModelConfig& model,
+                       tensor::Precision precision, recipe::Recompute recompute,
                        std::vector<std::string> targets) {
-    StepShape shape{.model = model,
-                    .precision = precision,
-                    .recompute = recompute,
-                    .sequences = 2,
-                    .context = model.context_length,
-                    .accumulates = recompute == model::Recompute::kSelective,
-                    .adapter = AdapterShape{.rank = 8, .targets = std::move(targets)}};
+    recipe::StepShape shape{
+        .model = model,
+        .precision = precision,
+        .recompute = recompute,
+        .sequences = 2,
+        .context = model.context_length,
+        .accumulates = recompute == recipe::Recompute::kSelective,
+        .adapter = recipe::AdapterShape{.rank = 8, .targets = std::move(targets)}};
     all.push_back({name, shape});
   };
   for (const auto precision : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
     for (const auto& [name, model] : models) {
       for (const auto recompute :
-           {model::Recompute::kNone, model::Recompute::kSelective, model::Recompute::kFull})
+           {recipe::Recompute::kNone, recipe::Recompute::kSelective, recipe::Recompute::kFull})
         add(name, model, precision, recompute, {});
       if (model.architecture != kLlama) continue;
-      add(name, model, precision, model::Recompute::kNone, of_attention);
-      add(name, model, precision, model::Recompute::kNone, of_output);
+      add(name, model, precision, recipe::Recompute::kNone, of_attention);
+      add(name, model, precision, recipe::Recompute::kNone, of_output);
     }
   }
   return all;
 }
 
 // The most that two updates of a fresh model hold.
-double measured_bytes(const StepShape& shape) {
+double measured_bytes(const recipe::StepShape& shape) {
   CountingAllocator& allocator = counting_allocator();
   const std::int64_t before = allocator.start();
   const at::Tensor tokens =
@@ -239,8 +241,8 @@ double measured_bytes(const StepShape& shape) {
   return static_cast<double>(allocator.most() - before);
 }
 
-std::string described(const Case& one, const MemoryPlan& plan, double measured) {
-  const StepShape& shape = one.shape;
+std::string described(const Case& one, const recipe::MemoryPlan& plan, double measured) {
+  const recipe::StepShape& shape = one.shape;
   std::string text =
       std::string(one.name) + " in " + std::string(precision_name(shape.precision)) + ", weights " +
       std::string(precision_name(shape.weights)) + ", recompute " +
@@ -259,13 +261,13 @@ std::string described(const Case& one, const MemoryPlan& plan, double measured) 
 void expect_planned(const std::vector<Case>& all) {
   for (const Case& one : all) {
     const double measured = measured_bytes(one.shape);
-    const MemoryPlan plan = plan_memory(one.shape);
+    const recipe::MemoryPlan plan = recipe::plan_memory(one.shape);
     EXPECT_NEAR(plan.bytes() / measured, 1.0, 0.05) << described(one, plan, measured);
   }
 }
 
-TrainConfig config_of(const StepShape& shape) {
-  TrainConfig config;
+recipe::RunConfig config_of(const recipe::StepShape& shape) {
+  recipe::RunConfig config;
   config.model.dimensions = shape.model;
   config.optimizer = shape.optimizer;
   config.precision = shape.precision;
@@ -278,9 +280,9 @@ TrainConfig config_of(const StepShape& shape) {
 }
 
 // The most that each of several ranks holds, from its model to the step after a checkpoint.
-std::vector<double> measured_by_rank(const StepShape& shape) {
+std::vector<double> measured_by_rank(const recipe::StepShape& shape) {
   const TestFolder folder("ranks");
-  const TrainConfig config = config_of(shape);
+  const recipe::RunConfig config = config_of(shape);
   const data::TokenShard shard =
       toy_shard(folder.path(), static_cast<std::int32_t>(shape.model.vocabulary_size));
   std::vector<double> measured(static_cast<std::size_t>(shape.processes));
@@ -305,46 +307,46 @@ std::vector<double> measured_by_rank(const StepShape& shape) {
 }
 
 std::vector<Case> shared_cases() {
-  using enum model::Architecture;
+  using enum recipe::Architecture;
   using tensor::Precision;
   std::vector<Case> all;
-  const auto add = [&](const char* name, model::ModelConfig model, Precision weights, int processes,
-                       optim::Rule rule) {
-    StepShape shape{.model = std::move(model),
-                    .precision = weights,
-                    .weights = weights,
-                    .copies_state = all.size() % 2 == 0,
-                    .processes = processes,
-                    .sequences = 5,
-                    .accumulates = all.size() % 3 == 0};
+  const auto add = [&](const char* name, recipe::ModelConfig model, Precision weights,
+                       int processes, recipe::Rule rule) {
+    recipe::StepShape shape{.model = std::move(model),
+                            .precision = weights,
+                            .weights = weights,
+                            .copies_state = all.size() % 2 == 0,
+                            .processes = processes,
+                            .sequences = 5,
+                            .accumulates = all.size() % 3 == 0};
     shape.optimizer.rule = rule;
     shape.optimizer.muon.precision = shape.optimizer.state_precision = weights;
     shape.context = shape.model.context_length;
-    if (weights == Precision::kBFloat16) shape.recompute = model::Recompute::kFull;
+    if (weights == Precision::kBFloat16) shape.recompute = recipe::Recompute::kFull;
     all.push_back({name, shape});
   };
   for (const auto weights : {Precision::kFloat32, Precision::kBFloat16}) {
     for (const int processes : {2, 3}) {
       add("gpt2, weights", dimensions(kGpt2, 4, 256, 4, 4096, 32), weights, processes,
-          optim::Rule::kAdamW);
+          recipe::Rule::kAdamW);
       add("gpt2, vocabulary", dimensions(kGpt2, 2, 192, 3, 16384, 128), weights, processes,
-          optim::Rule::kMuon);
+          recipe::Rule::kMuon);
       add("llama, activations", dimensions(kLlama, 4, 128, 4, 2048, 256), weights, processes,
-          optim::Rule::kMuon);
+          recipe::Rule::kMuon);
       add("llama, weights", dimensions(kLlama, 4, 384, 6, 2048, 32), weights, processes,
-          optim::Rule::kMuon);
+          recipe::Rule::kMuon);
       add("llama, weights", dimensions(kLlama, 4, 384, 6, 4096, 32), weights, processes,
-          optim::Rule::kAdamW);
+          recipe::Rule::kAdamW);
     }
   }
   return all;
 }
 
-TEST(MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
+TEST(recipe::MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
   for (const Case& one : shared_cases()) {
     const std::vector<double> measured = measured_by_rank(one.shape);
     for (int rank = 0; rank < one.shape.processes; ++rank) {
-      const MemoryPlan plan = plan_memory(one.shape, rank);
+      const recipe::MemoryPlan plan = recipe::plan_memory(one.shape, rank);
       const double found = measured[static_cast<std::size_t>(rank)];
       EXPECT_NEAR(plan.bytes() / found, 1.0, 0.05)
           << "rank " << rank << " of " << one.shape.processes
@@ -353,18 +355,19 @@ TEST(MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
   }
 }
 
-TEST(MemoryPlan, IsWithinFivePercentOfWhatStepsAllocate) { expect_planned(cases()); }
+TEST(recipe::MemoryPlan, IsWithinFivePercentOfWhatStepsAllocate) { expect_planned(cases()); }
 
-TEST(MemoryPlan, IsWithinFivePercentWhereLessIsHeld) { expect_planned(lean_cases()); }
+TEST(recipe::MemoryPlan, IsWithinFivePercentWhereLessIsHeld) { expect_planned(lean_cases()); }
 
-TEST(MemoryPlan, IsWithinFivePercentWhereAdaptersTrain) { expect_planned(adapter_cases()); }
+TEST(recipe::MemoryPlan, IsWithinFivePercentWhereAdaptersTrain) { expect_planned(adapter_cases()); }
 
-TEST(MemoryPlan, RefusesAdaptersThatDoNotFitTheModel) {
-  const auto refused = [](AdapterShape adapter) {
+TEST(recipe::MemoryPlan, RefusesAdaptersThatDoNotFitTheModel) {
+  const auto refused = [](recipe::AdapterShape adapter) {
     return capture([&] {
-             plan_memory({.model = dimensions(model::Architecture::kLlama, 2, 64, 2, 512, 32),
-                          .context = 32,
-                          .adapter = std::move(adapter)});
+             recipe::plan_memory(
+                 {.model = dimensions(recipe::Architecture::kLlama, 2, 64, 2, 512, 32),
+                  .context = 32,
+                  .adapter = std::move(adapter)});
            })
         .message();
   };
@@ -376,50 +379,52 @@ TEST(MemoryPlan, RefusesAdaptersThatDoNotFitTheModel) {
 }
 
 // Closed form: a model of one matrix size, AdamW in float32, 16 bytes a parameter and no less.
-TEST(MemoryPlan, HoldsSixteenBytesAParameterWhenActivationsAreFew) {
-  StepShape shape{.model = dimensions(model::Architecture::kLlama, 48, 4096, 32, 32000, 4096)};
-  const MemoryPlan plan = plan_memory(shape);
+TEST(recipe::MemoryPlan, HoldsSixteenBytesAParameterWhenActivationsAreFew) {
+  recipe::StepShape shape{.model =
+                              dimensions(recipe::Architecture::kLlama, 48, 4096, 32, 32000, 4096)};
+  const recipe::MemoryPlan plan = recipe::plan_memory(shape);
   const auto parameters = static_cast<double>(shape.model.num_parameters());
   EXPECT_EQ(plan.moment, "update");
   EXPECT_NEAR(plan.bytes() / parameters, 16.0, 0.01);
-  EXPECT_DOUBLE_EQ(plan.bytes(MemoryKind::kStates), 8 * parameters);
+  EXPECT_DOUBLE_EQ(plan.bytes(recipe::MemoryKind::kStates), 8 * parameters);
 }
 
 // Weights, remainders, gradients and momenta of hidden matrices in 16 bits; tables have AdamW's
 // second moments in float32 beside.
-TEST(MemoryPlan, HoldsEightBytesAParameterInSixteenBits) {
+TEST(recipe::MemoryPlan, HoldsEightBytesAParameterInSixteenBits) {
   using tensor::Precision;
-  StepShape shape{.model = dimensions(model::Architecture::kLlama, 48, 4096, 32, 32000, 4096),
-                  .precision = Precision::kBFloat16,
-                  .weights = Precision::kBFloat16,
-                  .recompute = model::Recompute::kFull};
-  shape.optimizer.rule = optim::Rule::kMuon;
+  recipe::StepShape shape{
+      .model = dimensions(recipe::Architecture::kLlama, 48, 4096, 32, 32000, 4096),
+      .precision = Precision::kBFloat16,
+      .weights = Precision::kBFloat16,
+      .recompute = recipe::Recompute::kFull};
+  shape.optimizer.rule = recipe::Rule::kMuon;
   shape.optimizer.state_precision = Precision::kBFloat16;
   shape.optimizer.muon.precision = Precision::kBFloat16;
   const double tables = 2.0 * 32000 * 4096;
   const auto parameters = static_cast<double>(shape.model.num_parameters());
-  const MemoryPlan plan = plan_memory(shape);
+  const recipe::MemoryPlan plan = recipe::plan_memory(shape);
   EXPECT_NEAR((plan.bytes() - 4 * tables) / parameters, 8.0, 0.07);
-  StepShape copied = shape;
+  recipe::StepShape copied = shape;
   copied.copies_state = true;
-  EXPECT_NEAR(plan_memory(copied).bytes() - plan.bytes(), 6 * parameters + 4 * tables,
+  EXPECT_NEAR(recipe::plan_memory(copied).bytes() - plan.bytes(), 6 * parameters + 4 * tables,
               0.001 * parameters);
-  StepShape elsewhere = shape;
+  recipe::StepShape elsewhere = shape;
   elsewhere.streams_states = true;
-  EXPECT_NEAR(plan_memory(elsewhere).bytes() / parameters, 4.0, 0.2);
+  EXPECT_NEAR(recipe::plan_memory(elsewhere).bytes() / parameters, 4.0, 0.2);
 }
 
 // The asynchronous checkpoint's copy, counted as it is made.
-TEST(MemoryPlan, CountsTheCopyOfACheckpoint) {
+TEST(recipe::MemoryPlan, CountsTheCopyOfACheckpoint) {
   CountingAllocator& allocator = counting_allocator();
   for (const auto weights : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
-    StepShape shape{.model = dimensions(model::Architecture::kLlama, 3, 192, 3, 4096, 64),
-                    .precision = tensor::Precision::kBFloat16,
-                    .weights = weights,
-                    .context = 64};
-    shape.optimizer.rule = optim::Rule::kMuon;
+    recipe::StepShape shape{.model = dimensions(recipe::Architecture::kLlama, 3, 192, 3, 4096, 64),
+                            .precision = tensor::Precision::kBFloat16,
+                            .weights = weights,
+                            .context = 64};
+    shape.optimizer.rule = recipe::Rule::kMuon;
     shape.optimizer.state_precision = weights;
-    const double without = plan_memory(shape).bytes();
+    const double without = recipe::plan_memory(shape).bytes();
     shape.copies_state = true;
     const model::Decoder decoder = model::Decoder::random(shape.model, 1, weights);
     const auto parameters = decoder.trainable_parameters();
@@ -427,55 +432,56 @@ TEST(MemoryPlan, CountsTheCopyOfACheckpoint) {
     const std::int64_t before = allocator.start();
     detail::Snapshot snapshot;
     detail::copy_state({}, parameters, *optimizer, snapshot);
-    EXPECT_NEAR(
-        (plan_memory(shape).bytes() - without) / static_cast<double>(allocator.most() - before),
-        1.0, 0.01)
+    EXPECT_NEAR((recipe::plan_memory(shape).bytes() - without) /
+                    static_cast<double>(allocator.most() - before),
+                1.0, 0.01)
         << precision_name(weights);
   }
 }
 
-TEST(MemoryPlan, GrowsWithEverySetting) {
-  StepShape shape{.model = dimensions(model::Architecture::kGpt2, 4, 128, 4, 2048, 256),
-                  .sequences = 2,
-                  .context = 256};
-  const double base = plan_memory(shape).bytes();
-  StepShape more = shape;
+TEST(recipe::MemoryPlan, GrowsWithEverySetting) {
+  recipe::StepShape shape{.model = dimensions(recipe::Architecture::kGpt2, 4, 128, 4, 2048, 256),
+                          .sequences = 2,
+                          .context = 256};
+  const double base = recipe::plan_memory(shape).bytes();
+  recipe::StepShape more = shape;
   more.sequences = 4;
-  EXPECT_GT(plan_memory(more).bytes(), base);
+  EXPECT_GT(recipe::plan_memory(more).bytes(), base);
   more = shape;
   more.accumulates = true;
-  EXPECT_GT(plan_memory(more).bytes(), base);
+  EXPECT_GT(recipe::plan_memory(more).bytes(), base);
   more = shape;
   more.model.layers = 5;
-  EXPECT_GT(plan_memory(more).bytes(), base);
+  EXPECT_GT(recipe::plan_memory(more).bytes(), base);
 }
 
 // Between devices float32 gradients need no copy, and bfloat16 ones pass in parts.
-TEST(MemoryPlan, HoldsOnADeviceOnlyWhatIsAddedUpInAnotherType) {
+TEST(recipe::MemoryPlan, HoldsOnADeviceOnlyWhatIsAddedUpInAnotherType) {
   using tensor::Precision;
   const auto on_their_way = [](Precision weights, bool is_on_gpu) {
-    StepShape shape{.model = dimensions(model::Architecture::kLlama, 1, 512, 4, 32'000, 64),
-                    .weights = weights,
-                    .is_on_gpu = is_on_gpu,
-                    .processes = 2,
-                    .sequences = 2,
-                    .context = 16};
-    for (const MemoryItem& item : plan_memory(shape).items) {
+    recipe::StepShape shape{
+        .model = dimensions(recipe::Architecture::kLlama, 1, 512, 4, 32'000, 64),
+        .weights = weights,
+        .is_on_gpu = is_on_gpu,
+        .processes = 2,
+        .sequences = 2,
+        .context = 16};
+    for (const recipe::MemoryItem& item : recipe::plan_memory(shape).items) {
       if (item.name == "gradients on their way") return item.bytes;
     }
     return -1.0;
   };
   EXPECT_EQ(on_their_way(Precision::kFloat32, false), 32'000.0 * 512 * 4);
   EXPECT_EQ(on_their_way(Precision::kFloat32, true), 0);
-  EXPECT_EQ(on_their_way(Precision::kBFloat16, true), 4.0 * detail::kPassingElements);
+  EXPECT_EQ(on_their_way(Precision::kBFloat16, true), 4.0 * tensor::kPassingElements);
 }
 
-TEST(MemoryPlan, RefusesAModelThatCannotBe) {
-  StepShape shape{.model = dimensions(model::Architecture::kGpt2, 0, 128, 4, 2048, 256)};
-  EXPECT_ANY_THROW(plan_memory(shape));
-  StepShape shared{.model = dimensions(model::Architecture::kGpt2, 1, 128, 4, 2048, 256),
-                   .processes = 2};
-  EXPECT_ANY_THROW(plan_memory(shared));  // One sequence.
+TEST(recipe::MemoryPlan, RefusesAModelThatCannotBe) {
+  recipe::StepShape shape{.model = dimensions(recipe::Architecture::kGpt2, 0, 128, 4, 2048, 256)};
+  EXPECT_ANY_THROW(recipe::plan_memory(shape));
+  recipe::StepShape shared{.model = dimensions(recipe::Architecture::kGpt2, 1, 128, 4, 2048, 256),
+                           .processes = 2};
+  EXPECT_ANY_THROW(recipe::plan_memory(shared));  // One sequence.
 }
 
 }  // namespace

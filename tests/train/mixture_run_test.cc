@@ -20,7 +20,7 @@ std::string mixture_yaml(const std::string& sources, const std::string& more = "
 const std::string kTwo =
     "{name: bees, path: text.txt, weight: 3}, {name: numbers, path: numbers.txt}";
 
-TrainConfig mixture_config(const TestFolder& folder, const std::string& run = "run") {
+recipe::RunConfig mixture_config(const TestFolder& folder, const std::string& run = "run") {
   std::string numbers;
   for (int i = 0; i < 4000; ++i) numbers += std::to_string(i) + (i % 20 == 19 ? ".\n\n" : " ");
   write_text(folder.path() / "numbers.txt", numbers);
@@ -123,7 +123,7 @@ TEST(MixtureRun, StopsAtATornShardAndKeepsTheCheckpoint) {
   const TestFolder folder("torn_shard");
   RecordingEvents first, second;
   first.stop_after_step = 4;
-  const TrainConfig config = toy_config(folder.path(), toy_yaml());
+  const recipe::RunConfig config = toy_config(folder.path(), toy_yaml());
   ASSERT_EQ(run_toy(config, first)->status, RunStatus::kStopped);
   const auto shard = folder.path() / "run" / "data" / "training.tokens";
   const std::string good = read_text(shard);

@@ -17,18 +17,18 @@ namespace {
 constexpr std::int64_t kContext = 16;
 constexpr double kThreshold = 5;
 
-model::ModelConfig small_model(model::Architecture architecture) {
-  model::ModelConfig config;
+recipe::ModelConfig small_model(recipe::Architecture architecture) {
+  recipe::ModelConfig config;
   config.architecture = architecture;
   config.vocabulary_size = 64;
   config.context_length = kContext;
   config.layers = 2;
   config.width = 32;
   config.heads = 4;
-  config.key_value_heads = architecture == model::Architecture::kGpt2 ? 4 : 2;
+  config.key_value_heads = architecture == recipe::Architecture::kGpt2 ? 4 : 2;
   config.head_width = 8;
   config.feed_forward_width = 64;
-  if (architecture == model::Architecture::kGpt2) config.tied_embeddings = true;
+  if (architecture == recipe::Architecture::kGpt2) config.tied_embeddings = true;
   return config;
 }
 
@@ -37,7 +37,7 @@ float largest_of(const std::vector<std::vector<float>>& maxima, std::size_t laye
 }
 
 TEST(QkClipping, BoundsTheNextLogitsAndLeavesTheOthersAlone) {
-  for (const auto architecture : {model::Architecture::kLlama, model::Architecture::kGpt2}) {
+  for (const auto architecture : {recipe::Architecture::kLlama, recipe::Architecture::kGpt2}) {
     const auto config = small_model(architecture);
     model::Decoder decoder = model::Decoder::random(config, 3);
     const auto parameters = decoder.trainable_parameters();
@@ -86,7 +86,7 @@ TEST(QkClipping, IsRefusedWhereItHasNoUse) {
   std::string yaml = toy_yaml();
   yaml.replace(yaml.find("width: 32"), 9, "qk_norm: true, width: 32");
   yaml.replace(yaml.find("rule: muon, "), 12, "rule: muon, qk_clip: {}, ");
-  const Status status = parse_train_config(yaml, "run.yaml").status();
+  const Status status = recipe::parse_run_config(yaml, "run.yaml").status();
   EXPECT_NE(status.message().find("model.qk_norm"), std::string::npos) << status.message();
 }
 

@@ -24,7 +24,7 @@ using testing::HasSubstr;
 
 constexpr const char* kWeights = "model/model.safetensors";
 
-std::string weights_of(const TrainConfig& config) {
+std::string weights_of(const recipe::RunConfig& config) {
   const std::string bytes = read_text(config.run_directory / kWeights);
   EXPECT_FALSE(bytes.empty());
   return bytes;
@@ -32,7 +32,7 @@ std::string weights_of(const TrainConfig& config) {
 
 TEST(Run, LearnsAndLeavesEverythingItPromises) {
   TestFolder folder("whole");
-  const TrainConfig config = toy_config(folder.path(), toy_yaml("limits: {steps: 60}\n"));
+  const recipe::RunConfig config = toy_config(folder.path(), toy_yaml("limits: {steps: 60}\n"));
   RecordingEvents events;
   const auto summary = run_toy(config, events);
   ASSERT_TRUE(summary.ok()) << summary.status().message();
@@ -57,7 +57,7 @@ TEST(Run, LearnsAndLeavesEverythingItPromises) {
 
 TEST(Run, AnswersFromItsSummaryWhenItIsDone) {
   TestFolder folder("again");
-  const TrainConfig config = toy_config(folder.path(), toy_yaml());
+  const recipe::RunConfig config = toy_config(folder.path(), toy_yaml());
   RecordingEvents first, second;
   const auto before = run_toy(config, first);
   ASSERT_TRUE(before.ok()) << before.status().message();
@@ -115,7 +115,7 @@ TEST(Run, StoppedAndResumedEqualsNeverStopped) {
 // bfloat16 weights: their low bits are optimizer state, so a resume ends with the same bits; also
 // one that keeps less of the forward pass than the run began with. Other weights are refused.
 TEST(Run, ResumesBfloat16WeightsToTheBitAndMayRecompute) {
-  if (!tensor::cpu_multiplies_bfloat16()) GTEST_SKIP() << "no bfloat16 products here";
+  if (!machine::cpu_multiplies_bfloat16()) GTEST_SKIP() << "no bfloat16 products here";
   TestFolder folder("rounded");
   const std::string muon = "rule: muon, learning_rate: 0.003, muon_learning_rate: 0.02";
   const auto yaml = [&](const std::string& memory, const std::string& more) {
@@ -306,12 +306,12 @@ TEST(Run, TwoAtOnceInOneDirectoryAreRefused) {
   const auto config = toy_config(folder.path(), toy_yaml());
   class Second final : public RunEvents {
    public:
-    explicit Second(const TrainConfig& config) : config_(config) {}
+    explicit Second(const recipe::RunConfig& config) : config_(config) {}
     void on_progress(const Progress&) override {
       RecordingEvents events;
       if (!second) second = run_toy(config_, events).status();
     }
-    const TrainConfig& config_;
+    const recipe::RunConfig& config_;
     std::optional<Status> second;
   } events(config);
   ASSERT_TRUE(run(config, events).ok());

@@ -69,7 +69,7 @@ TEST(OutlierEstimate, ComesBackFromItsStateAndRefusesOthers) {
   EXPECT_EQ(again.state(), estimate.state());
 }
 
-std::vector<Json> journal_of(const TrainConfig& config) {
+std::vector<Json> journal_of(const recipe::RunConfig& config) {
   std::istringstream text(read_text(config.run_directory / "metrics.jsonl"));
   std::vector<Json> lines;
   for (std::string line; std::getline(text, line);) {

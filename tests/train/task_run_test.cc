@@ -6,11 +6,11 @@
 #include <cmath>
 #include <numbers>
 
+#include "evaluate/choices.h"
 #include "model/decoder.h"
 #include "store/file_system.h"
 #include "tests/train/toy_run.h"
 #include "tokenizer/tokenizer.h"
-#include "train/choices.h"
 
 namespace panal::train {
 namespace {
@@ -35,7 +35,7 @@ void write_questions(const std::filesystem::path& path) {
 TEST(TaskRun, ScoresAreJournalledKeptAndThoseOfTheModel) {
   const TestFolder folder("tasks");
   write_questions(folder.path() / "bees.jsonl");
-  const TrainConfig config = toy_config(
+  const recipe::RunConfig config = toy_config(
       folder.path(), with_tasks("{name: bees, path: bees.jsonl}, "
                                 "{name: one, path: bees.jsonl, format: choices, limit: 1}"));
   EXPECT_EQ(config.evaluation.tasks[0].path, folder.path() / "bees.jsonl");
@@ -61,9 +61,10 @@ TEST(TaskRun, ScoresAreJournalledKeptAndThoseOfTheModel) {
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
   const auto items =
       data::read_choice_task(folder.path() / "bees.jsonl", data::ChoiceFormat::kChoices).value();
-  const auto scores = score_choices(*decoder, *tokenizer, items).value();
+  const auto scores = evaluate::score_choices(*decoder, *tokenizer, items).value();
   ASSERT_TRUE(summary->last_evaluation);
-  EXPECT_EQ(summary->last_evaluation->tasks[0].acc, summarise_choices(items, scores).acc.mean);
+  EXPECT_EQ(summary->last_evaluation->tasks[0].acc,
+            evaluate::summarise_choices(items, scores).acc.mean);
 
   // A finished run's summary is read back whole.
   RecordingEvents again;
@@ -84,7 +85,7 @@ TEST(TaskRun, ABadQuestionEndsTheRunBeforeItsFirstStep) {
   EXPECT_THAT(status.message(), HasSubstr("bad.jsonl"));
   EXPECT_TRUE(events.steps.empty());
   const auto refused = [](const std::string& tasks) {
-    return parse_train_config(with_tasks(tasks), "run.yaml").status().message();
+    return recipe::parse_run_config(with_tasks(tasks), "run.yaml").status().message();
   };
   EXPECT_THAT(refused("{name: a, path: a.jsonl}, {name: a, path: b.jsonl}"),
               HasSubstr("found \"a\" twice"));

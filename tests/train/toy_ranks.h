@@ -13,10 +13,10 @@
 #include "base/hash.h"
 #include "data/token_mixture.h"
 #include "data/token_shard.h"
+#include "recipe/run_config.h"
 #include "store/file_system.h"
 #include "swarm/group.h"
 #include "tests/train/toy_run.h"
-#include "train/config.h"
 #include "train/run.h"
 
 namespace panal::train {
@@ -39,7 +39,7 @@ inline void on_all_ranks(int num_ranks, const std::function<void(swarm::Group&)>
 /// A run by as many ranks as its config wants, each in a thread of its own: how each one ended. The
 /// events are rank 0's.
 inline std::vector<Status> run_on_ranks(
-    const TrainConfig& config, RecordingEvents& events,
+    const recipe::RunConfig& config, RecordingEvents& events,
     std::chrono::milliseconds deadline = std::chrono::seconds(60)) {
   const int size = static_cast<int>(config.parallel.processes);
   auto groups = swarm::simulated_groups(size, deadline).value();
@@ -65,7 +65,7 @@ inline data::TokenShard toy_shard(const std::filesystem::path& folder, std::int3
   return value_or_throw(data::TokenShard::open(path));
 }
 
-inline data::TokenMixture toy_stream(data::TokenShard shard, const TrainConfig& config) {
+inline data::TokenMixture toy_stream(data::TokenShard shard, const recipe::RunConfig& config) {
   return value_or_throw(
       data::TokenMixture::open({{.name = "toy", .weight = 1, .shards = {std::move(shard)}}},
                                {.batch = config.batch.sequences,

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "recipe/presets.h"
 
 namespace panal::cli {
 namespace {
@@ -80,23 +81,19 @@ Result<Json> list_models(Workspace& workspace) {
   return Json{{"models", list}};
 }
 
-// Only the engine knows models from inside, so that it is asked.
 Result<Json> show_presets(Workspace& workspace) {
-  PANAL_ASSIGN(const Json table,
-               workspace.run_job("presets", Json::object(), "listing the model presets"));
   std::vector<std::vector<std::string>> rows = {
       {"PRESET", "SHAPE", "VOCABULARY", "CONTEXT", "PARAMETERS", "IN MATRICES", "FLOP/TOKEN"}};
-  for (const Json& preset : table.at("presets")) {
-    const auto text = [&](const char* key) { return preset.at(key).get<std::int64_t>(); };
-    rows.push_back({preset.at("name").get<std::string>(),
-                    fmt::format("{} x {}", text("layers"), text("width")),
-                    fmt::format("{}", text("vocab")), fmt::format("{}", text("context")),
-                    fmt::format("{}", text("parameters")),
-                    fmt::format("{}", text("matrix_parameters")),
-                    fmt::format("{:.3g}", preset.at("flops_per_token").get<double>())});
+  for (const recipe::Preset& preset : recipe::presets()) {
+    const recipe::ModelConfig& model = preset.config;
+    rows.push_back({std::string(preset.name), fmt::format("{} x {}", model.layers, model.width),
+                    std::to_string(model.vocabulary_size), std::to_string(model.context_length),
+                    std::to_string(model.num_parameters()),
+                    std::to_string(model.num_matrix_parameters()),
+                    fmt::format("{:.3g}", model.training_flops_per_token(model.context_length))});
   }
   workspace.terminal().table(rows);
-  return table;
+  return recipe::presets_to_json();
 }
 
 Result<Json> show_model(const std::string& reference, Workspace& workspace) {

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include "tensor/device.h"
-#include "train/machine.h"
+#include "train/probes.h"
 
 #include "engine/commands/commands.h"
-#include "model/presets.h"
+#include "recipe/presets.h"
 
 namespace panal::engine {
 namespace {
@@ -14,15 +14,15 @@ namespace {
 constexpr std::int64_t kMost = 1 << 24;
 
 // A preset, with the vocabulary and the context that the spec may name beside it.
-Result<model::ModelConfig> preset_of(const Json& spec) {
+Result<recipe::ModelConfig> preset_of(const Json& spec) {
   PANAL_ASSIGN(const std::string name, json_string(spec, "preset", "job"));
-  const model::Preset* preset = model::find_preset(name);
+  const recipe::Preset* preset = recipe::find_preset(name);
   if (preset == nullptr) {
     return Status(Code::kInvalidArgument,
                   fmt::format("preset must be one of {}, found \"{}\"",
-                              fmt::join(model::preset_names(), ", "), name));
+                              fmt::join(recipe::preset_names(), ", "), name));
   }
-  model::ModelConfig model = preset->config;
+  recipe::ModelConfig model = preset->config;
   const auto override = [&](const char* key, std::int64_t low, std::int64_t& value) -> Status {
     if (!spec.contains(key)) return Status();
     PANAL_ASSIGN(value, json_integer(spec, key, "job", low, kMost));
@@ -34,12 +34,12 @@ Result<model::ModelConfig> preset_of(const Json& spec) {
   return model;
 }
 
-Result<model::ModelConfig> dimensions_of(const Json& spec) {
+Result<recipe::ModelConfig> dimensions_of(const Json& spec) {
   if (spec.contains("preset")) return preset_of(spec);
-  model::ModelConfig model;
+  recipe::ModelConfig model;
   PANAL_ASSIGN(const std::string architecture, json_string(spec, "arch", "job"));
   const bool is_gpt2 = architecture == "gpt2";
-  model.architecture = is_gpt2 ? model::Architecture::kGpt2 : model::Architecture::kLlama;
+  model.architecture = is_gpt2 ? recipe::Architecture::kGpt2 : recipe::Architecture::kLlama;
   PANAL_ASSIGN(model.layers, json_integer(spec, "layers", "job", 1, 1024));
   PANAL_ASSIGN(model.width, json_integer(spec, "width", "job", 1, 1 << 16));
   PANAL_ASSIGN(model.heads, json_integer(spec, "heads", "job", 1, 1024));
@@ -47,7 +47,7 @@ Result<model::ModelConfig> dimensions_of(const Json& spec) {
   PANAL_ASSIGN(model.context_length, json_integer(spec, "context", "job", 2, kMost));
   model.key_value_heads = model.heads;
   model.head_width = model.width / model.heads;
-  model.feed_forward_width = model::usual_feed_forward_width(model.architecture, model.width);
+  model.feed_forward_width = recipe::usual_feed_forward_width(model.architecture, model.width);
   model.tied_embeddings = is_gpt2;
   model.attention_bias = is_gpt2;
   return model;
@@ -74,8 +74,8 @@ Status read_memory(const Json& spec, train::BenchmarkOptions& options) {
   if (has_rounded_states) options.optimizer.state_precision = tensor::Precision::kBFloat16;
   if (!json_has(spec, "recompute")) return Status();
   PANAL_ASSIGN(const std::string name, json_string(spec, "recompute", "job"));
-  for (const auto recompute : {model::Recompute::kSelective, model::Recompute::kFull}) {
-    if (name == model::recompute_name(recompute)) options.recompute = recompute;
+  for (const auto recompute : {recipe::Recompute::kSelective, recipe::Recompute::kFull}) {
+    if (name == recipe::recompute_name(recompute)) options.recompute = recompute;
   }
   return Status();
 }
@@ -95,7 +95,7 @@ Result<Json> benchmark(const JobContext& job) {
   if (!reason.empty()) return Status(Code::kUnsupported, "--device " + reason);
   PANAL_ASSIGN(const std::string rule, json_string(spec, "optimizer", "job"));
   if (precision == "bf16") options.precision = tensor::Precision::kBFloat16;
-  options.optimizer.rule = rule == "muon" ? optim::Rule::kMuon : optim::Rule::kAdamW;
+  options.optimizer.rule = rule == "muon" ? recipe::Rule::kMuon : recipe::Rule::kAdamW;
   options.optimizer.muon.precision = options.precision;
   PANAL_TRY(read_memory(spec, options));
   const SystemClock clock;
@@ -110,7 +110,7 @@ Result<Json> benchmark(const JobContext& job) {
           job.stop));
   Json document = spec;
   document["device"] = result.machine.device;
-  document.update(Json{{"arch", model::architecture_name(options.model.architecture)},
+  document.update(Json{{"arch", recipe::architecture_name(options.model.architecture)},
                        {"layers", options.model.layers},
                        {"width", options.model.width},
                        {"heads", options.model.heads},
@@ -126,33 +126,13 @@ Result<Json> benchmark(const JobContext& job) {
                        {"mfu", result.mfu()},
                        {"loss", result.loss},
                        {"step_seconds", result.step_seconds},
-                       {"machine", report::machine_to_json(result.machine)}});
+                       {"machine", machine::machine_to_json(result.machine)}});
   if (result.peak_device_bytes) document["peak_device_bytes"] = *result.peak_device_bytes;
   if (result.peak_resident_bytes) {
     document["peak_resident_bytes"] = *result.peak_resident_bytes;
     document["base_resident_bytes"] = *result.base_resident_bytes;
   }
   return document;
-}
-
-Result<Json> list_presets(const JobContext&) {
-  Json list = Json::array();
-  for (const model::Preset& preset : model::presets()) {
-    const model::ModelConfig& model = preset.config;
-    list.push_back({{"name", preset.name},
-                    {"source", preset.source},
-                    {"arch", model::architecture_name(model.architecture)},
-                    {"layers", model.layers},
-                    {"width", model.width},
-                    {"heads", model.heads},
-                    {"key_value_heads", model.key_value_heads},
-                    {"vocab", model.vocabulary_size},
-                    {"context", model.context_length},
-                    {"parameters", model.num_parameters()},
-                    {"matrix_parameters", model.num_matrix_parameters()},
-                    {"flops_per_token", model.training_flops_per_token(model.context_length)}});
-  }
-  return Json{{"presets", std::move(list)}};
 }
 
 }  // namespace panal::engine

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "contest/optimizer_benchmark.h"
 #include "engine/commands/commands.h"
 #include "engine/event_forwarder.h"
-#include "train/optimizer_benchmark.h"
 
 namespace panal::engine {
 namespace {
@@ -13,8 +13,8 @@ namespace {
 constexpr std::int64_t kMost = 1 << 24;
 
 // LLaMA with a tied head: what such small models spend on embeddings is spent once.
-Result<model::ModelConfig> model_of(const Json& spec) {
-  model::ModelConfig model;
+Result<recipe::ModelConfig> model_of(const Json& spec) {
+  recipe::ModelConfig model;
   PANAL_ASSIGN(model.layers, json_integer(spec, "layers", "job", 1, 1024));
   PANAL_ASSIGN(model.width, json_integer(spec, "width", "job", 1, 1 << 16));
   PANAL_ASSIGN(model.heads, json_integer(spec, "heads", "job", 1, 1024));
@@ -22,7 +22,7 @@ Result<model::ModelConfig> model_of(const Json& spec) {
   PANAL_ASSIGN(model.context_length, json_integer(spec, "context", "job", 2, kMost));
   model.key_value_heads = model.heads;
   model.head_width = model.width / model.heads;
-  model.feed_forward_width = model::usual_feed_forward_width(model.architecture, model.width);
+  model.feed_forward_width = recipe::usual_feed_forward_width(model.architecture, model.width);
   return model;
 }
 
@@ -62,7 +62,7 @@ Result<std::map<std::string, std::vector<double>>> values_of(const Json& spec, c
 
 Result<Json> benchmark_optimizers(const JobContext& job) {
   const Json& spec = job.spec;
-  train::OptimizerBenchmarkOptions options;
+  contest::OptimizerBenchmarkOptions options;
   PANAL_ASSIGN(const auto paths, texts_of(spec, "data"));
   options.data.assign(paths.begin(), paths.end());
   options.folder = job.folder / "tokens";
@@ -84,7 +84,7 @@ Result<Json> benchmark_optimizers(const JobContext& job) {
   PANAL_ASSIGN(options.extrapolations, values_of(spec, "extrapolations"));
   EventForwarder forwarder(job.events);
   PANAL_ASSIGN(const Json found,
-               train::benchmark_optimizers(options, SystemClock(), forwarder, job.stop));
+               contest::benchmark_optimizers(options, SystemClock(), forwarder, job.stop));
   Json document = spec;
   document.update(found);
   return document;

@@ -1,16 +1,15 @@
 #include "chat/chat_template.h"
 #include "engine/commands/commands.h"
 #include "engine/commands/loaded_model.h"
-#include "model/config.h"
 #include "model/decoder.h"
-#include "tokenizer/tokenizer.h"
+#include "recipe/model_config.h"
 
 namespace panal::engine {
 
 Result<Json> check_model(const JobContext& job) {
   PANAL_ASSIGN(const std::string path, json_string(job.spec, "path", "job"));
   PANAL_ASSIGN(const model::Decoder decoder, model::load_decoder(path));
-  const model::ModelConfig& config = decoder.config();
+  const recipe::ModelConfig& config = decoder.config();
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, config.vocabulary_size));
   if (!tokenizer.chat_template().empty()) {
@@ -18,7 +17,7 @@ Result<Json> check_model(const JobContext& job) {
                   .status()
                   .with_context("chat template"));
   }
-  return Json{{"architecture", model::architecture_name(config.architecture)},
+  return Json{{"architecture", recipe::architecture_name(config.architecture)},
               {"parameters", config.num_parameters()},
               {"layers", config.layers},
               {"width", config.width},

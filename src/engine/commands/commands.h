@@ -39,24 +39,22 @@ Result<Json> document_losses(const JobContext& job);
 /// resumed when it began before.
 Result<Json> train(const JobContext& job);
 
-/// {"config": YAML text, "config_name", "base_directory", "device", "count"}: what the run will
-/// take there; nothing is trained.
-Result<Json> plan(const JobContext& job);
+/// {"config": YAML text, "config_name", "base_directory", "processes"?}: how fast this computer's
+/// CPU is and what a training process holds, with the run's threads and precision
+/// (machine/measured_facts.h). Some seconds; nothing is trained.
+Result<Json> measure(const JobContext& job);
 /// {"arch", "layers", "width", "heads", "vocab", "context", "batch", "steps", "warmup",
 /// "precision", "optimizer"}: the speed of training steps; gives the spec back with what was
-/// measured. In place of arch, layers, width and heads {"preset"}, a name of model/presets.h;
+/// measured. In place of arch, layers, width and heads {"preset"}, a name of recipe/presets.h;
 /// layers, vocab and context may then stand beside it.
 Result<Json> benchmark(const JobContext& job);
 
 /// {"data": [paths], "rules": [names], "target"?, "seeds", "layers", "width", "heads", "vocab",
 /// "context", "batch", "steps", "warmup", "every", "validation_tokens", "precision",
 /// "learning_rates", "embedding_learning_rates", "extrapolations": {rule: [values]}}: what update
-/// rules take to the same loss; gives the spec back with what train/optimizer_benchmark.h returns.
+/// rules take to the same loss; gives the spec back with what contest/optimizer_benchmark.h
+/// returns.
 Result<Json> benchmark_optimizers(const JobContext& job);
-
-/// {}: the table of model/presets.h with parameters, and FLOPs of a training token at the preset's
-/// context.
-Result<Json> list_presets(const JobContext& job);
 
 /// Serves one core with its adapters on a unix socket until `stop`: POST /generate, GET /info.
 /// Prints the event "ready" when it listens. `spec` is {"model", "adapters": [{"name","folder"}],

@@ -4,9 +4,9 @@
 #include "data/dataset.h"
 #include "engine/commands/commands.h"
 #include "engine/commands/loaded_model.h"
+#include "evaluate/evaluate.h"
 #include "model/decoder.h"
 #include "store/file_system.h"
-#include "train/evaluate.h"
 
 namespace panal::engine {
 namespace {
@@ -41,7 +41,7 @@ Result<EvaluationText> read_text(const Json& entry, const tokenizer::Tokenizer& 
 Result<Json> evaluate(const JobContext& job) {
   PANAL_ASSIGN(const std::string path, json_string(job.spec, "model", "job"));
   PANAL_ASSIGN(auto adapters, read_adapters(job.spec));
-  train::EvaluateOptions options;
+  evaluate::EvaluateOptions options;
   PANAL_ASSIGN(options.context, json_integer(job.spec, "context", "job", 2, 1 << 24));
   PANAL_ASSIGN(options.max_tokens, json_integer(job.spec, "max_tokens", "job", 0, INT64_MAX));
   options.stop = job.stop;
@@ -68,8 +68,8 @@ Result<Json> evaluate(const JobContext& job) {
             "progress",
             Json{{"fraction", (static_cast<double>(evaluations.size()) + fraction) / num_cells}});
       };
-      PANAL_ASSIGN(const train::Evaluation evaluation,
-                   train::evaluate(decoder, text.tokens, options));
+      PANAL_ASSIGN(const evaluate::Evaluation evaluation,
+                   evaluate::evaluate(decoder, text.tokens, options));
       evaluations.push_back(
           {{"adapter", adapter},
            {"text", text.name},
@@ -92,7 +92,7 @@ Result<Json> evaluate(const JobContext& job) {
 Result<Json> document_losses(const JobContext& job) {
   PANAL_ASSIGN(const std::string path, json_string(job.spec, "model", "job"));
   PANAL_ASSIGN(const std::string dataset, json_string(job.spec, "dataset", "job"));
-  train::DocumentLossOptions options;
+  evaluate::DocumentLossOptions options;
   PANAL_ASSIGN(options.max_tokens_per_document,
                json_integer(job.spec, "max_tokens_per_document", "job", 2, 1 << 24));
   options.stop = job.stop;
@@ -103,7 +103,8 @@ Result<Json> document_losses(const JobContext& job) {
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));
   PANAL_ASSIGN(const auto documents, data::read_dataset(dataset));
-  PANAL_ASSIGN(const auto losses, train::document_losses(decoder, tokenizer, documents, options));
+  PANAL_ASSIGN(const auto losses,
+               evaluate::document_losses(decoder, tokenizer, documents, options));
   Json values = Json::array();
   for (const double loss : losses)
     values.push_back(std::isfinite(loss) ? Json(loss) : Json(nullptr));

@@ -3,9 +3,9 @@
 #include "data/choice_task.h"
 #include "engine/commands/commands.h"
 #include "engine/commands/loaded_model.h"
+#include "evaluate/choices.h"
 #include "model/decoder.h"
 #include "store/file_system.h"
-#include "train/choices.h"
 
 namespace panal::engine {
 namespace {
@@ -42,10 +42,10 @@ Result<ChoiceTask> read_task(const Json& spec) {
 }
 
 Status write_details(const std::string& path, const ChoiceTask& task,
-                     const std::vector<train::ChoiceScores>& scores) {
+                     const std::vector<evaluate::ChoiceScores>& scores) {
   std::string lines;
   for (std::size_t i = 0; i < scores.size(); ++i)
-    lines += to_line(train::choice_details(task.items[i], scores[i])) + "\n";
+    lines += to_line(evaluate::choice_details(task.items[i], scores[i])) + "\n";
   return store::write_file_atomically(store::posix_file_system(), path, lines);
 }
 
@@ -60,7 +60,7 @@ Result<Json> evaluate_choices(const JobContext& job) {
         fmt::format("job: \"adapters\" must name one at most, found {}", adapters.size()));
   }
   PANAL_ASSIGN(const ChoiceTask task, read_task(job.spec));
-  train::ChoiceOptions options;
+  evaluate::ChoiceOptions options;
   PANAL_ASSIGN(options.context, json_integer(job.spec, "context", "job", 0, 1 << 24));
   options.where = task.path;
   options.stop = job.stop;
@@ -72,12 +72,12 @@ Result<Json> evaluate_choices(const JobContext& job) {
                load_tokenizer_for(path, decoder.config().vocabulary_size));
   for (const model::AdapterSource& adapter : adapters)
     PANAL_TRY(decoder.load_adapter(adapter.folder));
-  PANAL_ASSIGN(const auto scores, train::score_choices(decoder, tokenizer, task.items, options));
+  PANAL_ASSIGN(const auto scores, evaluate::score_choices(decoder, tokenizer, task.items, options));
   if (json_has(job.spec, "details")) {
     PANAL_ASSIGN(const std::string details, json_string(job.spec, "details", "job"));
     PANAL_TRY(write_details(details, task, scores));
   }
-  return train::choice_summary_to_json(train::summarise_choices(task.items, scores));
+  return evaluate::choice_summary_to_json(evaluate::summarise_choices(task.items, scores));
 }
 
 }  // namespace panal::engine

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "swarm/group.h"
+#include "train/probes.h"
 #include "train/run.h"
 
 #include "engine/commands/commands.h"
@@ -11,7 +12,7 @@ namespace panal::engine {
 namespace {
 
 // {"rank", "size", "address", "token"}: this process's place among those that share the run.
-Result<swarm::Group> join_group(const Json& place, const train::TrainConfig& config) {
+Result<swarm::Group> join_group(const Json& place, const recipe::RunConfig& config) {
   swarm::GroupOptions options;
   PANAL_ASSIGN(const auto size, json_integer(place, "size", "job", 1, 64));
   PANAL_ASSIGN(const auto rank, json_integer(place, "rank", "job", 0, size - 1));
@@ -37,11 +38,12 @@ Result<Json> train(const JobContext& job) {
   if (json_has(job.spec, "base_directory")) {
     PANAL_ASSIGN(base_directory, json_string(job.spec, "base_directory", "job"));
   }
-  PANAL_ASSIGN(train::TrainConfig config, train::parse_train_config(yaml, name, base_directory));
+  PANAL_ASSIGN(recipe::RunConfig config,
+               recipe::parse_run_config(yaml, name, base_directory, train::runs_here()));
   config.run_directory = run_directory;
   if (json_has(job.spec, "processes")) {
     PANAL_ASSIGN(config.parallel.processes, json_integer(job.spec, "processes", "job", 1, 64));
-    PANAL_TRY(train::check_processes(config).with_context("--processes"));
+    PANAL_TRY(recipe::check_processes(config).with_context("--processes"));
   }
   EventForwarder forwarder(job.events);
   std::optional<swarm::Group> group;

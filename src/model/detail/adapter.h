@@ -10,8 +10,8 @@
 
 #include "base/json.h"
 #include "base/result.h"
-#include "model/config.h"
 #include "model/decoder.h"
+#include "recipe/model_config.h"
 
 namespace panal::model::detail {
 
@@ -42,6 +42,6 @@ Status check_targets(const Adapter& adapter, const std::vector<LinearShape>& lin
                      std::string_view where);
 
 /// adapter_config.json as PEFT reads it.
-Json adapter_config_json(const LoraConfig& lora, Architecture architecture);
+Json adapter_config_json(const LoraConfig& lora, recipe::Architecture architecture);
 
 }  // namespace panal::model::detail

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "base/error.h"
-#include "model/parameter_shapes.h"
+#include "recipe/parameter_shapes.h"
 #include "tensor/attention.h"
 #include "tensor/embedding.h"
 #include "tensor/layers.h"
@@ -25,9 +25,9 @@ namespace {
 
 // The stretch of Llama 3.1: low frequencies divided by the factor, high ones kept, a smooth passage
 // between.
-at::Tensor stretched(const at::Tensor& frequencies, const RopeScaling& scaling) {
-  if (scaling.kind == RopeScaling::Kind::kNone) return frequencies;
-  if (scaling.kind == RopeScaling::Kind::kLinear) return frequencies / scaling.factor;
+at::Tensor stretched(const at::Tensor& frequencies, const recipe::RopeScaling& scaling) {
+  if (scaling.kind == recipe::RopeScaling::Kind::kNone) return frequencies;
+  if (scaling.kind == recipe::RopeScaling::Kind::kLinear) return frequencies / scaling.factor;
   const auto length = static_cast<double>(scaling.original_context_length);
   const at::Tensor wavelength = 2 * std::numbers::pi / frequencies;
   const at::Tensor slow = frequencies / scaling.factor;
@@ -41,8 +41,8 @@ at::Tensor stretched(const at::Tensor& frequencies, const RopeScaling& scaling) 
 
 }  // namespace
 
-RotaryTable rotary_table(const ModelConfig& config) {
-  if (config.architecture != Architecture::kLlama) return {};
+RotaryTable rotary_table(const recipe::ModelConfig& config) {
+  if (config.architecture != recipe::Architecture::kLlama) return {};
   const at::Tensor exponents =
       at::arange(0, config.head_width, 2, at::kLong).to(at::kFloat) / config.head_width;
   const at::Tensor frequencies =
@@ -130,10 +130,10 @@ struct Pass {
   at::Tensor first_keys;                       // Undefined, or as Decoder::loss() has them.
   Precision precision;                         // Of products.
   Precision between;                           // Of what flows between them.
-  Recompute recompute;                         // kSelective or kNone: within a layer.
+  recipe::Recompute recompute;                 // kSelective or kNone: within a layer.
   const detail::SharedRows* shared = nullptr;  // Where outputs are those of rows that share them.
 
-  bool is_selective() const { return recompute == Recompute::kSelective; }
+  bool is_selective() const { return recompute == recipe::Recompute::kSelective; }
   tensor::Normed norm(const at::Tensor& x, const at::Tensor& delta, const Norm& weights) const {
     return tensor::add_norm(
         x, delta,
@@ -149,15 +149,16 @@ struct Pass {
   }
 };
 
-at::Tensor activated(const ModelConfig& config, const at::Tensor& gate, const at::Tensor& up) {
+at::Tensor activated(const recipe::ModelConfig& config, const at::Tensor& gate,
+                     const at::Tensor& up) {
   if (config.is_gated()) return tensor::swiglu(gate, up);
-  return config.actual_activation() == Activation::kReluSquared ? tensor::relu_squared(up)
-                                                                : tensor::gelu(up);
+  return config.actual_activation() == recipe::Activation::kReluSquared ? tensor::relu_squared(up)
+                                                                        : tensor::gelu(up);
 }
 
 at::Tensor feed_forward(const Pass& pass, const Layer& layer, const at::Tensor& x,
                         const tensor::Remake& remake) {
-  const ModelConfig& config = pass.state.config;
+  const recipe::ModelConfig& config = pass.state.config;
   const at::Tensor gate = config.is_gated() ? layer.gate(x, pass.precision, remake) : at::Tensor();
   const at::Tensor up = layer.up(x, pass.precision, remake);
   tensor::Remake inner;
@@ -189,13 +190,13 @@ at::Tensor rotated_heads(const Pass& pass, const at::Tensor& y, std::int64_t hea
 
 tensor::Attended attend(const Pass& pass, const Layer& layer, const at::Tensor& x,
                         const tensor::Remake& remake) {
-  const ModelConfig& config = pass.state.config;
+  const recipe::ModelConfig& config = pass.state.config;
   const auto product = [&](const LinearLayer& linear) {
     const at::Tensor y = linear(x, pass.precision, remake);
     return pass.shared == nullptr ? y : pass.shared->spread(y);
   };
   tensor::Attended attended;
-  if (config.architecture == Architecture::kGpt2) {
+  if (config.architecture == recipe::Architecture::kGpt2) {
     attended = tensor::causal_attention(product(layer.qkv), config.heads, pass.first_keys);
   } else {
     const at::Tensor v = product(layer.v);
@@ -239,7 +240,7 @@ Stream through_layer_again(const Pass& pass, const Layer& layer, Stream in) {
   return {.stream = made.values[0], .delta = made.values[1], .log_sum_exp = made.beside};
 }
 
-void require_fit(std::int64_t length, const ModelConfig& config) {
+void require_fit(std::int64_t length, const recipe::ModelConfig& config) {
   PANAL_REQUIRE(length <= config.context_length,
                 fmt::format("tokens: wanted at most {} (the context length), found {}",
                             config.context_length, length));
@@ -257,12 +258,13 @@ void for_each_linear(std::vector<Layer>& layers, Visit&& visit) {
 
 }  // namespace
 
-Decoder::State::State(ModelConfig model_config, std::map<std::string, at::Tensor> model_tensors)
+Decoder::State::State(recipe::ModelConfig model_config,
+                      std::map<std::string, at::Tensor> model_tensors)
     : config(std::move(model_config)),
-      table(detail::parameter_table(config)),
+      table(recipe::parameter_table(config)),
       tensors(std::move(model_tensors)),
       rotary(detail::rotary_table(config)) {
-  const bool llama = config.architecture == Architecture::kLlama;
+  const bool llama = config.architecture == recipe::Architecture::kLlama;
   layers.resize(static_cast<std::size_t>(config.layers));
   for (std::int64_t i = 0; i < config.layers; ++i) {
     Layer& layer = layers[static_cast<std::size_t>(i)];
@@ -292,7 +294,7 @@ at::Tensor Decoder::State::embedded(const at::Tensor& tokens, const at::Tensor& 
   const at::Tensor x = config.tied_embeddings
                            ? tensor::embedding_of_shared(token_embedding, tokens)
                            : tensor::embedding(token_embedding, tokens);  // [B, T, C]
-  if (config.architecture == Architecture::kLlama) return x;
+  if (config.architecture == recipe::Architecture::kLlama) return x;
   if (!positions.defined()) return x + position_embedding.narrow(0, 0, tokens.size(1));
   return x + tensor::embedding(position_embedding, positions);
 }
@@ -302,14 +304,14 @@ at::Tensor Decoder::State::hidden(const at::Tensor& tokens, Precision precision,
   PANAL_REQUIRE(tokens.dim() == 2 && tokens.scalar_type() == at::kLong && tokens.numel() > 0,
                 "tokens: wanted an int64 tensor [B, T] with at least one token");
   require_fit(tokens.size(1), config);
-  const bool is_full = recompute == Recompute::kFull && at::GradMode::is_enabled();
+  const bool is_full = recompute == recipe::Recompute::kFull && at::GradMode::is_enabled();
   // What flows between products is rounded as they are, but under adapters, which are float32.
   const Pass pass{
       .state = *this,
       .first_keys = first_keys,
       .precision = precision,
       .between = lora ? Precision::kFloat32 : precision,
-      .recompute = at::GradMode::is_enabled() && !is_full ? recompute : Recompute::kNone};
+      .recompute = at::GradMode::is_enabled() && !is_full ? recompute : recipe::Recompute::kNone};
   // Learnt positions count from the start of each document.
   const at::Tensor positions = first_keys.defined()
                                    ? at::arange(tokens.size(1), tokens.options()) - first_keys
@@ -330,7 +332,7 @@ at::Tensor Decoder::State::hidden(const detail::SharedRows& rows, Precision prec
                   .first_keys = {},
                   .precision = precision,
                   .between = lora ? Precision::kFloat32 : precision,
-                  .recompute = Recompute::kNone,
+                  .recompute = recipe::Recompute::kNone,
                   .shared = &rows};
   Stream stream{.stream = embedded(rows.tokens, rows.positions)};
   for (const Layer& layer : layers) stream = through_layer(pass, layer, stream);
@@ -352,23 +354,23 @@ void Decoder::State::round_weights() {
 }
 
 std::vector<LinearLayer*> Decoder::State::targeted(const std::vector<std::string>& targets) {
-  const std::vector<std::string> wanted = targets.empty() ? detail::linear_names(config) : targets;
+  const std::vector<std::string> wanted = targets.empty() ? recipe::linear_names(config) : targets;
   std::set<std::string> unused(wanted.begin(), wanted.end());
   std::vector<LinearLayer*> found;
   for_each_linear(layers, [&](LinearLayer& linear) {
     bool matched = false;
     for (const std::string& name : wanted) {
-      if (!is_target_of(name, linear.module)) continue;
+      if (!recipe::is_target_of(name, linear.module)) continue;
       unused.erase(name);
       matched = true;
     }
     if (matched) found.push_back(&linear);
   });
-  PANAL_REQUIRE(
-      unused.empty(),
-      fmt::format("LoRA target \"{}\" is no linear layer of a {} model; there are: {}",
-                  unused.empty() ? "" : *unused.begin(), architecture_name(config.architecture),
-                  fmt::join(detail::linear_names(config), ", ")));
+  PANAL_REQUIRE(unused.empty(),
+                fmt::format("LoRA target \"{}\" is no linear layer of a {} model; there are: {}",
+                            unused.empty() ? "" : *unused.begin(),
+                            recipe::architecture_name(config.architecture),
+                            fmt::join(recipe::linear_names(config), ", ")));
   return found;
 }
 

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "model/config.h"
 #include "model/decoder.h"
-#include "model/detail/parameter_table.h"
 #include "model/detail/shared_rows.h"
-#include "model/recompute.h"
+#include "recipe/model_config.h"
+#include "recipe/parameter_table.h"
+#include "recipe/recompute.h"
 #include "tensor/linear.h"
 #include "tensor/named_tensor.h"
 #include "tensor/precision.h"
@@ -56,28 +56,28 @@ struct Layer {
 struct RotaryTable {
   at::Tensor cosine, sine;
 };
-RotaryTable rotary_table(const ModelConfig& config);
+RotaryTable rotary_table(const recipe::ModelConfig& config);
 
 }  // namespace panal::model::detail
 
 namespace panal::model {
 
 struct Decoder::State {
-  ModelConfig config;
-  std::vector<detail::ParameterSpec> table;
+  recipe::ModelConfig config;
+  std::vector<recipe::ParameterSpec> table;
   std::map<std::string, at::Tensor> tensors;  // By Hugging Face name.
   std::vector<detail::Layer> layers;          // Handles to the same storage.
   detail::Norm final_norm;
   at::Tensor token_embedding, position_embedding, head;
   at::Tensor rounded_head;  // As LinearLayer::rounded.
   tensor::Precision training_precision = tensor::Precision::kFloat32;
-  Recompute recompute = Recompute::kNone;
+  recipe::Recompute recompute = recipe::Recompute::kNone;
   detail::RotaryTable rotary;
   std::optional<LoraConfig> lora;
   mutable std::vector<at::Tensor> log_sum_exp;  // Of each layer's attention, [B, heads, T], of the
                                                 // last hidden().
 
-  State(ModelConfig config, std::map<std::string, at::Tensor> tensors);
+  State(recipe::ModelConfig config, std::map<std::string, at::Tensor> tensors);
   /// The hidden state [B, T, width] after the last norm. kBFloat16 needs the rounded copies.
   /// Without adapters it has the type that `precision` names, else float32. first_keys: undefined,
   /// or as Decoder::loss() has them.

@@ -8,7 +8,7 @@ namespace panal::model::detail {
 
 constexpr std::int64_t kFirstCapacity = 64;
 
-KeyValueCache::KeyValueCache(const ModelConfig& config, std::int64_t max_tokens)
+KeyValueCache::KeyValueCache(const recipe::ModelConfig& config, std::int64_t max_tokens)
     : layers_(config.layers),
       heads_(config.key_value_heads),
       head_width_(config.head_width),

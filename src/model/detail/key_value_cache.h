@@ -7,13 +7,13 @@
 
 #include <cstdint>
 
-#include "model/config.h"
+#include "recipe/model_config.h"
 
 namespace panal::model::detail {
 
 class KeyValueCache {
  public:
-  KeyValueCache(const ModelConfig& config, std::int64_t max_tokens);
+  KeyValueCache(const recipe::ModelConfig& config, std::int64_t max_tokens);
 
   std::int64_t length() const { return length_; }
   std::int64_t max_tokens() const { return max_tokens_; }

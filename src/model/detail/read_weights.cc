@@ -12,14 +12,14 @@ namespace {
 
 using weights::TensorInfo;
 
-std::vector<std::int64_t> shape_in_file(const ParameterSpec& spec, bool is_gguf) {
+std::vector<std::int64_t> shape_in_file(const recipe::ParameterSpec& spec, bool is_gguf) {
   if (is_gguf && spec.is_in_out) return {spec.shape[1], spec.shape[0]};
   return spec.shape;
 }
 
 // Hugging Face files of a bare GPT2Model leave the prefix "transformer." out; those of LlamaModel
 // leave out "model.".
-std::string name_in_file(const weights::WeightSource& source, const ParameterSpec& spec) {
+std::string name_in_file(const weights::WeightSource& source, const recipe::ParameterSpec& spec) {
   if (source.gguf() != nullptr) return spec.gguf_name;
   if (source.find(spec.name) != nullptr) return spec.name;
   for (const std::string_view prefix : {"transformer.", "model."}) {
@@ -31,7 +31,7 @@ std::string name_in_file(const weights::WeightSource& source, const ParameterSpe
 }
 
 // A tied head may be in the file all the same, as a copy of the embedding.
-bool is_copy_of_embedding(const weights::WeightSource& source, const ModelConfig& config,
+bool is_copy_of_embedding(const weights::WeightSource& source, const recipe::ModelConfig& config,
                           std::string_view name) {
   if (!config.tied_embeddings) return false;
   return name == (source.gguf() != nullptr ? "output.weight" : "lm_head.weight");
@@ -56,10 +56,10 @@ Status check_shape(const weights::WeightSource& source, const TensorInfo& info,
 }  // namespace
 
 Result<std::vector<FoundParameter>> match_parameters(const weights::WeightSource& source,
-                                                     const ModelConfig& config) {
+                                                     const recipe::ModelConfig& config) {
   std::vector<FoundParameter> found;
   std::set<std::string, std::less<>> used;
-  for (ParameterSpec& spec : parameter_table(config)) {
+  for (recipe::ParameterSpec& spec : recipe::parameter_table(config)) {
     std::string name = name_in_file(source, spec);
     const TensorInfo* info = source.find(name);
     if (info == nullptr) {
@@ -72,20 +72,20 @@ Result<std::vector<FoundParameter>> match_parameters(const weights::WeightSource
     found.push_back({std::move(spec), std::move(name)});
   }
   for (const TensorInfo& info : source.tensors()) {
-    if (used.contains(info.name) || is_known_ballast(info.name) ||
+    if (used.contains(info.name) || recipe::is_known_ballast(info.name) ||
         is_copy_of_embedding(source, config, info.name)) {
       continue;
     }
     return Status(Code::kInvalidArgument,
                   fmt::format("{}: tensor {} {} is not part of a {} model with this config",
                               source.path().string(), info.name, weights::shape_text(info.shape),
-                              architecture_name(config.architecture)));
+                              recipe::architecture_name(config.architecture)));
   }
   return found;
 }
 
 std::vector<std::int64_t> row_order(const weights::WeightSource& source,
-                                    const ParameterSpec& spec) {
+                                    const recipe::ParameterSpec& spec) {
   const bool is_llama_gguf = source.gguf() != nullptr &&
                              source.gguf()->string("general.architecture").ok() &&
                              source.gguf()->string("general.architecture").value() == "llama";
@@ -104,7 +104,7 @@ std::vector<std::int64_t> row_order(const weights::WeightSource& source,
 
 Result<at::Tensor> read_parameter(const weights::WeightSource& source,
                                   const FoundParameter& parameter) {
-  const ParameterSpec& spec = parameter.spec;
+  const recipe::ParameterSpec& spec = parameter.spec;
   const bool transposed = source.gguf() != nullptr && spec.is_in_out;
   at::Tensor tensor = at::empty(shape_in_file(spec, source.gguf() != nullptr), at::kFloat);
   const std::span<float> values = tensor::floats_of(tensor);
@@ -118,7 +118,7 @@ Result<at::Tensor> read_parameter(const weights::WeightSource& source,
 }
 
 Result<std::map<std::string, at::Tensor>> read_parameters(const weights::WeightSource& source,
-                                                          const ModelConfig& config) {
+                                                          const recipe::ModelConfig& config) {
   PANAL_ASSIGN(const std::vector<FoundParameter> found, match_parameters(source, config));
   std::map<std::string, at::Tensor> tensors;
   for (const FoundParameter& parameter : found) {
@@ -128,10 +128,10 @@ Result<std::map<std::string, at::Tensor>> read_parameters(const weights::WeightS
   return tensors;
 }
 
-Result<ModelConfig> config_of(const weights::WeightSource& source,
-                              const std::filesystem::path& folder_or_file) {
-  if (source.gguf() != nullptr) return config_from_gguf(*source.gguf());
-  return load_model_config(folder_or_file.string());
+Result<recipe::ModelConfig> config_of(const weights::WeightSource& source,
+                                      const std::filesystem::path& folder_or_file) {
+  if (source.gguf() != nullptr) return recipe::config_from_gguf(*source.gguf());
+  return recipe::load_model_config(folder_or_file.string());
 }
 
 }  // namespace panal::model::detail

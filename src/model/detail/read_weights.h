@@ -9,15 +9,15 @@
 #include <vector>
 
 #include "base/result.h"
-#include "model/config.h"
-#include "model/detail/parameter_table.h"
+#include "recipe/model_config.h"
+#include "recipe/parameter_table.h"
 #include "weights/weight_source.h"
 
 namespace panal::model::detail {
 
 /// One row of a parameter table together with where its values are.
 struct FoundParameter {
-  ParameterSpec spec;
+  recipe::ParameterSpec spec;
   std::string file_name;  // Of the tensor in the source.
 };
 
@@ -25,11 +25,12 @@ struct FoundParameter {
 /// its exact shape, and every one there must be wanted or known ballast. Errors name tensor and
 /// file.
 Result<std::vector<FoundParameter>> match_parameters(const weights::WeightSource& source,
-                                                     const ModelConfig& config);
+                                                     const recipe::ModelConfig& config);
 
 /// Row i of the result is row order[i] of the file, so that Q and K come out in half-split rotary
 /// order. Empty when the file's order is right.
-std::vector<std::int64_t> row_order(const weights::WeightSource& source, const ParameterSpec& spec);
+std::vector<std::int64_t> row_order(const weights::WeightSource& source,
+                                    const recipe::ParameterSpec& spec);
 
 /// The values in Hugging Face's layout, finite.
 Result<at::Tensor> read_parameter(const weights::WeightSource& source,
@@ -37,10 +38,10 @@ Result<at::Tensor> read_parameter(const weights::WeightSource& source,
 
 /// Everything: name -> float32 tensor.
 Result<std::map<std::string, at::Tensor>> read_parameters(const weights::WeightSource& source,
-                                                          const ModelConfig& config);
+                                                          const recipe::ModelConfig& config);
 
 /// The config that belongs to the weights of a folder or file.
-Result<ModelConfig> config_of(const weights::WeightSource& source,
-                              const std::filesystem::path& folder_or_file);
+Result<recipe::ModelConfig> config_of(const weights::WeightSource& source,
+                                      const std::filesystem::path& folder_or_file);
 
 }  // namespace panal::model::detail

@@ -60,7 +60,7 @@ class Loader {
     std::vector<at::Tensor> biases;
     std::int64_t begin = 0;
     for (const std::string& module : modules) {
-      const ParameterSpec& spec = found_.at(module + ".weight").spec;
+      const recipe::ParameterSpec& spec = found_.at(module + ".weight").spec;
       const std::int64_t width = spec.shape[spec.is_in_out ? 1 : 0];
       linear.parts.push_back({module, begin, width});
       names.push_back(module + ".weight");
@@ -101,7 +101,8 @@ class Loader {
   std::map<std::string, FoundParameter> found_;
 };
 
-ServingLayer load_llama_layer(const Loader& loader, const ModelConfig& config, std::int64_t index) {
+ServingLayer load_llama_layer(const Loader& loader, const recipe::ModelConfig& config,
+                              std::int64_t index) {
   const std::string name = fmt::format("model.layers.{}.", index);
   ServingLayer layer;
   layer.attention_norm.weight = loader.read(name + "input_layernorm.weight");
@@ -146,10 +147,11 @@ std::vector<LinearShape> ServingCore::linear_shapes() const {
   return shapes;
 }
 
-Result<ServingCore> load_serving_core(const weights::WeightSource& source, ModelConfig config) {
+Result<ServingCore> load_serving_core(const weights::WeightSource& source,
+                                      recipe::ModelConfig config) {
   PANAL_ASSIGN(std::vector<FoundParameter> found, match_parameters(source, config));
   const Loader loader(source, std::move(found));
-  const bool llama = config.architecture == Architecture::kLlama;
+  const bool llama = config.architecture == recipe::Architecture::kLlama;
   ServingCore core;
   for (std::int64_t i = 0; i < config.layers; ++i) {
     core.layers.push_back(llama ? load_llama_layer(loader, config, i) : load_gpt2_layer(loader, i));

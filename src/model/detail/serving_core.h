@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "model/config.h"
 #include "model/detail/adapter.h"
 #include "model/detail/decoder_state.h"
+#include "recipe/model_config.h"
 #include "tensor/packed_weight.h"
 #include "weights/weight_source.h"
 
@@ -35,7 +35,7 @@ struct ServingLayer {
 };
 
 struct ServingCore {
-  ModelConfig config;
+  recipe::ModelConfig config;
   std::vector<ServingLayer> layers;
   Norm final_norm;
   at::Tensor token_embedding, position_embedding;
@@ -45,7 +45,8 @@ struct ServingCore {
   std::vector<LinearShape> linear_shapes() const;
 };
 
-Result<ServingCore> load_serving_core(const weights::WeightSource& source, ModelConfig config);
+Result<ServingCore> load_serving_core(const weights::WeightSource& source,
+                                      recipe::ModelConfig config);
 
 /// An adapter's share in one fused linear layer. Empty where the adapter has none.
 struct FusedAdapter {

@@ -51,7 +51,7 @@ class Forward {
   }
 
  private:
-  bool is_llama() const { return config_.architecture == Architecture::kLlama; }
+  bool is_llama() const { return config_.architecture == recipe::Architecture::kLlama; }
 
   at::Tensor embed() const {
     const std::int64_t width = config_.width;
@@ -224,7 +224,7 @@ class Forward {
   }
 
   at::Tensor activated(const at::Tensor& up) const {
-    if (config_.actual_activation() == Activation::kGelu) return at::gelu(up, "tanh");
+    if (config_.actual_activation() == recipe::Activation::kGelu) return at::gelu(up, "tanh");
     at::Tensor y = at::empty_like(up);
     at::parallel_for(0, up.numel(), tensor::kElementsPerThread,
                      [&](std::int64_t begin, std::int64_t end) {
@@ -257,7 +257,7 @@ class Forward {
   }
 
   const ServingCore& core_;
-  const ModelConfig& config_;
+  const recipe::ModelConfig& config_;
   std::vector<RaggedStep>& steps_;
   std::vector<std::int64_t> tokens_, positions_, begins_;
   std::vector<AdapterRows> adapters_;

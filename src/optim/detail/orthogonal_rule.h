@@ -17,7 +17,7 @@ class OrthogonalRule : public UpdateRule {
     bool looks_ahead = false;  // Nesterov's form.
   };
   /// Newton-Schulz and blocks of fused matrices are that config's.
-  OrthogonalRule(Target target, Momentum momentum, const MuonConfig& newton_schulz)
+  OrthogonalRule(Target target, Momentum momentum, const recipe::MuonConfig& newton_schulz)
       : target_(std::move(target)), momentum_(std::move(momentum)), newton_schulz_(newton_schulz) {}
 
   void update(const at::Tensor& gradient, const Now& now) override;
@@ -36,7 +36,7 @@ class OrthogonalRule : public UpdateRule {
   virtual void follow(const at::Tensor& orthogonal, const Now& now) = 0;
 
   const Target& target() const { return target_; }
-  const MuonConfig& newton_schulz() const { return newton_schulz_; }
+  const recipe::MuonConfig& newton_schulz() const { return newton_schulz_; }
 
  protected:
   const at::Tensor& momentum() const { return momentum_.value; }
@@ -44,7 +44,7 @@ class OrthogonalRule : public UpdateRule {
  private:
   const Target target_;
   const Momentum momentum_;
-  const MuonConfig newton_schulz_;
+  const recipe::MuonConfig newton_schulz_;
 };
 
 /// Makes the update alone, with a direction of its own: float32 as the momentum is stored.
@@ -54,17 +54,14 @@ at::Tensor made_direction(tensor::MomentumUpdate update);
 void change(const Target& target, const at::Tensor& along, const tensor::ChangeStep& step,
             const Now& now);
 
-/// Weights whose matrices are made orthogonal at once: enough to fill a large device.
-inline constexpr std::int64_t kElementsTogether = std::int64_t{1} << 23;
-
 struct OrthogonalUpdate {
   OrthogonalRule* rule = nullptr;
   at::Tensor gradient{};
 };
 /// All of them: matrices of one shape, form and Newton-Schulz iteration at once, as many as have
-/// kElementsTogether elements, or one. On a CUDA device a model of many layers then costs hardly
-/// more launches than one of few. Equal to one update after the other but for the rounding of the
-/// library's products.
+/// tensor::kElementsTogether elements, or one. On a CUDA device a model of many layers then costs
+/// hardly more launches than one of few. Equal to one update after the other but for the rounding
+/// of the library's products.
 void update_orthogonal(std::span<const OrthogonalUpdate> updates, const Now& now);
 
 }  // namespace panal::optim::detail

@@ -57,19 +57,20 @@ class UpdateRule {
   virtual OrthogonalRule* orthogonal() { return nullptr; }
 };
 
-std::unique_ptr<UpdateRule> make_adamw(const AdamWConfig& config, tensor::Precision state,
+std::unique_ptr<UpdateRule> make_adamw(const recipe::AdamWConfig& config, tensor::Precision state,
                                        Target target);
-std::unique_ptr<UpdateRule> make_muon(const MuonConfig& config, tensor::Precision state,
+std::unique_ptr<UpdateRule> make_muon(const recipe::MuonConfig& config, tensor::Precision state,
                                       Target target);
-std::unique_ptr<UpdateRule> make_normuon(const MuonConfig& config, tensor::Precision state,
+std::unique_ptr<UpdateRule> make_normuon(const recipe::MuonConfig& config, tensor::Precision state,
                                          Target target);
-std::unique_ptr<UpdateRule> make_scion(const ScionConfig& config, const MuonConfig& newton_schulz,
+std::unique_ptr<UpdateRule> make_scion(const recipe::ScionConfig& config,
+                                       const recipe::MuonConfig& newton_schulz,
                                        tensor::Precision state, Target target);
-std::unique_ptr<UpdateRule> make_transported_scion(const TransportedScionConfig& config,
-                                                   const MuonConfig& newton_schulz,
+std::unique_ptr<UpdateRule> make_transported_scion(const recipe::TransportedScionConfig& config,
+                                                   const recipe::MuonConfig& newton_schulz,
                                                    tensor::Precision state, Target target);
 /// On top of another rule of the same target.
-std::unique_ptr<UpdateRule> make_ema_nesterov(const EmaNesterovConfig& config,
+std::unique_ptr<UpdateRule> make_ema_nesterov(const recipe::EmaNesterovConfig& config,
                                               tensor::Precision state, Target target,
                                               std::unique_ptr<UpdateRule> rule);
 

@@ -55,12 +55,12 @@ std::string shown_name(const Json& json, const Dimensions& shape) {
 }
 
 // N from the document's own FLOPs: gflops / tokens_per_s is 6 N + 12 L H Q T per token.
-Result<ModelCost> cost_of(const Json& json, const Dimensions& shape, double tokens_per_s,
-                          const std::string& where) {
-  ModelCost cost{.layers = shape.layers,
-                 .heads = shape.heads,
-                 .head_width = shape.width / shape.heads,
-                 .context = shape.context};
+Result<recipe::ModelCost> cost_of(const Json& json, const Dimensions& shape, double tokens_per_s,
+                                  const std::string& where) {
+  recipe::ModelCost cost{.layers = shape.layers,
+                         .heads = shape.heads,
+                         .head_width = shape.width / shape.heads,
+                         .context = shape.context};
   PANAL_ASSIGN(const double gflops, json_number(json, "gflops", where, 0, 1e15));
   const double rest = gflops * 1e9 / tokens_per_s - cost.flops_per_token();
   cost.matrix_parameters = static_cast<std::int64_t>(rest / 6.0 + 0.5);
@@ -92,7 +92,7 @@ Result<RunRecord> benchmark_record(const Json& json, const std::filesystem::path
   PANAL_TRY(add_steps(json, shape, where, run));
   Call call;
   if (json_has(json, "machine")) {
-    PANAL_ASSIGN(call.machine, machine_from_json(json.at("machine"), where));
+    PANAL_ASSIGN(call.machine, machine::machine_from_json(json.at("machine"), where));
   }
   call.machine.precision = shape.precision;
   if (json_has(json, "gemm_peak_gflops")) {

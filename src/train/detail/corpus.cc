@@ -32,13 +32,13 @@ struct Texts {
 
 constexpr std::string_view kOnlySource = "training";
 
-std::vector<TrainConfig::Data::Source> sources_of(const TrainConfig::Data& data) {
+std::vector<recipe::RunConfig::Data::Source> sources_of(const recipe::RunConfig::Data& data) {
   if (!data.sources.empty()) return data.sources;
   return {{.name = std::string(kOnlySource), .paths = data.paths, .weight = 1.0}};
 }
 
 std::filesystem::path shard_path(const std::filesystem::path& run_directory,
-                                 const TrainConfig::Data& data, std::string_view source) {
+                                 const recipe::RunConfig::Data& data, std::string_view source) {
   const std::string name =
       data.sources.empty() ? "training.tokens" : fmt::format("training-{}.tokens", source);
   return run_directory / "data" / name;
@@ -49,7 +49,8 @@ std::filesystem::path facts_path(const CorpusWork& work) {
 }
 
 Result<std::vector<Document>> read_all(const std::vector<std::filesystem::path>& paths,
-                                       const TrainConfig::Data& options, const CorpusWork& work) {
+                                       const recipe::RunConfig::Data& options,
+                                       const CorpusWork& work) {
   // Texts that repeat each other are compared whole, before cutting hides it.
   const bool stays_whole = options.deduplicate != data::Deduplication::kOff;
   PANAL_ASSIGN(data::ReadReport report,
@@ -78,8 +79,8 @@ std::vector<Document> interleaved(std::vector<std::vector<Document>> sources) {
 
 // Held-out documents come first, because of two duplicates the first stays: none of them has one in
 // what is trained on.
-Status remove_duplicates(const TrainConfig::Data& options, const CorpusWork& work, Texts& texts,
-                         CorpusFacts& facts) {
+Status remove_duplicates(const recipe::RunConfig::Data& options, const CorpusWork& work,
+                         Texts& texts, CorpusFacts& facts) {
   std::vector<std::vector<Document>*> groups = {&texts.validation};
   std::vector<std::size_t> sizes;
   for (SourceTexts& source : texts.sources) {
@@ -104,7 +105,7 @@ Status remove_duplicates(const TrainConfig::Data& options, const CorpusWork& wor
   return Status();
 }
 
-Result<Texts> read_texts(const TrainConfig::Data& options, const CorpusWork& work,
+Result<Texts> read_texts(const recipe::RunConfig::Data& options, const CorpusWork& work,
                          CorpusFacts& facts) {
   Texts texts;
   if (!options.validation_path.empty()) {
@@ -147,7 +148,7 @@ Result<Texts> read_texts(const TrainConfig::Data& options, const CorpusWork& wor
   return texts;
 }
 
-Result<tokenizer::Tokenizer> trained_tokenizer(const TrainConfig& config, const Texts& texts,
+Result<tokenizer::Tokenizer> trained_tokenizer(const recipe::RunConfig& config, const Texts& texts,
                                                const CorpusWork& work) {
   std::vector<std::string_view> views;
   for (const auto& source : texts.sources) {
@@ -160,13 +161,14 @@ Result<tokenizer::Tokenizer> trained_tokenizer(const TrainConfig& config, const 
 }
 
 // A LoRA's tokenizer stays with its core; a pre-trained model gets its own in the run directory.
-std::filesystem::path tokenizer_source(const TrainConfig& config, const CorpusWork& work) {
-  return config.kind == RunKind::kLora ? config.model.core : work.run_directory / "tokenizer";
+std::filesystem::path tokenizer_source(const recipe::RunConfig& config, const CorpusWork& work) {
+  return config.kind == recipe::RunKind::kLora ? config.model.core
+                                               : work.run_directory / "tokenizer";
 }
 
-Result<tokenizer::Tokenizer> make_tokenizer(const TrainConfig& config, const Texts& texts,
+Result<tokenizer::Tokenizer> make_tokenizer(const recipe::RunConfig& config, const Texts& texts,
                                             const CorpusWork& work) {
-  if (config.kind == RunKind::kLora) return tokenizer::Tokenizer::load(config.model.core);
+  if (config.kind == recipe::RunKind::kLora) return tokenizer::Tokenizer::load(config.model.core);
   auto made = config.tokenizer.path.empty() ? trained_tokenizer(config, texts, work)
                                             : tokenizer::Tokenizer::load(config.tokenizer.path);
   PANAL_ASSIGN(tokenizer::Tokenizer tokenizer, std::move(made));
@@ -223,7 +225,7 @@ Result<CorpusFacts> read_facts(const std::filesystem::path& path) {
   return facts;
 }
 
-Status prepare(const TrainConfig& config, const CorpusWork& work) {
+Status prepare(const recipe::RunConfig& config, const CorpusWork& work) {
   PANAL_TRY(store::make_directories(work.files, work.run_directory / "data"));
   CorpusFacts facts;
   PANAL_ASSIGN(const Texts texts, read_texts(config.data, work, facts));
@@ -262,7 +264,7 @@ Result<data::TokenShard> open_shard(const std::filesystem::path& path, const Cor
 
 }  // namespace
 
-Result<Corpus> open_corpus(const TrainConfig& config, const CorpusWork& work) {
+Result<Corpus> open_corpus(const recipe::RunConfig& config, const CorpusWork& work) {
   if (!std::filesystem::exists(facts_path(work))) PANAL_TRY(prepare(config, work));
   PANAL_ASSIGN(CorpusFacts facts, read_facts(facts_path(work)));
   PANAL_ASSIGN(tokenizer::Tokenizer tokenizer,

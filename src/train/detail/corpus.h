@@ -16,9 +16,9 @@
 #include "base/result.h"
 #include "data/token_mixture.h"
 #include "data/token_shard.h"
+#include "recipe/run_config.h"
 #include "store/file_system.h"
 #include "tokenizer/tokenizer.h"
-#include "train/config.h"
 
 namespace panal::train::detail {
 
@@ -51,6 +51,6 @@ struct CorpusWork {
 /// Opens what an earlier call prepared, or prepares it. Errors: those of reading, tokenizing and
 /// writing, each naming file or setting; kCancelled when stopped; kUnsupported when the tokenizer
 /// has no token to put between documents.
-Result<Corpus> open_corpus(const TrainConfig& config, const CorpusWork& work);
+Result<Corpus> open_corpus(const recipe::RunConfig& config, const CorpusWork& work);
 
 }  // namespace panal::train::detail

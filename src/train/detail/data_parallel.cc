@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
+#include "recipe/process_shares.h"
 #include "tensor/communicator.h"
 #include "tensor/device.h"
 
@@ -20,43 +20,7 @@ using tensor::NamedTensor;
 
 constexpr auto kBetweenGlances = 20ms;
 
-// FLOPs of an update, roughly.
-double update_cost(const NamedTensor& parameter, optim::Rule rule) {
-  constexpr double kPassFlopsPerElement = 20;
-  constexpr int kUsualSteps = 5;
-  const auto elements = static_cast<double>(parameter.value.numel());
-  double cost = 1 + kPassFlopsPerElement * elements;
-  if (rule != optim::Rule::kAdamW && optim::is_hidden_matrix(parameter)) {
-    const auto rows = static_cast<double>(parameter.value.size(0));
-    cost += optim::orthogonalization_flops(rows, elements / rows, kUsualSteps);
-  }
-  return cost;
-}
-
 }  // namespace
-
-std::vector<int> balanced_owners(std::span<const NamedTensor> parameters, optim::Rule rule,
-                                 int num_ranks) {
-  std::vector<double> costs;
-  for (const auto& parameter : parameters) costs.push_back(update_cost(parameter, rule));
-  std::vector<std::size_t> order(parameters.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order,
-                           [&](std::size_t a, std::size_t b) { return costs[a] > costs[b]; });
-  std::vector<double> work(static_cast<std::size_t>(num_ranks), 0.0);
-  std::vector<int> owners(parameters.size());
-  for (const std::size_t index : order) {
-    const auto least = std::ranges::min_element(work);
-    owners[index] = static_cast<int>(least - work.begin());
-    *least += costs[index];
-  }
-  return owners;
-}
-
-std::pair<std::int64_t, std::int64_t> rows_of_rank(std::int64_t sequences, int rank,
-                                                   int num_ranks) {
-  return {sequences * rank / num_ranks, sequences * (rank + 1) / num_ranks};
-}
 
 class DataParallel::ReadyHook final : public torch::autograd::PostAccumulateGradHook {
  public:
@@ -69,9 +33,10 @@ class DataParallel::ReadyHook final : public torch::autograd::PostAccumulateGrad
 };
 
 DataParallel::DataParallel(swarm::Group& group, std::vector<NamedTensor> parameters,
-                           optim::Rule rule, bool through_host)
+                           recipe::Rule rule, bool through_host)
     : group_(group),
-      tensors_(parameters, balanced_owners(parameters, rule, group.size()), group.size()),
+      tensors_(parameters, recipe::balanced_owners(shapes_of(parameters), rule, group.size()),
+               group.size()),
       device_(parameters.front().value.device()),
       between_devices_(!through_host && tensor::Communicator::why_not(device_).empty()),
       progress_(tensors_.buckets.size()),

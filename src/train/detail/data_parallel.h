@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "optim/optimizer.h"
+#include "recipe/process_shares.h"
 #include "swarm/group.h"
 #include "tensor/event.h"
 #include "tensor/named_tensor.h"
@@ -24,15 +25,6 @@
 #include "train/detail/outliers.h"
 
 namespace panal::train::detail {
-
-/// Which rank updates each parameter: whole tensors, so that Muon sees whole matrices. The most
-/// expensive first, each to the rank with the least work so far; every rank gets one.
-/// parameters.size() >= num_ranks.
-std::vector<int> balanced_owners(std::span<const tensor::NamedTensor> parameters, optim::Rule rule,
-                                 int num_ranks);
-
-/// This rank's rows [first, second) of a batch.
-std::pair<std::int64_t, std::int64_t> rows_of_rank(std::int64_t sequences, int rank, int num_ranks);
 
 /// Data parallel training with sharded optimizer states: each rank holds all weights and
 /// gradients, and the optimizer state of the parameters it owns.
@@ -47,7 +39,7 @@ class DataParallel {
  public:
   /// On all ranks, which wait for each other where devices exchange. Throws Error when there are
   /// fewer parameters than ranks. `group` outlives it.
-  DataParallel(swarm::Group& group, std::vector<tensor::NamedTensor> parameters, optim::Rule rule,
+  DataParallel(swarm::Group& group, std::vector<tensor::NamedTensor> parameters, recipe::Rule rule,
                bool through_host = false);
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;
@@ -56,7 +48,7 @@ class DataParallel {
   /// Whether gradients and weights go from device to device, not through the host's memory.
   bool is_between_devices() const { return between_devices_; }
   std::pair<std::int64_t, std::int64_t> rows(std::int64_t sequences) const {
-    return rows_of_rank(sequences, group_.rank(), group_.size());
+    return recipe::rows_of_rank(sequences, group_.rank(), group_.size());
   }
   bool is_first() const { return group_.rank() == 0; }
   std::vector<bool> is_owned() const;  // By parameter.

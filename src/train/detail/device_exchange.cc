@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "tensor/communicator.h"
+#include "tensor/step_sizes.h"
 #include "train/detail/gradient_exchange.h"
 
 namespace panal::train::detail {
@@ -93,7 +94,7 @@ std::int64_t passing_elements(const ExchangedTensors& tensors) {
     }
     most = std::max(most, elements);
   }
-  return std::min(most, kPassingElements);
+  return std::min(most, tensor::kPassingElements);
 }
 
 DeviceExchange::DeviceExchange(swarm::Group& group, const ExchangedTensors& tensors)

@@ -3,18 +3,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "recipe/process_shares.h"
+
 namespace panal::train::detail {
 namespace {
 
 using tensor::NamedTensor;
 
-// Large enough that a call's overhead does not count, small enough that the first leaves early.
-constexpr std::int64_t kBucketElements = 1 << 20;
-
 std::vector<Bucket> buckets_of(const std::vector<NamedTensor>& parameters,
                                const std::vector<int>& owners, int num_ranks) {
   std::vector<Bucket> buckets;
-  for (auto& members : gradient_buckets(parameters)) {
+  for (auto& members : recipe::gradient_buckets(shapes_of(parameters))) {
     Bucket& bucket = buckets.emplace_back();
     bucket.members = std::move(members);
     std::ranges::stable_sort(bucket.members,
@@ -34,19 +33,12 @@ std::vector<Bucket> buckets_of(const std::vector<NamedTensor>& parameters,
 
 }  // namespace
 
-std::vector<std::vector<std::size_t>> gradient_buckets(std::span<const NamedTensor> parameters) {
-  std::vector<std::vector<std::size_t>> buckets;
-  std::int64_t elements = kBucketElements;
-  for (std::size_t i = parameters.size(); i-- > 0;) {
-    const std::int64_t count = parameters[i].value.numel();
-    if (elements + count > kBucketElements) {
-      buckets.emplace_back();
-      elements = 0;
-    }
-    elements += count;
-    buckets.back().push_back(i);
+std::vector<recipe::ParameterShape> shapes_of(std::span<const NamedTensor> parameters) {
+  std::vector<recipe::ParameterShape> shapes;
+  for (const NamedTensor& parameter : parameters) {
+    shapes.push_back({.name = parameter.name, .shape = parameter.value.sizes().vec()});
   }
-  return buckets;
+  return shapes;
 }
 
 ExchangedTensors::ExchangedTensors(std::vector<NamedTensor> all, std::vector<int> all_owners,

@@ -8,16 +8,15 @@
 #include <vector>
 
 #include "base/result.h"
+#include "recipe/parameter_shapes.h"
 #include "swarm/group.h"
 #include "tensor/event.h"
 #include "tensor/named_tensor.h"
 
 namespace panal::train::detail {
 
-/// Which parameters' gradients leave together, in the order of the backward pass: the last ones
-/// first, as many as make 4 MiB of float32, or one that is larger.
-std::vector<std::vector<std::size_t>> gradient_buckets(
-    std::span<const tensor::NamedTensor> parameters);
+/// What recipe divides among ranks by.
+std::vector<recipe::ParameterShape> shapes_of(std::span<const tensor::NamedTensor> parameters);
 
 /// Some parameters' gradients (later weights) end to end, those of rank 0 first.
 struct Bucket {
@@ -70,10 +69,9 @@ std::unique_ptr<GradientExchange> make_host_exchange(swarm::Group& group,
                                                      const ExchangedTensors& tensors);
 
 /// Where tensor::Communicator takes the parameters' device; on all ranks, which wait for each
-/// other. Memory: kPassingElements of float32 at most, on the device, and only for bfloat16
+/// other. Memory: tensor::kPassingElements of float32 at most, on the device, and only for bfloat16
 /// parameters; and what NCCL takes for itself. Throws Error.
 std::unique_ptr<GradientExchange> make_device_exchange(swarm::Group& group,
                                                        const ExchangedTensors& tensors);
-inline constexpr std::int64_t kPassingElements = 8 << 20;
 
 }  // namespace panal::train::detail

@@ -5,11 +5,12 @@
 #include <numeric>
 #include <utility>
 
+#include "machine/resident_memory.h"
 #include "model/decoder.h"
+#include "recipe/model_cost.h"
 #include "tensor/device.h"
 #include "tensor/runtime.h"
-#include "train/benchmark.h"
-#include "train/machine.h"
+#include "train/probes.h"
 
 namespace panal::train::detail {
 namespace {
@@ -32,7 +33,7 @@ Json earlier_document(const std::filesystem::path& path) {
 
 Json call_to_json(const report::Call& call) {
   Json json = {{"from_step", call.from_step},
-               {"machine", report::machine_to_json(call.machine)},
+               {"machine", machine::machine_to_json(call.machine)},
                {"peak_resident_bytes", nullptr}};
   if (call.peak_resident_bytes) json["peak_resident_bytes"] = *call.peak_resident_bytes;
   if (call.largest_process_bytes) json["largest_process_bytes"] = *call.largest_process_bytes;
@@ -43,14 +44,14 @@ Json call_to_json(const report::Call& call) {
 }  // namespace
 
 Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock,
-                                    const TrainConfig& config, const model::Decoder& decoder,
+                                    const recipe::RunConfig& config, const model::Decoder& decoder,
                                     std::int64_t from_step, ResidentPeaks peaks) {
   MachineLog log(files, clock, config, std::move(peaks));
   log.path_ = config.run_directory / "machines.json";
   log.document_ = from_step > 0 ? earlier_document(log.path_) : Json{{"calls", Json::array()}};
-  if (config.kind == RunKind::kPretrain) {
+  if (config.kind == recipe::RunKind::kPretrain) {
     log.document_["model"] =
-        report::model_cost_to_json(model_cost(decoder.config(), config.batch.context));
+        recipe::model_cost_to_json(recipe::model_cost(decoder.config(), config.batch.context));
   }
   log.call_ = {.from_step = from_step,
                .machine = describe_machine(config.precision, decoder.device())};
@@ -91,7 +92,7 @@ Status MachineLog::measure() {
   if (std::isfinite(peak)) call_.machine.peak_flops = peak;
   call_.machine.memory_bytes_per_s = measured_memory_bytes_per_s(*clock_, device_);
   if (processes_ > 1) tensor::set_num_threads(threads);
-  forget_peak_resident_bytes();
+  machine::forget_peak_resident_bytes();
   tensor::forget_peak_device_bytes(device_);
   return Status();
 }

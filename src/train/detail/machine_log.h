@@ -15,9 +15,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "recipe/run_config.h"
 #include "report/run_record.h"
 #include "store/file_system.h"
-#include "train/config.h"
 
 namespace panal::model {
 class Decoder;
@@ -33,7 +33,7 @@ class MachineLog {
   /// Adds an entry for this call, which begins after `from_step` updates. The model's cost is
   /// written for kPretrain only: the formula is not that of adapters.
   static Result<MachineLog> open(store::FileSystem& files, const Clock& clock,
-                                 const TrainConfig& config, const model::Decoder& decoder,
+                                 const recipe::RunConfig& config, const model::Decoder& decoder,
                                  std::int64_t from_step, ResidentPeaks peaks);
 
   /// Measures products and memory once, when the call has lasted for 20 s: short runs are not held
@@ -45,7 +45,7 @@ class MachineLog {
   report::Call largest_call() const;
 
  private:
-  MachineLog(store::FileSystem& files, const Clock& clock, const TrainConfig& config,
+  MachineLog(store::FileSystem& files, const Clock& clock, const recipe::RunConfig& config,
              ResidentPeaks peaks)
       : files_(&files),
         clock_(&clock),

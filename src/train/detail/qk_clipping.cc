@@ -35,12 +35,12 @@ ClippedProjection projection_of(const TensorsByName& tensors, const std::string&
   return projection;
 }
 
-ClippedAttention attention_of(const TensorsByName& tensors, const model::ModelConfig& model,
+ClippedAttention attention_of(const TensorsByName& tensors, const recipe::ModelConfig& model,
                               std::int64_t layer) {
   ClippedAttention attention{.heads = model.heads,
                              .key_value_heads = model.key_value_heads,
                              .head_width = model.head_width};
-  if (model.architecture == model::Architecture::kGpt2) {
+  if (model.architecture == recipe::Architecture::kGpt2) {
     attention.queries = projection_of(tensors, fmt::format("transformer.h.{}.attn.c_attn", layer));
     attention.queries.has_outputs_last = true;
     attention.keys = attention.queries;
@@ -55,7 +55,7 @@ ClippedAttention attention_of(const TensorsByName& tensors, const model::ModelCo
 
 }  // namespace
 
-QkClipping::QkClipping(const optim::QkClipConfig& config, const model::ModelConfig& model,
+QkClipping::QkClipping(const recipe::QkClipConfig& config, const recipe::ModelConfig& model,
                        std::span<const tensor::NamedTensor> parameters,
                        const optim::Optimizer& optimizer)
     : config_(config),

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "model/config.h"
 #include "optim/optimizer.h"
 #include "optim/qk_clip.h"
+#include "recipe/model_config.h"
 #include "tensor/named_tensor.h"
 
 namespace panal::train::detail {
@@ -17,7 +17,7 @@ class QkClipping {
  public:
   /// Keeps handles of the parameters and, for bfloat16 ones, of their remainders in the optimizer's
   /// state. Throws Error when a layer has no queries and keys among the parameters.
-  QkClipping(const optim::QkClipConfig& config, const model::ModelConfig& model,
+  QkClipping(const recipe::QkClipConfig& config, const recipe::ModelConfig& model,
              std::span<const tensor::NamedTensor> parameters, const optim::Optimizer& optimizer);
 
   /// model::Decoder::attention_maxima() of a forward pass: an update's bounds are the largest over
@@ -32,7 +32,7 @@ class QkClipping {
   std::int64_t clip();
 
  private:
-  const optim::QkClipConfig config_;
+  const recipe::QkClipConfig config_;
   std::vector<optim::ClippedAttention> layers_;
   std::vector<float> largest_;
 };

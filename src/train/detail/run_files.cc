@@ -70,9 +70,9 @@ Status write_plan(store::FileSystem& files, const std::filesystem::path& path, c
   return store::write_file_atomically(files, path, to_pretty(json));
 }
 
-Status claim_directory(store::FileSystem& files, const TrainConfig& config) {
+Status claim_directory(store::FileSystem& files, const recipe::RunConfig& config) {
   const auto path = config.run_directory / "config.json";
-  const Json now = train_config_to_json(config);
+  const Json now = recipe::run_config_to_json(config);
   bool is_same_text = false;
   if (std::filesystem::exists(path)) {
     PANAL_ASSIGN(const std::string text, store::read_file(path, kMostBytes));

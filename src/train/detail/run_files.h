@@ -10,8 +10,8 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "recipe/run_config.h"
 #include "store/file_system.h"
-#include "train/config.h"
 
 namespace panal::train::detail {
 
@@ -29,7 +29,7 @@ Status write_plan(store::FileSystem& files, const std::filesystem::path& path, c
 /// Writes the config on the first call; later checks that nothing that shapes the weights has
 /// changed (name, max_seconds, checkpoint and evaluation may). A run that has no plan yet may
 /// change altogether. Errors: kConflict naming the first field that differs.
-Status claim_directory(store::FileSystem& files, const TrainConfig& config);
+Status claim_directory(store::FileSystem& files, const recipe::RunConfig& config);
 
 /// XXH3 over the weight files of a model folder or file, in the order of their names.
 Result<std::string> weights_checksum(const std::filesystem::path& model);

@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "machine/inventory.h"
 #include "tensor/device.h"
 #include "tensor/runtime.h"
 #include "train/detail/summary_file.h"
-#include "train/machine.h"
 
 namespace panal::train::detail {
 namespace {
@@ -22,16 +22,16 @@ constexpr double kShareForSteps = 0.95;
 constexpr double kEndingSeconds = 1.5;
 constexpr std::int64_t kMostPlannedSteps = 100'000'000;
 
-std::int64_t number_of_evaluations(const TrainConfig& config, bool has_validation) {
+std::int64_t number_of_evaluations(const recipe::RunConfig& config, bool has_validation) {
   if (!has_validation) return 0;
-  return config.kind == RunKind::kLora
+  return config.kind == recipe::RunKind::kLora
              ? 1
              : 5;  // After the first; with every_steps given it is a guess.
 }
 
 }  // namespace
 
-Session::Session(const TrainConfig& config, RunEvents& events, std::stop_token stop,
+Session::Session(const recipe::RunConfig& config, RunEvents& events, std::stop_token stop,
                  RunEnvironment& environment)
     : config_(config),
       events_(events),
@@ -128,12 +128,12 @@ Status Session::open_tasks() {
 }
 
 Result<model::Decoder> Session::make_decoder() const {
-  if (config_.kind == RunKind::kPretrain) {
-    model::ModelConfig dimensions = config_.model.dimensions;
+  if (config_.kind == recipe::RunKind::kPretrain) {
+    recipe::ModelConfig dimensions = config_.model.dimensions;
     dimensions.vocabulary_size = corpus_->facts.vocabulary_size;
     dimensions.bos_id = corpus_->tokenizer.bos_id();
     dimensions.eos_id = corpus_->tokenizer.eos_id();
-    PANAL_TRY(model::validate(dimensions));
+    PANAL_TRY(recipe::validate(dimensions));
     model::Decoder fresh = model::Decoder::random(dimensions, config_.seed, config_.memory.weights);
     fresh.move_to(device_);
     return fresh;
@@ -163,9 +163,10 @@ Result<model::Decoder> Session::make_decoder() const {
 Status Session::open_trainer() {
   PANAL_ASSIGN(plan_, read_plan(at("plan.json")));
   if (config_.limits.threads > 0 || plan_ || num_ranks() > 1) {
-    const auto threads = num_ranks() > 1 ? threads_of_process(config_.limits.threads, num_ranks())
-                         : plan_         ? plan_->threads
-                                         : config_.limits.threads;
+    const auto threads = num_ranks() > 1
+                             ? machine::threads_of_process(config_.limits.threads, num_ranks())
+                         : plan_ ? plan_->threads
+                                 : config_.limits.threads;
     if (threads != tensor::num_threads()) tensor::set_num_threads(static_cast<int>(threads));
   }
   tensor::return_free_heap();  // Preparing the text may have left some.
@@ -219,7 +220,7 @@ Status Session::begin() {
   const SignOfLife busy(environment_.group);
   // What a killed call left, or a config that keeps fewer has no use for.
   remove_old_checkpoints(at("checkpoints"), policy());
-  if (config_.kind == RunKind::kLora) {
+  if (config_.kind == recipe::RunKind::kLora) {
     PANAL_ASSIGN(const std::string found, weights_checksum(config_.model.core));
     if (plan_ && plan_->core_checksum != found) {
       return Status(

@@ -28,7 +28,7 @@ namespace panal::train::detail {
 
 class Session {
  public:
-  Session(const TrainConfig& config, RunEvents& events, std::stop_token stop,
+  Session(const recipe::RunConfig& config, RunEvents& events, std::stop_token stop,
           RunEnvironment& environment);
   Result<TrainSummary> run();
   /// What ranks over 0 do instead: they take part in steps and in gathering checkpoints until rank
@@ -106,7 +106,7 @@ class Session {
   energy::EnergyReading energy_so_far() const;
   std::filesystem::path at(std::string_view name) const { return config_.run_directory / name; }
 
-  const TrainConfig& config_;
+  const recipe::RunConfig& config_;
   RunEvents& events_;
   const std::stop_token stop_;
   RunEnvironment& environment_;

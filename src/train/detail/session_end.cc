@@ -4,9 +4,9 @@
 
 #include <numeric>
 
+#include "evaluate/evaluate.h"
 #include "train/detail/plot.h"
 #include "train/detail/session.h"
-#include "train/evaluate.h"
 
 namespace panal::train::detail {
 namespace {
@@ -95,7 +95,7 @@ Result<TrainSummary> Session::stopped_summary() {
 }
 
 Status Session::write_model(const std::filesystem::path& folder) const {
-  if (config_.kind == RunKind::kLora) return trainer_->decoder().save_adapter(folder);
+  if (config_.kind == recipe::RunKind::kLora) return trainer_->decoder().save_adapter(folder);
   PANAL_TRY(trainer_->decoder().save_hugging_face(folder));
   return corpus_->tokenizer.save(folder);
 }
@@ -104,8 +104,8 @@ Result<std::string> Session::write_sample() {
   if (config_.evaluation.sample_tokens == 0) return std::string();
   const std::string& prompt = config_.evaluation.sample_prompt;
   std::string text =
-      sample_text(trainer_->decoder(), corpus_->tokenizer, prompt, config_.evaluation.sample_tokens,
-                  kSampleTemperature, config_.seed);
+      evaluate::sample_text(trainer_->decoder(), corpus_->tokenizer, prompt,
+                            config_.evaluation.sample_tokens, kSampleTemperature, config_.seed);
   events_.on_sample(text);
   PANAL_TRY(write_small_file("sample.txt", text + "\n"));
   return text;

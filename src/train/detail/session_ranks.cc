@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "machine/resident_memory.h"
 #include "train/detail/session.h"
-#include "train/machine.h"
 
 namespace panal::train::detail {
 
@@ -21,7 +21,7 @@ Status Session::adopt_number(std::int64_t& number) {
 Result<std::vector<std::int64_t>> Session::gathered_peaks() const {
   std::vector<std::int64_t> peaks(static_cast<std::size_t>(num_ranks()));
   const auto rank = num_ranks() == 1 ? 0 : static_cast<std::size_t>(environment_.group->rank());
-  peaks[rank] = peak_resident_bytes().value_or(0);
+  peaks[rank] = machine::peak_resident_bytes().value_or(0);
   if (num_ranks() == 1) return peaks;
   const auto bytes = std::as_writable_bytes(std::span(peaks));
   PANAL_TRY(

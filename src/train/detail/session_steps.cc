@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "evaluate/choices.h"
+#include "evaluate/evaluate.h"
 #include "tensor/device.h"
-#include "train/choices.h"
 #include "train/detail/session.h"
-#include "train/evaluate.h"
 
 namespace panal::train::detail {
 namespace {
@@ -36,7 +36,7 @@ bool Session::evaluation_is_due() const {
   if (config_.evaluation.every_steps > 0) {
     return counters_.step % config_.evaluation.every_steps == 0;
   }
-  if (config_.kind == RunKind::kLora) return false;
+  if (config_.kind == recipe::RunKind::kLora) return false;
   return counters_.step % std::max<std::int64_t>(1, (plan_->steps + 4) / 5) == 0;
 }
 
@@ -89,7 +89,7 @@ Status Session::take_step() {
   PANAL_TRY(order(Order::kStep));
   trainer_->release_whole();
   const Nanoseconds begin = environment_.clock.steady_now();
-  const optim::Schedule schedule = schedule_of(config_, plan_->steps);
+  const recipe::Schedule schedule = schedule_of(config_, plan_->steps);
   const bool is_warm = counters_.step >= schedule.warmup_steps;
   const StepResult result = trainer_->step(
       schedule, counters_.step, is_warm && config_.stability.skip_outliers ? &outliers_ : nullptr);
@@ -145,13 +145,13 @@ Status Session::note_line(const Json& line) {
 
 Result<EvaluationPoint> Session::scored_point() const {
   const model::Decoder& decoder = trainer_->decoder();
-  PANAL_ASSIGN(
-      const Evaluation found,
-      evaluate(decoder, validation_tokens_,
-               {.context = std::min(config_.batch.context, decoder.config().context_length),
-                .batch = config_.batch.sequences,
-                .tokenizer = &corpus_->tokenizer,
-                .stop = stop_}));
+  PANAL_ASSIGN(const evaluate::Evaluation found,
+               evaluate::evaluate(
+                   decoder, validation_tokens_,
+                   {.context = std::min(config_.batch.context, decoder.config().context_length),
+                    .batch = config_.batch.sequences,
+                    .tokenizer = &corpus_->tokenizer,
+                    .stop = stop_}));
   EvaluationPoint point{.step = counters_.step,
                         .tokens = found.tokens,
                         .loss = found.loss,
@@ -160,9 +160,10 @@ Result<EvaluationPoint> Session::scored_point() const {
                         .tasks = {}};
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     const auto& task = config_.evaluation.tasks[i];
-    PANAL_ASSIGN(const auto scores, score_choices(decoder, corpus_->tokenizer, tasks_[i],
-                                                  {.where = task.path.string(), .stop = stop_}));
-    const ChoiceSummary summary = summarise_choices(tasks_[i], scores);
+    PANAL_ASSIGN(const auto scores,
+                 evaluate::score_choices(decoder, corpus_->tokenizer, tasks_[i],
+                                         {.where = task.path.string(), .stop = stop_}));
+    const evaluate::ChoiceSummary summary = evaluate::summarise_choices(tasks_[i], scores);
     const auto known = [](double error) {
       return std::isfinite(error) ? std::optional(error) : std::nullopt;
     };

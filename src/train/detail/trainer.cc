@@ -47,15 +47,15 @@ void put_integers(std::span<const std::int32_t> values, std::int64_t rows, at::S
 
 // Documents that are kept apart differ in number from batch to batch, which no recording can
 // follow; QK-clip reads what the last pass left in the decoder, which an evaluation replaces.
-bool can_capture(const TrainConfig& config, const model::Decoder& decoder,
+bool can_capture(const recipe::RunConfig& config, const model::Decoder& decoder,
                  const DataParallel* parallel) {
   return config.cuda_graphs && decoder.device().is_cuda() && parallel == nullptr &&
          !config.qk_clip && config.data.packing == data::Packing::kAcrossDocuments;
 }
 
 // On the CPU states are in the host's memory anyhow.
-optim::OptimizerConfig optimizer_of(const TrainConfig& config) {
-  optim::OptimizerConfig optimizer = config.optimizer;
+recipe::OptimizerConfig optimizer_of(const recipe::RunConfig& config) {
+  recipe::OptimizerConfig optimizer = config.optimizer;
   optimizer.has_states_on_host =
       config.memory.has_states_on_host &&
       tensor::trains_on_cuda(config.device, static_cast<int>(config.parallel.processes));
@@ -64,7 +64,7 @@ optim::OptimizerConfig optimizer_of(const TrainConfig& config) {
 
 }  // namespace
 
-Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream,
+Trainer::Trainer(const recipe::RunConfig& config, model::Decoder decoder, data::TokenMixture stream,
                  swarm::Group* group)
     : config_(config),
       decoder_(std::move(decoder)),
@@ -85,7 +85,7 @@ Trainer::Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenM
 }
 
 std::unique_ptr<optim::Optimizer> Trainer::make_own_optimizer() const {
-  const optim::OptimizerConfig config = optimizer_of(config_);
+  const recipe::OptimizerConfig config = optimizer_of(config_);
   return parallel_ ? optim::make_optimizer_of(config, trainable_, parallel_->is_owned())
                    : optim::make_optimizer(config, trainable_);
 }
@@ -193,7 +193,7 @@ optim::Optimizer& Trainer::whole_optimizer() {
   if (!parallel_) return *optimizer_;
   if (!whole_) {
     // Beside a share of the states a CUDA device need not have room for all.
-    optim::OptimizerConfig config = optimizer_of(config_);
+    recipe::OptimizerConfig config = optimizer_of(config_);
     config.has_states_on_host |=
         tensor::trains_on_cuda(config_.device, static_cast<int>(config_.parallel.processes));
     whole_ = optim::make_optimizer(config, trainable_);
@@ -223,13 +223,13 @@ void Trainer::update(double factor, double gradient_scale, StepResult& result) {
   if (parallel_) parallel_->share_weights();
 }
 
-StepResult Trainer::step(const optim::Schedule& schedule, std::int64_t step,
+StepResult Trainer::step(const recipe::Schedule& schedule, std::int64_t step,
                          const OutlierEstimate* outliers) {
-  const double factor = optim::schedule_factor(schedule, step);
+  const double factor = recipe::schedule_factor(schedule, step);
   StepResult result;
-  result.learning_rate = factor * optim::main_learning_rate(config_.optimizer);
+  result.learning_rate = factor * recipe::main_learning_rate(config_.optimizer);
   const std::int64_t micro_batches =
-      optim::ramped_micro_batches(config_.batch.accumulate, config_.batch.ramp_steps, step);
+      recipe::ramped_micro_batches(config_.batch.accumulate, config_.batch.ramp_steps, step);
   result.tokens = config_.batch.sequences * config_.batch.context * micro_batches;
   result.loss = accumulate_gradients(micro_batches);
   result.gradient_norm = gradient_norm();
@@ -276,7 +276,7 @@ double Trainer::measured_step_seconds(const Clock& clock) {
   return (total - (first == 1 ? taken[0] : 0.0)) / static_cast<double>(taken.size() - first);
 }
 
-optim::Schedule schedule_of(const TrainConfig& config, std::int64_t planned_steps) {
+recipe::Schedule schedule_of(const recipe::RunConfig& config, std::int64_t planned_steps) {
   const auto& schedule = config.schedule;
   const auto share = static_cast<std::int64_t>(
       std::llround(schedule.warmup_fraction * static_cast<double>(planned_steps)));

@@ -13,10 +13,10 @@
 #include "data/token_mixture.h"
 #include "model/decoder.h"
 #include "optim/optimizer.h"
-#include "optim/schedule.h"
+#include "recipe/run_config.h"
+#include "recipe/schedule.h"
 #include "tensor/cuda_graph.h"
 #include "tensor/named_tensor.h"
-#include "train/config.h"
 #include "train/detail/data_parallel.h"
 #include "train/detail/outliers.h"
 #include "train/detail/qk_clipping.h"
@@ -36,7 +36,7 @@ struct StepResult {
 class Trainer {
  public:
   /// With a group of several ranks the methods that say so are called on all of them.
-  Trainer(const TrainConfig& config, model::Decoder decoder, data::TokenMixture stream,
+  Trainer(const recipe::RunConfig& config, model::Decoder decoder, data::TokenMixture stream,
           swarm::Group* group = nullptr);
 
   /// Puts the weights the optimizer stands for into the decoder, where they differ from where it
@@ -46,7 +46,7 @@ class Trainer {
   /// Takes the next batches of the stream through update `step`, counted from 0. With `outliers`,
   /// steps far from its estimate are skipped as those are that are not finite; rank 0's count. On
   /// all ranks.
-  StepResult step(const optim::Schedule& schedule, std::int64_t step,
+  StepResult step(const recipe::Schedule& schedule, std::int64_t step,
                   const OutlierEstimate* outliers = nullptr);
   /// Seconds one step takes, with weights, optimizer and stream left as they were. On all ranks;
   /// the slowest one's seconds, equal on all of them.
@@ -89,7 +89,7 @@ class Trainer {
     at::Tensor loss{};               // [] float64: the sum over the passes of a step.
   };
 
-  const TrainConfig config_;
+  const recipe::RunConfig config_;
   model::Decoder decoder_;
   data::TokenMixture stream_;
   std::vector<tensor::NamedTensor> trainable_;
@@ -107,6 +107,6 @@ class Trainer {
 };
 
 /// The config's schedule over a planned number of steps.
-optim::Schedule schedule_of(const TrainConfig& config, std::int64_t planned_steps);
+recipe::Schedule schedule_of(const recipe::RunConfig& config, std::int64_t planned_steps);
 
 }  // namespace panal::train::detail

@@ -1,0 +1,37 @@
+#include "machine/product_probe.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+namespace panal::machine {
+namespace {
+
+// Goes on by a step at every look.
+class SteppingClock final : public Clock {
+ public:
+  explicit SteppingClock(Nanoseconds step) : step_(step) {}
+  Nanoseconds steady_now() const override { return step_ * looks_++; }
+  std::int64_t unix_ms() const override { return 0; }
+  void sleep_for(Nanoseconds) override {}
+
+ private:
+  const Nanoseconds step_;
+  mutable std::atomic<std::int64_t> looks_ = 0;
+};
+
+// 64 rows by 240 columns over 1,024 steps of float32, in a millisecond each.
+TEST(ProductProbe, CountsTheMultiplicationsOfEachThread) {
+  const SteppingClock clock(std::chrono::milliseconds(1));
+  const auto one = probe_product_flops(tensor::Precision::kFloat32, 1, clock);
+  ASSERT_TRUE(one);
+  EXPECT_DOUBLE_EQ(*one, 2.0 * 64 * 240 * 1024 / 1e-3);
+  EXPECT_GT(probe_product_flops(tensor::Precision::kBFloat16, 1, clock).value_or(0), *one);
+}
+
+TEST(ProductProbe, MeasuresNothingByAClockThatStandsStill) {
+  EXPECT_FALSE(probe_product_flops(tensor::Precision::kFloat32, 2, ManualClock()));
+}
+
+}  // namespace
+}  // namespace panal::machine
