@@ -42,7 +42,7 @@ int run_program(std::vector<std::string> arguments) {
       "panal");
   app.require_subcommand(1);
   app.fallthrough();
-  app.set_version_flag("--version", "panal " + code_version());
+  app.set_version_flag("--version", "panal " + hub::code_version());
   bool json = false;
   app.add_flag("--json", json, "Print the result as one JSON document on standard output");
   Action action;
@@ -56,7 +56,8 @@ int run_program(std::vector<std::string> arguments) {
   }
   const StopOnSignal signals;
   Terminal terminal(json);
-  Workspace workspace(terminal, signals.token());
+  hub::EngineJobRunner runner;
+  Workspace workspace(terminal, signals.token(), runner);
   const auto result = capture([&] { return action(workspace); });
   terminal.end_progress();
   if (!result.ok()) return fail(terminal, result.status());

@@ -14,6 +14,10 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "cli/workspace.h"
+#include "hub/endpoints.h"
+#include "hub/finetune_expert.h"
+#include "hub/import_model.h"
+#include "hub/train_model.h"
 
 namespace panal::cli {
 
@@ -39,24 +43,10 @@ void add_plan_command(CLI::App& app, Action& action);
 void add_report_command(CLI::App& app, Action& action);
 void add_demo_command(CLI::App& app, Action& action);
 
-// ---- The work behind the commands, for the commands and the demo.
+// ---- Commands with their printing, which the demo runs one after the other.
 
-/// Checks the model at `path` wholly in a child process and registers `model` (name, files,
-/// lineage); a new version becomes ready and preferred. A version with the same files is given back
-/// as it is.
-Result<registry::ModelVersion> register_base_model(registry::NewModel model,
-                                                   const std::string& path,
-                                                   std::string_view why_preferred,
-                                                   Workspace& workspace);
-
-struct ImportOptions {
-  std::string path;
-  std::string name;
-  std::string licence;
-};
-/// Checks a model file or folder wholly in a child process, then registers it; its checks make it
-/// ready and preferred.
-Result<Json> import_model(const ImportOptions& options, Workspace& workspace);
+Result<Json> import_model(const hub::ImportModel& request, Workspace& workspace);
+Result<Json> deploy(const hub::DeployEndpoint& request, Workspace& workspace);
 
 struct AddDataOptions {
   std::string name;
@@ -79,32 +69,8 @@ struct PartitionOptions {
 };
 Result<Json> partition_data(const PartitionOptions& options, Workspace& workspace);
 
-struct TrainOptions {
-  std::string config_file;  // Its name in messages.
-  std::string config;       // YAML.
-  std::string base_directory;
-  std::string model_name;          // Registered under this name; empty: not registered.
-  std::optional<int> processes{};  // Instead of the file's.
-};
-Result<Json> train_model(const TrainOptions& options, Workspace& workspace);
-
-struct FinetuneOptions {
-  std::string core;
-  std::string dataset;  // A JSONL or text file, a dataset's name, or PARTITIONING:LABEL.
-  std::string name;
-  std::int64_t rank = 8;
-  double alpha = 16;
-  std::vector<std::string> targets;
-  double learning_rate = 2e-3;
-  std::string precision = "auto";
-  std::int64_t batch = 4;
-  std::int64_t context = 256;
-  std::optional<std::int64_t> steps;
-  std::optional<double> max_seconds;
-  std::uint64_t seed = 1;
-  std::optional<int> processes{};  // That share each batch; nothing: one.
-};
-Result<Json> finetune_model(const FinetuneOptions& options, Workspace& workspace);
+Result<Json> train_model(const hub::TrainModel& request, Workspace& workspace);
+Result<Json> finetune_expert(const hub::FinetuneExpert& request, Workspace& workspace);
 
 struct MatrixOptions {
   std::string core;
@@ -123,13 +89,5 @@ void add_bench_data_commands(CLI::App& bench, Action& action);
 void add_bench_optim_command(CLI::App& bench, Action& action);
 /// Adds `requests` to `panal bench`.
 void add_bench_requests_command(CLI::App& bench, Action& action);
-
-struct DeployOptions {
-  std::string name;
-  std::string core;
-  std::vector<std::string> experts;  // Registered adapters; each one's partition is in its lineage.
-  std::int64_t partitioning = 0;     // Whose topic model routes; 0: none.
-};
-Result<Json> deploy(const DeployOptions& options, Workspace& workspace);
 
 }  // namespace panal::cli

@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "data/deduplicate.h"
 #include "data/document.h"
+#include "hub/model_source.h"
 #include "store/file_system.h"
 #include "topics/partitioner.h"
 
@@ -68,7 +69,8 @@ Result<Json> list_data(Workspace& workspace) {
 Result<std::vector<double>> losses_of_core(const PartitionOptions& options,
                                            const std::filesystem::path& dataset,
                                            Workspace& workspace) {
-  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, options.core));
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.core));
   PANAL_ASSIGN(const Json result,
                workspace.run_job("losses",
                                  Json{{"model", source.core.string()},

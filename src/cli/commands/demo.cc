@@ -222,7 +222,7 @@ class Demo {
     report_["experts"] = Json::array();
     for (const Json& partition : partitions) {
       const std::string label = partition.at("name");
-      FinetuneOptions expert;
+      hub::FinetuneExpert expert;
       expert.core = "smollm2";
       expert.dataset = fmt::format(
           "{}:{}", report_["partitioning"].value("partitioning", std::int64_t{0}), label);
@@ -231,7 +231,7 @@ class Demo {
       expert.context = sizes_.expert_context;
       expert.steps = sizes_.expert_steps;
       expert.max_seconds = sizes_.expert_seconds;
-      PANAL_ASSIGN(Json trained, finetune_model(expert, workspace_));
+      PANAL_ASSIGN(Json trained, finetune_expert(expert, workspace_));
       report_["experts"].push_back(std::move(trained));
       experts_.push_back(expert.name);
     }
@@ -267,8 +267,8 @@ class Demo {
     terminal_.heading("7 of 7  Ask the endpoint over HTTP, as any OpenAI client would");
     Hub hub(*catalogue_, workspace_.clock());
     PANAL_ASSIGN(const auto server,
-                 api::ApiServer::start({}, {.allowed_hosts = {}, .version = code_version()}, hub,
-                                       workspace_.clock()));
+                 api::ApiServer::start({}, {.allowed_hosts = {}, .version = hub::code_version()},
+                                       hub, workspace_.clock()));
     report_["answers"] = Json::array();
     for (const char* text : {"¿Quién era Sancho Panza y qué quería don Quijote?",
                              "What does the GNU General Public License say about warranty?",

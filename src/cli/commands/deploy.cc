@@ -8,8 +8,8 @@ namespace panal::cli {
 namespace {
 
 Result<Json> list_deployments(Workspace& workspace) {
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const auto deployments, catalogue->list_deployments());
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto deployments, hub::list_endpoints(*hive));
   std::vector<std::vector<std::string>> rows = {{"ENDPOINT", "CORE", "EXPERTS", "DEFAULT"}};
   Json list = Json::array();
   for (const auto& deployment : deployments) {
@@ -29,33 +29,18 @@ Result<Json> list_deployments(Workspace& workspace) {
   return Json{{"deployments", list}};
 }
 
+Result<Json> undeploy(const std::string& name, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_TRY(hub::undeploy(*hive, name));
+  workspace.terminal().print(fmt::format("{} is taken down", name));
+  return Json{{"removed", name}};
+}
+
 }  // namespace
 
-Result<Json> deploy(const DeployOptions& options, Workspace& workspace) {
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  registry::NewDeployment made{.name = options.name,
-                               .core = options.core,
-                               .experts = {},
-                               .topic_model_blob = "",
-                               .make_default = true};
-  std::map<std::string, std::int64_t> numbers;
-  if (options.partitioning > 0) {
-    PANAL_ASSIGN(const auto partitioning, catalogue->find_partitioning(options.partitioning));
-    made.topic_model_blob = partitioning.topic_model_blob;
-    for (const auto& partition : partitioning.partitions)
-      numbers[partition.label] = partition.number;
-  }
-  for (const std::string& name : options.experts) {
-    PANAL_ASSIGN(const auto resolved, catalogue->resolve(name));
-    const std::string label =
-        resolved.model.lineage.details.value("partition", resolved.model.name);
-    registry::NewExpert expert{
-        .model = resolved.model.label(), .label = label, .partition = std::nullopt};
-    if (const auto number = numbers.find(label); number != numbers.end())
-      expert.partition = number->second;
-    made.experts.push_back(std::move(expert));
-  }
-  PANAL_ASSIGN(const auto deployment, catalogue->put_deployment(made));
+Result<Json> deploy(const hub::DeployEndpoint& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto deployment, hub::deploy(*hive, request));
   workspace.terminal().print(fmt::format("{} answers with core {} and {} experts", deployment.name,
                                          deployment.core.label(), deployment.experts.size()));
   return registry::to_json(deployment);
@@ -63,7 +48,7 @@ Result<Json> deploy(const DeployOptions& options, Workspace& workspace) {
 
 void add_deploy_command(CLI::App& app, Action& action) {
   struct Options {
-    DeployOptions deploy;
+    hub::DeployEndpoint deploy;
     std::string removed;
   };
   auto options = std::make_shared<Options>();  // Shared by the flags and the callback.
@@ -78,12 +63,7 @@ void add_deploy_command(CLI::App& app, Action& action) {
   command->add_option("--remove", options->removed, "Take this endpoint down");
   command->callback([options, &action] {
     action = [options](Workspace& workspace) -> Result<Json> {
-      if (!options->removed.empty()) {
-        PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-        PANAL_TRY(catalogue->remove_deployment(options->removed));
-        workspace.terminal().print(fmt::format("{} is taken down", options->removed));
-        return Json{{"removed", options->removed}};
-      }
+      if (!options->removed.empty()) return undeploy(options->removed, workspace);
       if (options->deploy.name.empty()) return list_deployments(workspace);
       if (options->deploy.core.empty())
         return Status(Code::kInvalidArgument, "panal deploy NAME needs --core MODEL");

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "hub/model_source.h"
 
 namespace panal::cli {
 namespace {
@@ -31,7 +32,7 @@ Status want_file(const std::string& path, std::string_view what) {
 
 std::string absolute(const std::string& path) { return std::filesystem::absolute(path).string(); }
 
-void print_accuracies(const ModelSource& source, const Json& result, Terminal& terminal) {
+void print_accuracies(const hub::ModelSource& source, const Json& result, Terminal& terminal) {
   const auto shown = [&](const char* name) {
     const Json& error = result.at(fmt::format("{}_stderr", name));
     return fmt::format("{} {:.4f}{}", name, result.value(name, 0.0),
@@ -50,7 +51,8 @@ void print_accuracies(const ModelSource& source, const Json& result, Terminal& t
 }
 
 Result<Json> run_tasks(const EvalOptions& options, Workspace& workspace) {
-  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, options.model));
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
   PANAL_TRY(want_file(options.tasks, "a JSONL file of questions"));
   Json task = {{"path", absolute(options.tasks)},
                {"format", options.format},
@@ -92,7 +94,8 @@ Result<Json> run_eval(const EvalOptions& options, Workspace& workspace) {
                             .max_tokens = options.max_tokens},
                            workspace);
   }
-  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, options.model));
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
   PANAL_TRY(want_file(options.data, "a text file"));
   Json spec = {{"model", source.core.string()},
                {"texts", Json::array({{{"name", "data"}, {"path", absolute(options.data)}}})},

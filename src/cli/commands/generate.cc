@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "hub/model_source.h"
 
 namespace panal::cli {
 namespace {
@@ -18,8 +19,9 @@ struct GenerateOptions {
 };
 
 Result<Json> run_generate(const GenerateOptions& options, Workspace& workspace) {
-  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, options.model));
-  Json spec = source_to_spec(source);
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
+  Json spec = hub::source_to_spec(source);
   spec.update(Json{{"prompt", options.prompt},
                    {"max_tokens", options.max_tokens},
                    {"temperature", options.temperature},

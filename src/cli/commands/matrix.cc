@@ -6,6 +6,7 @@
 
 #include "cli/commands/commands.h"
 #include "data/dataset.h"
+#include "hub/model_source.h"
 
 namespace panal::cli {
 namespace {
@@ -136,7 +137,8 @@ Result<bool> judge(const ExpertAtHome& expert, const Json& evaluations, const Js
 
 Result<Json> evaluate_matrix(const MatrixOptions& options, Workspace& workspace) {
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const ModelSource core, find_model_source(workspace, options.core));
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const hub::ModelSource core, hub::find_model_source(*hive, options.core));
   if (!core.version || core.adapter) {
     return Status(Code::kInvalidArgument,
                   fmt::format("a matrix needs a registered base model as its core, found \"{}\"",

@@ -1,59 +1,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <array>
 #include <memory>
 
 #include "cli/commands/commands.h"
 #include "recipe/presets.h"
+#include "hub/export_model.h"
+#include "hub/models.h"
 
 namespace panal::cli {
 namespace {
-
-constexpr std::array<std::string_view, 8> kModelFiles = {
-    "config.json",           "generation_config.json",  "tokenizer.json",
-    "tokenizer_config.json", "special_tokens_map.json", "model.safetensors.index.json",
-    "chat_template.jinja",   "added_tokens.json"};
-
-bool is_model_file(const std::filesystem::path& path) {
-  const std::string name = path.filename().string();
-  return std::ranges::find(kModelFiles, name) != kModelFiles.end() ||
-         path.extension() == ".safetensors" || path.extension() == ".gguf";
-}
-
-// The files of a model folder that panal reads; others (read-me files, pickled weights) stay
-// behind.
-Result<std::map<std::string, std::filesystem::path>> model_files(
-    const std::filesystem::path& path) {
-  std::error_code error;
-  if (std::filesystem::is_regular_file(path, error)) {
-    if (path.extension() != ".gguf") {
-      return Status(Code::kInvalidArgument,
-                    fmt::format("{}: expected a .gguf file or a model folder", path.string()));
-    }
-    return std::map<std::string, std::filesystem::path>{{path.filename().string(), path}};
-  }
-  if (!std::filesystem::is_directory(path, error)) {
-    return Status(
-        Code::kNotFound,
-        fmt::format("{}: expected a .gguf file or a model folder, found nothing", path.string()));
-  }
-  std::map<std::string, std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
-    if (entry.is_regular_file() && is_model_file(entry.path()))
-      files[entry.path().filename().string()] = entry.path();
-  }
-  if (error)
-    return Status(Code::kUnavailable, fmt::format("{}: {}", path.string(), error.message()));
-  if (files.empty()) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("{}: expected one .gguf file, or config.json with .safetensors "
-                              "weights and tokenizer.json, found neither",
-                              path.string()));
-  }
-  return files;
-}
 
 std::string shown_parameters(const registry::ModelVersion& model) {
   if (!model.architecture.contains("parameters")) return "unknown";
@@ -61,8 +17,8 @@ std::string shown_parameters(const registry::ModelVersion& model) {
 }
 
 Result<Json> list_models(Workspace& workspace) {
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const auto models, catalogue->list_models());
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto models, hub::list_models(*hive));
   std::vector<std::vector<std::string>> rows = {
       {"MODEL", "KIND", "STATE", "PARAMETERS", "SIZE", "PARENT"}};
   Json list = Json::array();
@@ -97,84 +53,25 @@ Result<Json> show_presets(Workspace& workspace) {
 }
 
 Result<Json> show_model(const std::string& reference, Workspace& workspace) {
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const auto resolved, catalogue->resolve(reference));
-  PANAL_ASSIGN(const auto evaluations, catalogue->list_evaluations(resolved.model.id));
-  PANAL_ASSIGN(const auto history, catalogue->history(resolved.model.id));
-  Json document = registry::to_json(resolved.model);
-  document["why"] = resolved.why;
-  document["evaluations"] = Json::array();
-  for (const auto& evaluation : evaluations)
-    document["evaluations"].push_back(registry::to_json(evaluation));
-  document["history"] = Json::array();
-  for (const auto& step : history) {
-    document["history"].push_back({{"from", registry::lifecycle_name(step.from)},
-                                   {"to", registry::lifecycle_name(step.to)},
-                                   {"reason", step.reason},
-                                   {"at", iso_time(step.at_unix_ms)}});
-  }
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto history, hub::show_model(*hive, reference));
+  Json document = hub::to_json(history);
   workspace.terminal().print(to_pretty(document));
   return document;
 }
 
-// An expert's files are a PEFT folder as they are.
-Result<Json> copy_adapter(const ModelSource& source, const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directory(folder, error);
-  for (const auto& file : std::filesystem::directory_iterator(*source.adapter)) {
-    const auto copy = folder / file.path().filename();
-    if (error || !std::filesystem::copy_file(file.path(), copy, error)) break;
-    // The registry's own files are read-only.
-    std::filesystem::permissions(copy, std::filesystem::perms::owner_write,
-                                 std::filesystem::perm_options::add, error);
-  }
-  if (error) {
-    return Status(Code::kUnavailable, fmt::format("cannot write {} to {}: {}", source.label,
-                                                  folder.string(), error.message()));
-  }
-  return Json{{"adapter_of", source.version->lineage.parent}};
-}
-
-Result<Json> export_model(const std::string& reference, const std::string& folder,
-                          Workspace& workspace) {
-  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, reference));
-  auto output = std::filesystem::absolute(folder).lexically_normal();
-  if (!output.has_filename()) output = output.parent_path();
-  std::error_code error;
-  if (std::filesystem::exists(output, error) && !std::filesystem::is_empty(output, error)) {
-    return Status(Code::kConflict,
-                  fmt::format("{} exists and is not empty; name a new folder", folder));
-  }
-  // The folder gets its name when it is whole.
-  const std::filesystem::path partial = output.string() + ".partial";
-  std::filesystem::remove_all(partial, error);
-  auto written =
-      source.adapter
-          ? copy_adapter(source, partial)
-          : workspace.run_job("export",
-                              Json{{"path", source.core.string()}, {"output", partial.string()}},
-                              "exporting");
-  if (written.ok()) {
-    std::filesystem::rename(partial, output, error);
-    if (error) {
-      written = Status(Code::kUnavailable,
-                       fmt::format("cannot name {}: {}", output.string(), error.message()));
-    }
-  }
-  if (!written.ok()) {
-    std::filesystem::remove_all(partial, error);
-    return written.status();
-  }
-  (*written)["model"] = source.label;
-  (*written)["folder"] = output.string();
-  workspace.terminal().print(fmt::format("{} written to {} ({})", source.label, folder,
-                                         source.adapter ? "PEFT adapter" : "Hugging Face layout"));
-  return written;
+Result<Json> export_model(const hub::ExportModel& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto exported, hub::export_model(*hive, request, workspace.watch()));
+  workspace.terminal().print(
+      fmt::format("{} written to {} ({})", exported.model, request.folder.string(),
+                  exported.adapter_of ? "PEFT adapter" : "Hugging Face layout"));
+  return hub::to_json(exported);
 }
 
 Result<Json> verify_models(Workspace& workspace) {
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const auto damage, catalogue->verify_all());
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto damage, hub::verify_files(*hive));
   if (!damage.empty()) {
     return Status(
         Code::kCorrupt,
@@ -186,12 +83,9 @@ Result<Json> verify_models(Workspace& workspace) {
   return Json{{"damage", Json::array()}};
 }
 
-Result<Json> move_model(const std::string& reference, const std::string& state,
-                        const std::string& reason, Workspace& workspace) {
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const auto resolved, catalogue->resolve(reference));
-  PANAL_ASSIGN(const auto to, registry::lifecycle_from_name(state));
-  PANAL_ASSIGN(const auto moved, catalogue->move_model(resolved.model.id, to, reason));
+Result<Json> promote_model(const hub::PromoteModel& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto moved, hub::promote_model(*hive, request));
   workspace.terminal().print(
       fmt::format("{} is {} now", moved.label(), registry::lifecycle_name(moved.state)));
   return registry::to_json(moved);
@@ -199,18 +93,9 @@ Result<Json> move_model(const std::string& reference, const std::string& state,
 
 }  // namespace
 
-Result<Json> import_model(const ImportOptions& options, Workspace& workspace) {
-  PANAL_TRY(registry::check_model_name(options.name, registry::ModelKind::kBase));
-  PANAL_ASSIGN(const auto files, model_files(options.path));
-  const auto path = std::filesystem::absolute(options.path);
-  registry::NewModel model;
-  model.name = options.name;
-  model.files = files;
-  model.lineage.code_version = code_version();
-  model.lineage.source = path.filename().string();
-  if (!options.licence.empty()) model.lineage.details["licence"] = options.licence;
-  PANAL_ASSIGN(const auto added,
-               register_base_model(std::move(model), path.string(), "imported last", workspace));
+Result<Json> import_model(const hub::ImportModel& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto added, hub::import_model(*hive, request, workspace.watch()));
   const Json& architecture = added.architecture;
   workspace.terminal().print(
       fmt::format("{}: {} with {} parameters, context {}, {} on disk, {}", added.label(),
@@ -222,8 +107,10 @@ Result<Json> import_model(const ImportOptions& options, Workspace& workspace) {
 
 void add_models_command(CLI::App& app, Action& action) {
   struct Options {
-    ImportOptions imported;
-    std::string reference, output, state, reason = "moved by hand";
+    hub::ImportModel imported;
+    std::string shown;
+    hub::ExportModel exported;
+    hub::PromoteModel promoted{.reason = "moved by hand"};
   };
   auto options = std::make_shared<Options>();  // Shared by the flags and the callbacks.
   CLI::App* command =
@@ -253,19 +140,18 @@ void add_models_command(CLI::App& app, Action& action) {
                        "`panal bench train --preset` know")
       ->callback([&action] { action = show_presets; });
   CLI::App* show = command->add_subcommand("show", "Lineage, checks and history of one model");
-  show->add_option("model", options->reference, "NAME or NAME@VERSION")->required();
+  show->add_option("model", options->shown, "NAME or NAME@VERSION")->required();
   show->callback([options, &action] {
-    action = [options](Workspace& workspace) { return show_model(options->reference, workspace); };
+    action = [options](Workspace& workspace) { return show_model(options->shown, workspace); };
   });
   CLI::App* exported = command->add_subcommand(
       "export",
       "Write a model as a Hugging Face folder that transformers loads, an expert as one for PEFT");
-  exported->add_option("model", options->reference, "NAME, NAME@VERSION or a path")->required();
-  exported->add_option("--output", options->output, "New folder")->required();
+  exported->add_option("model", options->exported.model, "NAME, NAME@VERSION or a path")
+      ->required();
+  exported->add_option("--output", options->exported.folder, "New folder")->required();
   exported->callback([options, &action] {
-    action = [options](Workspace& workspace) {
-      return export_model(options->reference, options->output, workspace);
-    };
+    action = [options](Workspace& workspace) { return export_model(options->exported, workspace); };
   });
   CLI::App* verify = command->add_subcommand(
       "verify", "Hash every stored file again and tell the damage: exit code 1 when there is any");
@@ -273,12 +159,14 @@ void add_models_command(CLI::App& app, Action& action) {
       [&action] { action = [](Workspace& workspace) { return verify_models(workspace); }; });
   CLI::App* promote = command->add_subcommand(
       "promote", "Move a version along candidate, ready, preferred, retired");
-  promote->add_option("model", options->reference, "NAME@VERSION")->required();
-  promote->add_option("--to", options->state, "ready, preferred, retired or candidate")->required();
-  promote->add_option("--reason", options->reason, "Kept in the history")->capture_default_str();
+  promote->add_option("model", options->promoted.model, "NAME@VERSION")->required();
+  promote->add_option("--to", options->promoted.state, "ready, preferred, retired or candidate")
+      ->required();
+  promote->add_option("--reason", options->promoted.reason, "Kept in the history")
+      ->capture_default_str();
   promote->callback([options, &action] {
     action = [options](Workspace& workspace) {
-      return move_model(options->reference, options->state, options->reason, workspace);
+      return promote_model(options->promoted, workspace);
     };
   });
 }

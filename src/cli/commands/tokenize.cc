@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "hub/model_source.h"
 #include "store/file_system.h"
 #include "tokenizer/tokenizer.h"
 
@@ -18,7 +19,8 @@ struct TokenizeOptions {
 };
 
 Result<Json> run_tokenize(const TokenizeOptions& options, Workspace& workspace) {
-  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, options.model));
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
   PANAL_ASSIGN(const std::string text, store::read_file(options.file, kMaxFileBytes));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer, tokenizer::Tokenizer::load(source.core));
   const auto ids = tokenizer.encode(text);

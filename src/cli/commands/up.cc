@@ -10,6 +10,7 @@
 #include "cli/ask_client.h"
 #include "cli/commands/commands.h"
 #include "cli/hub.h"
+#include "hub/model_source.h"
 
 namespace panal::cli {
 namespace {
@@ -28,7 +29,8 @@ bool is_loopback(const std::string& host) {
 }
 
 Result<HubEndpoint> endpoint_for(const std::string& name, Workspace& workspace) {
-  PANAL_ASSIGN(const ModelSource source, find_model_source(workspace, name));
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, name));
   HubEndpoint made;
   made.core = source.core;
   made.revision = "fixed";
@@ -62,7 +64,7 @@ Result<Json> serve_until_stopped(Hub& hub, const UpOptions& options, const std::
   server.port = static_cast<std::uint16_t>(options.port);
   PANAL_ASSIGN(const auto api,
                api::ApiServer::start(
-                   server, {.allowed_hosts = options.allowed_hosts, .version = code_version()}, hub,
+                   server, {.allowed_hosts = options.allowed_hosts, .version = hub::code_version()}, hub,
                    workspace.clock()));
   Terminal& terminal = workspace.terminal();
   const std::string url = fmt::format("http://{}:{}", server.address, api->port());

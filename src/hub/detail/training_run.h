@@ -1,0 +1,39 @@
+// What train and finetune share: a run in its folder, and what its model's lineage says.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "hub/hive.h"
+#include "registry/model_version.h"
+
+namespace panal::hub::detail {
+
+/// Equal configs share a folder: running the same command again resumes what was stopped.
+std::filesystem::path run_folder(const store::Home& home, const std::string& kind,
+                                 const std::string& config);
+
+struct TrainingRun {
+  std::string config{};          // YAML.
+  std::string config_name{};     // In messages.
+  std::string base_directory{};  // Where its relative paths begin.
+  std::filesystem::path folder{};
+  std::string activity{};
+  std::optional<int> processes{};  // Instead of the config's.
+};
+
+/// Runs it and returns its summary. A run file that is refused leaves no folder behind. Errors:
+/// kCancelled, with the way to go on, when it was stopped and left a checkpoint.
+Result<Json> run_training(Hive& hive, const TrainingRun& run, const Watch& watch);
+
+/// The files of a folder, by name. Errors: kInternal when it has none.
+Result<std::map<std::string, std::filesystem::path>> files_of(const std::filesystem::path& folder);
+
+registry::Lineage lineage_of(const Json& summary, const std::string& config,
+                             const std::filesystem::path& folder);
+
+}  // namespace panal::hub::detail

@@ -1,0 +1,22 @@
+// How files become a trusted version of a base model: checked as a whole first, registered then.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "hub/hive.h"
+#include "registry/model_version.h"
+
+namespace panal::hub {
+
+/// Checks the model at `path` wholly in a child process and registers `model` (name, files,
+/// lineage); a new version becomes ready and preferred, for the reason `why_preferred`. A version
+/// with the same files is given back as it is. A crash in between leaves a candidate, which the
+/// next call takes on.
+Result<registry::ModelVersion> register_base_model(Hive& hive, registry::NewModel model,
+                                                   const std::string& path,
+                                                   std::string_view why_preferred,
+                                                   const Watch& watch);
+
+}  // namespace panal::hub

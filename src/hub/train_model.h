@@ -1,0 +1,37 @@
+// A run file becomes a trained model, and, under a name, a registered version.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "hub/hive.h"
+#include "registry/model_version.h"
+
+namespace panal::hub {
+
+struct TrainModel {
+  std::string config_file{};       // Its name in messages.
+  std::string config{};            // YAML.
+  std::string base_directory{};    // Where its relative paths begin.
+  std::string model_name{};        // Registered under this name; empty: not registered.
+  std::optional<int> processes{};  // Instead of the file's.
+};
+
+/// What a run came to.
+struct TrainedModel {
+  Json summary = Json::object();  // As the engine reports it.
+  std::filesystem::path run_folder{};
+  std::optional<registry::ModelVersion> model{};  // When it was registered.
+};
+/// The summary with "run_folder" and, when there is one, "model".
+Json to_json(const TrainedModel& trained);
+
+/// Trains as the run file says; the same request again goes on where it was stopped. Errors:
+/// kInvalidArgument for a run file or name that is refused (then nothing is left behind),
+/// kCancelled when it was stopped and left a checkpoint, and those of the run.
+Result<TrainedModel> train_model(Hive& hive, const TrainModel& request, const Watch& watch);
+
+}  // namespace panal::hub
