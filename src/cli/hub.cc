@@ -170,10 +170,13 @@ Result<std::vector<HubEndpoint>> Hub::endpoints() {
 Result<Hub::Target> Hub::find_target(const std::string& model) {
   PANAL_ASSIGN(auto all, endpoints());
   std::vector<std::string> names = {kAutoModel};
+  // The order of models(): what is listed under a name is what answers to it.
+  for (auto& endpoint : all) {
+    if (model == kAutoModel && endpoint.is_default) return Target{std::move(endpoint), ""};
+  }
   for (auto& endpoint : all) {
     names.push_back(endpoint.endpoint.name);
-    if (endpoint.endpoint.name == model || (model == kAutoModel && endpoint.is_default))
-      return Target{std::move(endpoint), ""};
+    if (endpoint.endpoint.name == model) return Target{std::move(endpoint), ""};
   }
   for (auto& endpoint : all) {
     if (endpoint.endpoint.core == model) return Target{std::move(endpoint), "core"};
@@ -232,19 +235,24 @@ std::vector<api::ModelEntry> Hub::models() {
                          .owned_by = "panal",
                          .details = std::move(details)});
   };
+  // The order of find_target(): the first one of a name answers to it.
+  for (const auto& endpoint : *all) {
+    if (endpoint.is_default)
+      add(kAutoModel, endpoint.created_unix_ms,
+          Json{{"kind", "auto"}, {"endpoint", endpoint.endpoint.name}});
+  }
   for (const auto& endpoint : *all) {
     Json experts = Json::array();
     for (const auto& expert : endpoint.endpoint.experts)
       experts.push_back(
           {{"name", expert.name}, {"label", expert.label}, {"version", expert.version}});
-    const Json details = {{"kind", "group"},
-                          {"core", endpoint.endpoint.core_version},
-                          {"experts", experts},
-                          {"default", endpoint.is_default}};
-    if (endpoint.is_default)
-      add(kAutoModel, endpoint.created_unix_ms,
-          Json{{"kind", "auto"}, {"endpoint", endpoint.endpoint.name}});
-    add(endpoint.endpoint.name, endpoint.created_unix_ms, details);
+    add(endpoint.endpoint.name, endpoint.created_unix_ms,
+        Json{{"kind", "group"},
+             {"core", endpoint.endpoint.core_version},
+             {"experts", experts},
+             {"default", endpoint.is_default}});
+  }
+  for (const auto& endpoint : *all) {
     add(endpoint.endpoint.core, endpoint.created_unix_ms,
         Json{{"kind", "core"}, {"version", endpoint.endpoint.core_version}});
     for (const auto& expert : endpoint.endpoint.experts) {

@@ -80,7 +80,8 @@ Json config_of(const FinetuneExpert& request, const ModelSource& core, const Tra
 
 Result<TrainedModel> finetune_expert(Hive& hive, const FinetuneExpert& request,
                                      const Watch& watch) {
-  PANAL_TRY(registry::check_model_name(request.name, registry::ModelKind::kAdapter));
+  PANAL_TRY(
+      hive.catalogue().check_name_is_free(request.name, registry::Catalogue::NameUse::kAdapter));
   PANAL_ASSIGN(const ModelSource core, find_model_source(hive, request.core));
   if (!core.is_registered_core()) {
     return Status(Code::kInvalidArgument,

@@ -1,6 +1,7 @@
 #include "hub/hive.h"
 
 #include "hub/detail/engine_events.h"
+#include "hub/detail/event_journal.h"
 #include "store/file_system.h"
 
 namespace panal::hub {
@@ -10,16 +11,55 @@ Result<std::unique_ptr<Hive>> Hive::open(const store::Home& home, Clock& clock, 
   return std::unique_ptr<Hive>(new Hive(std::move(catalogue), clock, runner));
 }
 
+// A job while it runs: its stop request comes from who ordered it or from stop_own_job().
+class Hive::Running {
+ public:
+  Running(Hive& hive, std::string id, std::stop_token ordered)
+      : hive_(hive), id_(std::move(id)), passes_on_(std::move(ordered), Stop{stop_}) {
+    const std::lock_guard lock(hive_.mutex_);
+    hive_.running_[id_] = stop_;
+  }
+  ~Running() {
+    const std::lock_guard lock(hive_.mutex_);
+    hive_.running_.erase(id_);
+  }
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  struct Stop {
+    std::stop_source stop;
+    void operator()() { stop.request_stop(); }
+  };
+  Hive& hive_;
+  const std::string id_;
+  std::stop_source stop_;
+  std::stop_callback<Stop> passes_on_;
+};
+
+bool Hive::stop_own_job(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = running_.find(id);
+  if (found == running_.end()) return false;
+  found->second.request_stop();
+  return true;
+}
+
 Result<Json> Hive::run_job(const JobOrder& order, const Watch& watch) {
-  PANAL_ASSIGN(const registry::Job job, catalogue_->add_job(order.kind, order.spec));
+  const auto inside = order.folder.lexically_relative(home().jobs);
+  const bool is_inside = !inside.empty() && *inside.begin() != "..";
+  PANAL_ASSIGN(const registry::Job job,
+               catalogue_->add_job(order.kind, order.spec, is_inside ? inside : order.folder));
   PANAL_TRY(catalogue_->start_job(job.id));
-  const auto folder = order.folder.empty() ? home().jobs / job.id : order.folder;
+  const auto folder = catalogue_->folder_of(job);
+  const Running running(*this, job.id, watch.stop);
+  detail::EventJournal journal(detail::journal_path(folder, job.id), order.activity, clock_);
   auto result = runner_.run(
       {order.kind, order.spec, folder, order.processes},
       [&](const Json& line) {
+        journal.write(line);
         if (auto event = detail::event_of_line(line)) watch.tell(order.activity, *std::move(event));
       },
-      watch.stop);
+      running.token());
   if (result.ok() && order.judge) {
     if (Status verdict = order.judge(*result); !verdict.ok()) result = std::move(verdict);
   }

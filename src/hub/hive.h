@@ -5,7 +5,10 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <stop_token>
 #include <string>
 
 #include "base/clock.h"
@@ -46,14 +49,19 @@ class Hive {
   /// cancelled (kCancelled) or failed with the reason. Errors: the job's own, its judge's, and the
   /// catalogue's.
   Result<Json> run_job(const JobOrder& order, const Watch& watch);
+  /// Asks a job that this hive runs now to stop; false when it runs no such job.
+  bool stop_own_job(const std::string& id);
 
  private:
+  class Running;
   Hive(std::unique_ptr<registry::Catalogue> catalogue, Clock& clock, JobRunner& runner)
       : catalogue_(std::move(catalogue)), clock_(clock), runner_(runner) {}
 
   const std::unique_ptr<registry::Catalogue> catalogue_;
   Clock& clock_;       // Outlives the hive.
   JobRunner& runner_;  // Outlives the hive.
+  std::mutex mutex_;
+  std::map<std::string, std::stop_source> running_;  // By job. Guarded by mutex_.
 };
 
 /// The version and commit this program was built from: "0.1.0 (1a2b3c4d5e6f)".

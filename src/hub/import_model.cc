@@ -59,7 +59,8 @@ Result<std::map<std::string, std::filesystem::path>> model_files(
 
 Result<registry::ModelVersion> import_model(Hive& hive, const ImportModel& request,
                                             const Watch& watch) {
-  PANAL_TRY(registry::check_model_name(request.name, registry::ModelKind::kBase));
+  PANAL_TRY(
+      hive.catalogue().check_name_is_free(request.name, registry::Catalogue::NameUse::kBaseModel));
   registry::NewModel model{.name = request.name};
   PANAL_ASSIGN(model.files, model_files(request.path));
   const auto path = std::filesystem::absolute(request.path);

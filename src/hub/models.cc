@@ -1,9 +1,30 @@
 #include "hub/models.h"
 
+#include <fmt/format.h>
+
+#include <map>
+
 namespace panal::hub {
 
-Result<std::vector<registry::ModelVersion>> list_models(Hive& hive) {
-  return hive.catalogue().list_models();
+Json to_json(const ListedModel& listed) {
+  Json json = registry::to_json(listed.model);
+  if (!listed.shadowed_by.empty()) json["shadowed_by"] = listed.shadowed_by;
+  return json;
+}
+
+Result<std::vector<ListedModel>> list_models(Hive& hive) {
+  PANAL_ASSIGN(const auto models, hive.catalogue().list_models());
+  PANAL_ASSIGN(const auto endpoints, hive.catalogue().list_deployments());
+  std::map<std::string, std::string> shadows;
+  for (const auto& endpoint : endpoints) {
+    const std::string who =
+        fmt::format("the endpoint \"{}\" (core {})", endpoint.name, endpoint.core.label());
+    shadows[endpoint.name] = who;
+    if (endpoint.is_default) shadows["auto"] = who + ", which is the default";
+  }
+  std::vector<ListedModel> listed;
+  for (const auto& model : models) listed.push_back({model, shadows[model.name]});
+  return listed;
 }
 
 Json to_json(const ModelHistory& history) {
@@ -39,6 +60,10 @@ Result<registry::ModelVersion> promote_model(Hive& hive, const PromoteModel& req
   PANAL_ASSIGN(const auto to, registry::lifecycle_from_name(request.state));
   PANAL_ASSIGN(const auto resolved, catalogue.resolve(request.model));
   return catalogue.move_model(resolved.model.id, to, request.reason);
+}
+
+Result<registry::Removal> remove_model(Hive& hive, const RemoveModel& request) {
+  return hive.catalogue().remove_model(request.model, request.options);
 }
 
 }  // namespace panal::hub

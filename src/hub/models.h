@@ -9,11 +9,21 @@
 #include "base/result.h"
 #include "hub/hive.h"
 #include "registry/model_version.h"
+#include "registry/removal.h"
 
 namespace panal::hub {
 
+struct ListedModel {
+  registry::ModelVersion model{};
+  /// What answers to the model's name instead of the model: "the endpoint \"bee\" (core wasp@1)".
+  /// Names are refused when they are taken; a home that is older than this rule may have such a
+  /// clash. Empty: no clash.
+  std::string shadowed_by{};
+};
+Json to_json(const ListedModel& listed);
+
 /// By name, then version.
-Result<std::vector<registry::ModelVersion>> list_models(Hive& hive);
+Result<std::vector<ListedModel>> list_models(Hive& hive);
 
 /// Everything written down about one version.
 struct ModelHistory {
@@ -37,5 +47,12 @@ struct PromoteModel {
 };
 /// Moves a version along its lifecycle. Errors: those of Catalogue::move_model.
 Result<registry::ModelVersion> promote_model(Hive& hive, const PromoteModel& request);
+
+struct RemoveModel {
+  std::string model{};  // NAME: all its versions. NAME@VERSION: that one.
+  registry::RemovalOptions options{};
+};
+/// Errors: those of Catalogue::remove_model.
+Result<registry::Removal> remove_model(Hive& hive, const RemoveModel& request);
 
 }  // namespace panal::hub

@@ -13,8 +13,10 @@ Json to_json(const TrainedModel& trained) {
 }
 
 Result<TrainedModel> train_model(Hive& hive, const TrainModel& request, const Watch& watch) {
-  if (!request.model_name.empty())
-    PANAL_TRY(registry::check_model_name(request.model_name, registry::ModelKind::kBase));
+  if (!request.model_name.empty()) {
+    PANAL_TRY(hive.catalogue().check_name_is_free(request.model_name,
+                                                  registry::Catalogue::NameUse::kBaseModel));
+  }
   TrainedModel trained;
   trained.run_folder =
       detail::run_folder(hive.home(), "train", request.base_directory + "\n" + request.config);

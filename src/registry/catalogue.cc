@@ -43,8 +43,14 @@ Status Catalogue::check_blobs_exist(const std::vector<std::string>& hashes) {
 
 Result<Catalogue::Garbage> Catalogue::remove_unreferenced_blobs(
     std::chrono::milliseconds minimum_age) {
-  PANAL_ASSIGN(const auto entries, blobs_.list());
+  PANAL_ASSIGN(auto entries, blobs_.list());
   const std::int64_t newest_unix_ms = clock_.unix_ms() - minimum_age.count();
+  std::erase_if(entries, [&](const auto& entry) { return entry.changed_unix_ms > newest_unix_ms; });
+  return remove_unreferenced(entries);
+}
+
+Result<Catalogue::Garbage> Catalogue::remove_unreferenced(
+    const std::vector<store::BlobStore::Entry>& candidates) {
   const std::lock_guard lock(mutex_);
   // Writers name their blobs inside such a transaction and look for them there: none can come to
   // rely on a blob between this look and its removal.
@@ -52,8 +58,7 @@ Result<Catalogue::Garbage> Catalogue::remove_unreferenced_blobs(
   PANAL_ASSIGN(Statement reference,
                database_.prepare("SELECT 1 FROM blob_references WHERE blob = ? LIMIT 1"));
   Garbage garbage;
-  for (const auto& entry : entries) {
-    if (entry.changed_unix_ms > newest_unix_ms) continue;
+  for (const auto& entry : candidates) {
     PANAL_TRY(reference.bind(entry.hash));
     PANAL_ASSIGN(const bool is_referenced, reference.step());
     if (is_referenced) continue;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "registry/deployment.h"
 #include "registry/job.h"
 #include "registry/model_version.h"
+#include "registry/removal.h"
 #include "store/blob_store.h"
 #include "store/database.h"
 #include "store/file_system.h"
@@ -59,10 +61,25 @@ class Catalogue {
   /// Of one dataset version; newest first.
   Result<std::vector<Partitioning>> list_partitionings(std::int64_t dataset_id);
 
+  // ---- Names. Models, experts and endpoints share one namespace, because all of them are what a
+  // client writes as "model". add_model() and put_deployment() refuse a name that is taken,
+  // whatever the order.
+
+  /// What a name is wanted for.
+  enum class NameUse { kBaseModel, kAdapter, kEndpoint };
+  /// For asking before long work. A next version of a model has its name, as the replacement of an
+  /// endpoint has. Errors: kInvalidArgument for a name that breaks a rule; kConflict says who has
+  /// it.
+  Status check_name_is_free(std::string_view name, NameUse use);
+
+  /// Forgets a version, or all of a name; its partitionings go with it, by force only. Endpoints
+  /// keep the topic model they route by. Errors: kConflict as for remove_model.
+  Result<Removal> remove_dataset(std::string_view reference, const RemovalOptions& options = {});
+
   // ---- Models.
 
   /// Copies the files into blobs and registers the next version of the name as a candidate. A name
-  /// keeps its kind.
+  /// keeps its kind. Errors: kConflict when the name is another's, see check_name_is_free.
   Result<ModelVersion> add_model(const NewModel& model);
   /// "NAME@3": that version. "NAME": the preferred one, else the latest ready one, else the latest
   /// candidate. Errors: kNotFound suggests a near name; kConflict when every version is retired.
@@ -94,11 +111,17 @@ class Catalogue {
   /// file.
   Status verify(const ModelVersion& model);
 
+  /// Forgets a version, or all of a name, with its checks and its history; its content goes unless
+  /// something else refers to it. The experts of a core go with it, by force only. Version numbers
+  /// are never given again, so that what names "bee@2" never means other bytes. Errors: kConflict
+  /// names the endpoints and running jobs that use it, or the experts over it.
+  Result<Removal> remove_model(std::string_view reference, const RemovalOptions& options = {});
+
   // ---- Deployments.
 
   /// Creates the endpoint or replaces it as a whole. References are fixed to the versions they mean
-  /// now. Errors: kConflict when a version is retired, has the wrong kind, or an adapter's parent
-  /// is another core.
+  /// now. Errors: kConflict when the name is a model's, when a version is retired or has the wrong
+  /// kind, or when an adapter's parent is another core.
   Result<Deployment> put_deployment(const NewDeployment& deployment);
   Result<Deployment> find_deployment(std::string_view name);
   /// Errors: kNotFound when there is no deployment at all, or none was made the default.
@@ -111,8 +134,10 @@ class Catalogue {
 
   // ---- Jobs.
 
-  /// A queued job of this process. `kind`: as a name.
-  Result<Job> add_job(std::string_view kind, const Json& spec);
+  /// A queued job of this process. `kind`: as a name. `folder`: where it works, relative to
+  /// home/jobs or absolute; several jobs may share one; empty: its own.
+  Result<Job> add_job(std::string_view kind, const Json& spec,
+                      const std::filesystem::path& folder = {});
   /// queued -> running; `pid` is the process to watch, 0 for this one.
   Status start_job(std::string_view id, std::int64_t pid = 0);
   Status succeed_job(std::string_view id, const Json& result);
@@ -121,6 +146,11 @@ class Catalogue {
   Result<Job> find_job(std::string_view id);
   /// Newest first.
   Result<std::vector<Job>> list_jobs(std::int64_t max_jobs = 100);
+  /// Where the job works or worked; absolute.
+  std::filesystem::path folder_of(const Job& job) const;
+  /// Forgets a job that has ended; the last job of a folder takes the folder along. Errors:
+  /// kConflict when it has not ended.
+  Status remove_job(std::string_view id);
   /// Ends the jobs of processes that are gone; returns how many. open() does it, and long-lived
   /// servers may.
   Result<std::int64_t> end_orphaned_jobs();
@@ -144,6 +174,7 @@ class Catalogue {
             store::Database database);
 
   // All need mutex_ held.
+  Status name_is_free_locked(std::string_view name, NameUse use);
   Result<ModelVersion> load_model(std::int64_t id);
   Result<ModelVersion> read_model(store::Statement& row);
   Result<Resolved> resolve_locked(std::string_view reference);
@@ -157,14 +188,36 @@ class Catalogue {
   Status check_not_deployed(const ModelVersion& model);
   Status check_blobs_exist(const std::vector<std::string>& hashes);
   Result<Dataset> load_dataset(std::int64_t id);
+  Result<Dataset> dataset_of_reference(std::string_view text);
+  Result<std::vector<Partitioning>> load_partitionings(std::int64_t dataset_id);
   Result<Dataset> insert_dataset(const NewDataset& dataset, const std::string& blob);
   Result<Partitioning> load_partitioning(std::int64_t id);
   Result<Deployment> load_deployment(std::int64_t id);
   Result<std::int64_t> deployment_id(std::string_view name);
+  // How often each blob is referred to by what is to go.
+  using OwnedBlobs = std::map<std::string, std::int64_t>;
+  // The next version of a name: removed ones count.
+  Result<std::int64_t> next_version(std::string_view table, std::string_view subject,
+                                    std::string_view name);
+  Status keep_version_number(std::string_view subject, std::string_view name, std::int64_t version);
+  Result<std::vector<ModelVersion>> load_models();
+  Result<std::vector<ModelVersion>> versions_of_model(std::string_view reference);
+  Result<std::vector<Dataset>> versions_of_dataset(std::string_view reference);
+  Status find_uses(const std::vector<ModelVersion>& models, Removal& removal);
+  // Queued and running jobs whose description holds one of the texts, followed by no digit.
+  Status find_jobs_on(const std::vector<std::string>& texts, Removal& removal);
+  Status erase_model(const ModelVersion& model);
+  Status erase_partitionings(std::int64_t dataset_id);
+  Result<std::uint64_t> bytes_only_of(const OwnedBlobs& blobs);
   Result<Job> load_job(std::string_view id);
+  Result<bool> has_other_job(const Job& job, const std::filesystem::path& folder);
   Status end_job(std::string_view id, JobState end, const Json& result, std::string_view error);
 
+  // None of these may hold mutex_.
   Status link_file(const ModelFile& file, const std::filesystem::path& folder);
+  Status remove_content(const OwnedBlobs& blobs);
+  Status remove_folders_of_removed_models();
+  Result<Garbage> remove_unreferenced(const std::vector<store::BlobStore::Entry>& candidates);
 
   store::FileSystem& files_;  // Outlives the catalogue.
   const store::Home home_;

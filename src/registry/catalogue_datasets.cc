@@ -153,7 +153,6 @@ Result<Dataset> Catalogue::insert_dataset(const NewDataset& dataset, const std::
   const std::lock_guard lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_ASSIGN(const std::uint64_t num_bytes, blobs_.num_bytes(blob));
-  std::int64_t version = 1;
   {
     PANAL_ASSIGN(Statement row, database_.query(std::string(kDatasetColumns) +
                                                     "WHERE name = ? ORDER BY version DESC LIMIT 1",
@@ -165,9 +164,9 @@ Result<Dataset> Catalogue::insert_dataset(const NewDataset& dataset, const std::
           latest.source == dataset.source && latest.num_documents == dataset.num_documents) {
         return latest;
       }
-      version = latest.version + 1;
     }
   }
+  PANAL_ASSIGN(const std::int64_t version, next_version("datasets", "dataset", dataset.name));
   PANAL_TRY(database_.run(
       "INSERT INTO datasets (name, version, blob, num_documents, num_bytes, licence, source, "
       "created_unix_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -179,8 +178,12 @@ Result<Dataset> Catalogue::insert_dataset(const NewDataset& dataset, const std::
 }
 
 Result<Dataset> Catalogue::find_dataset(std::string_view text) {
-  PANAL_ASSIGN(const detail::Reference reference, detail::parse_reference(text));
   const std::lock_guard lock(mutex_);
+  return dataset_of_reference(text);
+}
+
+Result<Dataset> Catalogue::dataset_of_reference(std::string_view text) {
+  PANAL_ASSIGN(const detail::Reference reference, detail::parse_reference(text));
   PANAL_ASSIGN(Statement row, database_.query(std::string(kDatasetColumns) +
                                                   "WHERE name = ?1 AND (?2 IS NULL OR "
                                                   "version = ?2) ORDER BY version DESC LIMIT 1",
@@ -285,6 +288,10 @@ Result<Partitioning> Catalogue::find_partitioning(std::int64_t id) {
 Result<std::vector<Partitioning>> Catalogue::list_partitionings(std::int64_t dataset_id) {
   const std::lock_guard lock(mutex_);
   PANAL_TRY(load_dataset(dataset_id).status());
+  return load_partitionings(dataset_id);
+}
+
+Result<std::vector<Partitioning>> Catalogue::load_partitionings(std::int64_t dataset_id) {
   std::vector<Partitioning> partitionings;
   PANAL_ASSIGN(Statement rows,
                database_.query("SELECT id FROM partitionings WHERE dataset_id = ? ORDER BY id DESC",

@@ -79,10 +79,11 @@ Json to_json(const Deployment& deployment) {
 }
 
 Result<Deployment> Catalogue::put_deployment(const NewDeployment& deployment) {
-  PANAL_TRY(check_name(deployment.name, "an endpoint"));
+  PANAL_TRY(check_endpoint_name(deployment.name));
   PANAL_TRY(check_labels(deployment));
   const std::lock_guard lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
+  PANAL_TRY(name_is_free_locked(deployment.name, NameUse::kEndpoint));
   PANAL_ASSIGN(const Resolved core, resolve_locked(deployment.core));
   PANAL_TRY(
       check_deployable(core.model, ModelKind::kBase, "the core of \"" + deployment.name + "\""));

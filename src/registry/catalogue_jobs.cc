@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 5> kStateNames = {"queued", "running", "s
 
 constexpr std::string_view kJobColumns =
     "SELECT id, kind, state, created_unix_ms, started_unix_ms, ended_unix_ms, pid, spec, result, "
-    "error FROM jobs ";
+    "error, pid_start_ticks, folder FROM jobs ";
 
 Result<JobState> state_from_name(std::string_view name) {
   const auto found = std::ranges::find(kStateNames, name);
@@ -42,7 +42,33 @@ Result<Job> read_job(const Statement& row) {
   PANAL_ASSIGN(job.spec, detail::json_column(row, 7, "the description of job " + job.id));
   PANAL_ASSIGN(job.result, detail::json_column(row, 8, "the result of job " + job.id));
   job.error = row.text(9);
+  job.pid_start_ticks = row.integer(10);
+  job.folder = row.text(11);
   return job;
+}
+
+// How a folder is called between leaving its name and being gone.
+constexpr std::string_view kRemovedPrefix = ".removed-";
+
+Status remove_tree(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::remove_all(folder, error);
+  if (!error) return Status();
+  return Status(Code::kUnavailable,
+                fmt::format("cannot remove {}: {}", folder.string(), error.message()));
+}
+
+// What dead processes were removing.
+Status remove_leftovers(const std::filesystem::path& jobs) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(jobs, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kRemovedPrefix)) continue;
+    const std::string owner = name.substr(kRemovedPrefix.size());
+    const auto process = store::process_from_text(owner.substr(0, owner.rfind('-')));
+    if (process.pid != 0 && !store::is_alive(process)) PANAL_TRY(remove_tree(entry.path()));
+  }
+  return Status();
 }
 
 Json json_of(const std::optional<std::int64_t>& value) { return value ? Json(*value) : Json(); }
@@ -74,7 +100,8 @@ Result<Job> Catalogue::load_job(std::string_view id) {
   return read_job(row);
 }
 
-Result<Job> Catalogue::add_job(std::string_view kind, const Json& spec) {
+Result<Job> Catalogue::add_job(std::string_view kind, const Json& spec,
+                               const std::filesystem::path& folder) {
   PANAL_TRY(check_name(kind, "a kind of job"));
   const store::ProcessIdentity owner = store::this_process();
   const std::lock_guard lock(mutex_);
@@ -85,8 +112,8 @@ Result<Job> Catalogue::add_job(std::string_view kind, const Json& spec) {
   } while (load_job(id).ok());
   PANAL_TRY(database_.run(
       "INSERT INTO jobs (id, kind, state, created_unix_ms, pid, pid_start_ticks, spec, result, "
-      "error) VALUES (?, ?, 'queued', ?, ?, ?, ?, '{}', '')",
-      id, kind, clock_.unix_ms(), owner.pid, owner.start_ticks, to_line(spec)));
+      "error, folder) VALUES (?, ?, 'queued', ?, ?, ?, ?, '{}', '', ?)",
+      id, kind, clock_.unix_ms(), owner.pid, owner.start_ticks, to_line(spec), folder.string()));
   PANAL_ASSIGN(Job job, load_job(id));
   PANAL_TRY(transaction.commit());
   return job;
@@ -154,6 +181,53 @@ Result<std::vector<Job>> Catalogue::list_jobs(std::int64_t max_jobs) {
     return Status();
   }));
   return jobs;
+}
+
+std::filesystem::path Catalogue::folder_of(const Job& job) const {
+  return home_.jobs / (job.folder.empty() ? job.id : job.folder);
+}
+
+Status Catalogue::remove_job(std::string_view id) {
+  PANAL_TRY(remove_leftovers(home_.jobs));
+  // Its name says whose it is, so that a crash leaves what the next call takes away.
+  const auto taken = home_.jobs / fmt::format("{}{}-{}", kRemovedPrefix,
+                                              store::to_text(store::this_process()), random_hex(4));
+  bool has_folder = false;
+  {
+    const std::lock_guard lock(mutex_);
+    PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
+    PANAL_ASSIGN(const Job job, load_job(id));
+    if (job.state == JobState::kQueued || job.state == JobState::kRunning) {
+      return Status(Code::kConflict,
+                    fmt::format("job {} is {}: cancel it first (panal jobs cancel {})", job.id,
+                                job_state_name(job.state), job.id));
+    }
+    const auto folder = folder_of(job);
+    PANAL_ASSIGN(const bool is_shared, has_other_job(job, folder));
+    PANAL_TRY(database_.run("DELETE FROM jobs WHERE id = ?", id));
+    if (!is_shared) {
+      const Status moved = files_.rename(folder, taken);
+      if (!moved.ok() && moved.code() != Code::kNotFound) return moved;
+      has_folder = moved.ok();
+    }
+    const Status committed = transaction.commit();
+    if (!committed.ok()) {
+      if (has_folder) (void)files_.rename(taken, folder);
+      return committed;
+    }
+  }
+  return has_folder ? remove_tree(taken) : Status();
+}
+
+Result<bool> Catalogue::has_other_job(const Job& job, const std::filesystem::path& folder) {
+  PANAL_ASSIGN(Statement rows,
+               database_.query("SELECT id, folder FROM jobs WHERE id != ?", job.id));
+  for (;;) {
+    PANAL_ASSIGN(const bool has_row, rows.step());
+    if (!has_row) return false;
+    const Job other{.id = rows.text(0), .folder = rows.text(1)};
+    if (folder_of(other) == folder) return true;
+  }
 }
 
 Result<std::int64_t> Catalogue::end_orphaned_jobs() {

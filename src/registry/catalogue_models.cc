@@ -71,6 +71,10 @@ Result<ModelVersion> Catalogue::find_model(std::int64_t id) {
 
 Result<std::vector<ModelVersion>> Catalogue::list_models() {
   const std::lock_guard lock(mutex_);
+  return load_models();
+}
+
+Result<std::vector<ModelVersion>> Catalogue::load_models() {
   std::vector<ModelVersion> models;
   PANAL_ASSIGN(Statement rows,
                database_.query(std::string(kModelColumns) + "ORDER BY m.name, m.version"));
@@ -125,25 +129,11 @@ Result<ModelVersion> Catalogue::insert_model(const NewModel& model,
     PANAL_ASSIGN(std::optional<ModelVersion> found, identical_model(model, files));
     if (found) return std::move(*found);
   }
+  PANAL_TRY(name_is_free_locked(
+      model.name, model.kind == ModelKind::kBase ? NameUse::kBaseModel : NameUse::kAdapter));
   PANAL_TRY(database_.run("INSERT OR IGNORE INTO model_names (name, kind) VALUES (?, ?)",
                           model.name, kind_name(model.kind)));
-  std::int64_t version = 0;
-  {
-    PANAL_ASSIGN(
-        Statement row,
-        database_.query(
-            "SELECT n.kind, (SELECT coalesce(max(version), 0) FROM models m WHERE m.name = n.name) "
-            "FROM model_names n WHERE n.name = ?",
-            model.name));
-    PANAL_TRY(row.step().status());
-    if (row.text(0) != kind_name(model.kind)) {
-      return Status(Code::kConflict,
-                    fmt::format("\"{}\" is the name of {} models already; choose another name for "
-                                "this {} model",
-                                model.name, row.text(0), kind_name(model.kind)));
-    }
-    version = row.integer(1) + 1;
-  }
+  PANAL_ASSIGN(const std::int64_t version, next_version("models", "model", model.name));
   PANAL_TRY(database_.run(
       "INSERT INTO models (name, version, state, architecture, lineage, created_unix_ms) "
       "VALUES (?, ?, 'candidate', ?, ?, ?)",

@@ -38,6 +38,15 @@ bool is_name_part(std::string_view part) {
 constexpr std::string_view kRule =
     "1 to 64 small letters, digits, '.', '_' or '-', starting with a letter or digit";
 
+// What a request may ask for besides the names that were given here.
+constexpr std::string_view kAutoName = "auto";
+constexpr std::string_view kCoreName = "core";
+
+Status reserved(std::string_view name, std::string_view meaning, std::string_view whose) {
+  return Status(Code::kInvalidArgument,
+                fmt::format("\"{}\" means {}; choose another name for {}", name, meaning, whose));
+}
+
 std::string text_of(const Json& object, std::string_view key) {
   return json_has(object, key) && object.at(std::string(key)).is_string()
              ? object.at(std::string(key)).get<std::string>()
@@ -71,7 +80,15 @@ Status check_name(std::string_view name, std::string_view what) {
                                                     kRule, name.substr(0, 100)));
 }
 
+Status check_endpoint_name(std::string_view name) {
+  if (name == kAutoName) return reserved(name, "the default endpoint", "the endpoint");
+  return check_name(name, "an endpoint");
+}
+
 Status check_model_name(std::string_view name, ModelKind kind) {
+  if (name == kAutoName) return reserved(name, "the default endpoint", "the model");
+  if (name == kCoreName && kind == ModelKind::kAdapter)
+    return reserved(name, "the core of an endpoint", "the expert");
   const std::size_t slash = name.find('/');
   if (slash == std::string_view::npos) return check_name(name, "a model");
   const std::string_view last = name.substr(slash + 1);

@@ -114,9 +114,12 @@ struct Resolved {
   std::string why{};
 };
 
-/// Errors: kInvalidArgument with the rule and what was found.
+/// Errors: kInvalidArgument with the rule and what was found; "auto" means the default endpoint,
+/// and "core" an endpoint's core, so that no expert may be called so.
 Status check_model_name(std::string_view name, ModelKind kind);
-/// For datasets and endpoints: one part.
+/// One part, and not "auto".
+Status check_endpoint_name(std::string_view name);
+/// For datasets and kinds of jobs: one part.
 Status check_name(std::string_view name, std::string_view what);
 /// A plain name: no '/', no leading '.', at most 200 bytes, no control characters.
 Status check_file_name(std::string_view name);

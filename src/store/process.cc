@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 namespace panal::store {
 namespace {
@@ -45,6 +47,26 @@ bool is_alive(const ProcessIdentity& process) {
   // EPERM: there is such a process, of another user.
   if (::kill(static_cast<pid_t>(process.pid), 0) != 0 && errno != EPERM) return false;
   return process.start_ticks == 0 || start_ticks_of(process.pid) == process.start_ticks;
+}
+
+Status ask_to_end(const ProcessIdentity& process) {
+  const Status gone(Code::kNotFound, fmt::format("process {} is gone", process.pid));
+  // The descriptor holds on to the process, so that the look and the signal mean the same one.
+  const auto pid = static_cast<pid_t>(process.pid);
+  const auto descriptor = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  const bool can_hold = descriptor >= 0 || errno != ENOSYS;
+  if (!is_alive(process) || (can_hold && descriptor < 0)) {
+    if (descriptor >= 0) ::close(descriptor);
+    return gone;
+  }
+  const long sent = can_hold ? ::syscall(SYS_pidfd_send_signal, descriptor, SIGTERM, nullptr, 0)
+                             : ::kill(pid, SIGTERM);
+  const int error = errno;
+  if (can_hold) ::close(descriptor);
+  if (sent == 0) return Status();
+  if (error == ESRCH) return gone;
+  return Status(Code::kUnavailable, fmt::format("cannot ask process {} to end: {}", process.pid,
+                                                std::generic_category().message(error)));
 }
 
 std::string to_text(const ProcessIdentity& process) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
+
 namespace panal::store {
 
 struct ProcessIdentity {
@@ -23,6 +25,10 @@ ProcessIdentity this_process();
 ProcessIdentity process_with_pid(std::int64_t pid);
 /// False when the process ended, or another one has its number now.
 bool is_alive(const ProcessIdentity& process);
+
+/// Asks it to end (SIGTERM); never another one that has its number by now. Errors: kNotFound when
+/// it is gone, kUnavailable when that is not allowed.
+Status ask_to_end(const ProcessIdentity& process);
 
 /// "4711-99120" and back; pid 0 when the text is no identity.
 std::string to_text(const ProcessIdentity& process);

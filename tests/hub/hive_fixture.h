@@ -23,8 +23,10 @@ class ScriptedRunner final : public JobRunner {
       std::function<Result<Json>(const fleet::EngineJob& job, const fleet::EngineEvent& on_event)>;
 
   Result<Json> run(const fleet::EngineJob& job, const fleet::EngineEvent& on_event,
-                   std::stop_token) override {
+                   std::stop_token stop) override {
     jobs.push_back(job);
+    if (const auto waits = stoppable.find(job.kind); waits != stoppable.end())
+      return waits->second(stop);
     const auto found = scripts.find(job.kind);
     if (found == scripts.end()) return Status(Code::kInternal, "no script for " + job.kind);
     return found->second(job, on_event);
@@ -39,6 +41,8 @@ class ScriptedRunner final : public JobRunner {
   }
 
   std::map<std::string, Script> scripts;
+  /// Jobs that look at their stop request.
+  std::map<std::string, std::function<Result<Json>(std::stop_token)>> stoppable;
   std::vector<fleet::EngineJob> jobs;  // As they came.
 };
 

@@ -5,6 +5,7 @@
 
 #include "cli/commands/commands.h"
 #include "recipe/presets.h"
+#include "cli/removal.h"
 #include "hub/export_model.h"
 #include "hub/models.h"
 
@@ -22,17 +23,23 @@ Result<Json> list_models(Workspace& workspace) {
   std::vector<std::vector<std::string>> rows = {
       {"MODEL", "KIND", "STATE", "PARAMETERS", "SIZE", "PARENT"}};
   Json list = Json::array();
-  for (const auto& model : models) {
+  for (const auto& listed : models) {
+    const registry::ModelVersion& model = listed.model;
     rows.push_back({model.label(), std::string(registry::kind_name(model.kind)),
                     std::string(registry::lifecycle_name(model.state)), shown_parameters(model),
                     shown_bytes(model.num_bytes()), model.lineage.parent});
-    list.push_back(registry::to_json(model));
+    list.push_back(hub::to_json(listed));
   }
   if (models.empty()) {
     workspace.terminal().print(
         "No models yet. Import one: panal models import FILE.gguf --name NAME");
   } else {
     workspace.terminal().table(rows);
+  }
+  for (const auto& listed : models) {
+    if (listed.shadowed_by.empty()) continue;
+    workspace.terminal().print(fmt::format("  asked for \"{}\", {} answers, not this model",
+                                           listed.model.name, listed.shadowed_by));
   }
   return Json{{"models", list}};
 }
@@ -111,10 +118,11 @@ void add_models_command(CLI::App& app, Action& action) {
     std::string shown;
     hub::ExportModel exported;
     hub::PromoteModel promoted{.reason = "moved by hand"};
+    hub::RemoveModel removed;
   };
   auto options = std::make_shared<Options>();  // Shared by the flags and the callbacks.
   CLI::App* command =
-      app.add_subcommand("models", "List, import, export, promote and verify models");
+      app.add_subcommand("models", "List, import, export, promote, verify and remove models");
   command->fallthrough();
   command->callback([command, &action] {
     if (command->get_subcommands().empty())
@@ -167,6 +175,17 @@ void add_models_command(CLI::App& app, Action& action) {
   promote->callback([options, &action] {
     action = [options](Workspace& workspace) {
       return promote_model(options->promoted, workspace);
+    };
+  });
+  CLI::App* removed = command->add_subcommand(
+      "remove", "Forget a version, or all of a name; refused while something stands on it");
+  removed->add_option("model", options->removed.model, "NAME or NAME@VERSION")->required();
+  add_removal_options(removed, options->removed.options, "the experts over a core");
+  removed->callback([options, &action] {
+    action = [options](Workspace& workspace) -> Result<Json> {
+      PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+      PANAL_ASSIGN(const auto removal, hub::remove_model(*hive, options->removed));
+      return shown_removal(removal, workspace.terminal());
     };
   });
 }

@@ -149,7 +149,18 @@ CREATE VIEW blob_references (blob, num_bytes, owner) AS
     WHERE topic_model_blob != '';
 )sql";
 
-constexpr std::array<std::string_view, 1> kMigrations = {kFormat1};
+// Version numbers of what was removed, and the folders that jobs share.
+constexpr std::string_view kRemovalFormat = R"sql(
+CREATE TABLE removed_versions (
+  subject TEXT NOT NULL CHECK (subject IN ('model', 'dataset')),
+  name TEXT NOT NULL,
+  last_version INTEGER NOT NULL,
+  PRIMARY KEY (subject, name)
+) STRICT;
+ALTER TABLE jobs ADD COLUMN folder TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr std::array<std::string_view, 2> kMigrations = {kFormat1, kRemovalFormat};
 
 }  // namespace
 
