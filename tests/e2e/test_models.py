@@ -187,6 +187,48 @@ class ExportedToTransformers(Case):
         self.assertAlmostEqual(scored["perplexity"] / of_expert, 1, delta=0.005)
 
 
+class NamesAndRemoval(Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.panal("models", "import", SMOLLM2, "--name", "smollm2")
+        cls.text = cls.home.parent / "text.txt"
+        cls.text.write_text("Bees dance to tell where the flowers are. " * 50)
+        cls.panal("data", "add", "bees", cls.text)
+
+    def test_a_taken_name_is_refused_whatever_the_order(self):
+        self.refused("deploy", "smollm2", "--core", "smollm2", code=1, words=["smollm2", "base models already"])
+        self.panal("deploy", "home", "--core", "smollm2")
+        self.refused("models", "import", SMOLLM2, "--name", "home", code=1, words=["home", "endpoint", "smollm2@1"])
+        self.refused("models", "import", SMOLLM2, "--name", "auto", code=2, words=["auto", "default endpoint"])
+        self.refused("finetune", "--core", "smollm2", "--data", self.text, "--name", "home", code=1, words=["home"])
+        self.assertEqual([m["name"] for m in self.panal("models")["models"]], ["smollm2"])
+        self.panal("deploy", "--remove", "home")
+
+    def test_what_answers_stays_and_what_does_not_is_gone_from_the_disk(self):
+        self.panal("models", "import", SMOLLM2, "--name", "other")
+        self.panal("deploy", "other-home", "--core", "other")
+        told = self.panal("models", "remove", "other", "--dry-run")
+        self.assertEqual((told["is_done"], told["removed"]), (False, ["model other@1"]))
+        self.assertIn("other-home", told["refused_by"][0])
+        self.refused("models", "remove", "other", "--force", code=1, words=["other-home", "deploy --remove"])
+        self.panal("deploy", "--remove", "other-home")
+        self.assertTrue(self.panal("models", "remove", "other")["is_done"])
+        self.assertEqual(self.panal("models", "verify")["damage"], [])
+        self.assertFalse((self.home / "models" / "other").exists())
+        self.refused("models", "remove", "other", code=1, words=["other"])
+
+    def test_datasets_and_jobs_go_too(self):
+        self.panal("data", "add", "wasps", self.text, "--licence", "MIT")
+        self.assertEqual(self.panal("data", "remove", "wasps")["freed_bytes"], 0)  # The bees have the same bytes.
+        self.assertEqual([d["name"] for d in self.panal("data", "list")["datasets"]], ["bees"])
+        job = self.panal("jobs")["jobs"][0]["id"]
+        self.assertEqual(self.panal("jobs", "follow", job)["state"], "succeeded")
+        self.refused("jobs", "cancel", job, code=1, words=[job, "ended already"])
+        self.assertTrue(self.panal("jobs", "remove", job)["is_done"])
+        self.assertNotIn(job, [j["id"] for j in self.panal("jobs")["jobs"]])
+
+
 class DamagedStore(Case):
     def test_verify_names_a_file_whose_bytes_changed_behind_our_back(self):
         text = self.home.parent / "text.txt"

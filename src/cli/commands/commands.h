@@ -15,8 +15,10 @@
 #include "base/result.h"
 #include "cli/workspace.h"
 #include "hub/endpoints.h"
+#include "hub/evaluate_matrix.h"
 #include "hub/finetune_expert.h"
 #include "hub/import_model.h"
+#include "hub/partition_dataset.h"
 #include "hub/train_model.h"
 
 namespace panal::cli {
@@ -58,30 +60,11 @@ struct AddDataOptions {
 };
 Result<Json> add_data(const AddDataOptions& options, Workspace& workspace);
 
-struct PartitionOptions {
-  std::string dataset;
-  std::string core;  // Empty: difficulty stays unknown.
-  std::vector<std::pair<std::string, std::string>>
-      origins;  // Label and path prefix of the known origin.
-  std::int64_t max_partitions = 16;
-  std::int64_t difficulty_tokens = 64;  // Of each document, for the core's loss.
-  std::uint64_t seed = 1;
-};
-Result<Json> partition_data(const PartitionOptions& options, Workspace& workspace);
-
+Result<Json> partition_dataset(const hub::PartitionDataset& request, Workspace& workspace);
 Result<Json> train_model(const hub::TrainModel& request, Workspace& workspace);
 Result<Json> finetune_expert(const hub::FinetuneExpert& request, Workspace& workspace);
 
-struct MatrixOptions {
-  std::string core;
-  std::vector<std::string> experts;  // None: every one trained over the core on this partitioning.
-  std::int64_t partitioning = 0;
-  std::int64_t context = 256;
-  std::int64_t max_tokens = 4096;
-};
-/// Perplexity of the core and each expert on the held-out documents of each partition, written down
-/// as checks: an expert that beats the core on its own partition becomes ready and preferred.
-Result<Json> evaluate_matrix(const MatrixOptions& options, Workspace& workspace);
+Result<Json> evaluate_matrix(const hub::EvaluateMatrix& request, Workspace& workspace);
 
 /// Adds `tokenize` and `deduplicate` to `panal bench`.
 void add_bench_data_commands(CLI::App& bench, Action& action);

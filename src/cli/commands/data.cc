@@ -1,22 +1,19 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cmath>
 #include <memory>
 
 #include "base/hash.h"
 #include "cli/commands/commands.h"
+#include "cli/removal.h"
 #include "data/dataset.h"
 #include "data/deduplicate.h"
 #include "data/document.h"
-#include "hub/model_source.h"
+#include "hub/datasets.h"
 #include "store/file_system.h"
-#include "topics/partitioner.h"
 
 namespace panal::cli {
 namespace {
-
-constexpr double kValidationFraction = 0.1;
 
 // A folder for files on their way into the catalogue; gone with the object.
 class ScratchFolder {
@@ -65,102 +62,22 @@ Result<Json> list_data(Workspace& workspace) {
   return Json{{"datasets", list}};
 }
 
-// The core's loss on each document, NaN where it is unknown.
-Result<std::vector<double>> losses_of_core(const PartitionOptions& options,
-                                           const std::filesystem::path& dataset,
-                                           Workspace& workspace) {
-  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
-  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.core));
-  PANAL_ASSIGN(const Json result,
-               workspace.run_job("losses",
-                                 Json{{"model", source.core.string()},
-                                      {"dataset", dataset.string()},
-                                      {"max_tokens_per_document", options.difficulty_tokens}},
-                                 "measuring difficulty: the core's loss on every document"));
-  std::vector<double> losses;
-  for (const Json& loss : result.at("losses"))
-    losses.push_back(loss.is_number() ? loss.get<double>() : std::nan(""));
-  return losses;
+std::string shown_difficulty(const hub::FoundPartition& partition) {
+  if (!partition.difficulty) return "unknown";
+  return fmt::format("{}/{}/{}", partition.difficulty->easy, partition.difficulty->medium,
+                     partition.difficulty->hard);
 }
 
-// The label of the known origin whose path prefix fits.
-std::vector<std::string> origins_of(const std::vector<data::Document>& documents,
-                                    const PartitionOptions& options) {
-  std::vector<std::string> origins;
-  for (const auto& document : documents) {
-    std::string found = "other";
-    for (const auto& [label, prefix] : options.origins) {
-      if (document.source.starts_with(prefix)) found = label;
-    }
-    origins.push_back(std::move(found));
-  }
-  return origins;
-}
-
-Result<registry::NewPartition> write_partition(const topics::Partitioning& partitioning,
-                                               std::size_t number,
-                                               const std::vector<data::Document>& documents,
-                                               const std::filesystem::path& folder) {
-  const topics::Partition& partition = partitioning.partitions[number];
-  std::vector<data::Document> members;
-  for (const std::size_t index : partitioning.members(number)) members.push_back(documents[index]);
-  PANAL_ASSIGN(const data::Split split,
-               data::split_documents(members, {.validation_fraction = kValidationFraction}));
-  registry::NewPartition made;
-  made.number = static_cast<std::int64_t>(number);
-  made.label = partition.name;
-  made.num_documents = members.size();
-  made.details = Json{{"title", partition.title},
-                      {"language", partition.language},
-                      {"domain", partition.domain},
-                      {"terms", partition.terms}};
-  const auto write = [&](const char* role, const std::vector<std::size_t>& indices) -> Status {
-    if (indices.empty()) return Status();
-    std::vector<data::Document> chosen;
-    for (const std::size_t index : indices) chosen.push_back(members[index]);
-    const auto path = folder / fmt::format("{}-{}.jsonl", number, role);
-    PANAL_TRY(data::write_dataset(store::posix_file_system(), path, chosen));
-    made.files[role] = path;
-    return Status();
-  };
-  PANAL_TRY(write("train", split.training));
-  PANAL_TRY(write("validation", split.validation));
-  return made;
-}
-
-Json shown_partitions(const topics::Partitioning& partitioning, Terminal& terminal) {
+void print_partitions(const hub::PartitionedDataset& partitioned, Terminal& terminal) {
   std::vector<std::vector<std::string>> rows = {
       {"PARTITION", "TITLE", "DOCUMENTS", "SIZE", "EASY/MEDIUM/HARD", "TERMS"}};
-  Json list = Json::array();
-  for (std::size_t i = 0; i < partitioning.partitions.size(); ++i) {
-    const topics::Partition& partition = partitioning.partitions[i];
-    std::map<topics::Difficulty, int> counts;
-    for (const std::size_t index : partitioning.members(i))
-      ++counts[partitioning.difficulty[index]];
-    const bool is_known = counts[topics::Difficulty::kUnknown] < partition.num_documents;
-    const std::string difficulty =
-        is_known
-            ? fmt::format("{}/{}/{}", counts[topics::Difficulty::kEasy],
-                          counts[topics::Difficulty::kMedium], counts[topics::Difficulty::kHard])
-            : "unknown";
-    rows.push_back({partition.name, partition.title, std::to_string(partition.num_documents),
-                    shown_bytes(static_cast<std::uint64_t>(partition.text_bytes)), difficulty,
+  for (const auto& partition : partitioned.partitions) {
+    rows.push_back({partition.name, partition.title, std::to_string(partition.documents),
+                    shown_bytes(static_cast<std::uint64_t>(partition.bytes)),
+                    shown_difficulty(partition),
                     fmt::format("{}", fmt::join(partition.terms, ", "))});
-    list.push_back({{"number", i},
-                    {"name", partition.name},
-                    {"title", partition.title},
-                    {"language", partition.language},
-                    {"domain", partition.domain},
-                    {"documents", partition.num_documents},
-                    {"bytes", partition.text_bytes},
-                    {"difficulty", is_known ? Json{{"easy", counts[topics::Difficulty::kEasy]},
-                                                   {"medium", counts[topics::Difficulty::kMedium]},
-                                                   {"hard", counts[topics::Difficulty::kHard]}}
-                                            : Json(nullptr)},
-                    {"terms", partition.terms}});
   }
   terminal.table(rows);
-  return list;
 }
 
 // Whole texts first, because cutting hides what a text repeats of another; then their passages.
@@ -217,55 +134,26 @@ Result<Json> add_data(const AddDataOptions& options, Workspace& workspace) {
   return result;
 }
 
-Result<Json> partition_data(const PartitionOptions& options, Workspace& workspace) {
+Result<Json> partition_dataset(const hub::PartitionDataset& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto partitioned, hub::partition_dataset(*hive, request, workspace.watch()));
   Terminal& terminal = workspace.terminal();
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const auto dataset, catalogue->find_dataset(options.dataset));
-  PANAL_ASSIGN(const auto path, catalogue->blobs().path_of(dataset.blob));
-  PANAL_ASSIGN(const auto documents, data::read_dataset(path));
-  topics::PartitionOptions how;
-  how.seed = options.seed;
-  how.max_partitions = options.max_partitions;
-  how.progress = [&](double fraction) {
-    terminal.progress(fraction, "partitioning by language and topic");
-  };
-  how.stop = workspace.stop();
-  PANAL_ASSIGN(topics::Partitioning partitioning, topics::partition(documents, how));
-  if (!options.core.empty()) {
-    PANAL_ASSIGN(const auto losses, losses_of_core(options, path, workspace));
-    PANAL_TRY(topics::assign_difficulty(partitioning, losses));
-  }
-  const Json list = shown_partitions(partitioning, terminal);
-  Json result = {
-      {"dataset", dataset.label()}, {"documents", documents.size()}, {"partitions", list}};
-  if (!options.origins.empty()) {
-    PANAL_ASSIGN(const double purity, topics::purity(partitioning, origins_of(documents, options)));
-    terminal.print(fmt::format("purity against the known origins: {:.4f}", purity));
-    result["purity"] = purity;
-  }
-  const ScratchFolder scratch(catalogue->home());
-  registry::NewPartitioning made{.dataset_id = dataset.id,
-                                 .partitioning_json = to_line(topics::to_json(partitioning)),
-                                 .topic_model_json = to_line(partitioning.topic_model.to_json()),
-                                 .partitions = {}};
-  for (std::size_t i = 0; i < partitioning.partitions.size(); ++i) {
-    PANAL_ASSIGN(auto partition, write_partition(partitioning, i, documents, scratch.path()));
-    made.partitions.push_back(std::move(partition));
-  }
-  PANAL_ASSIGN(const auto stored, catalogue->add_partitioning(made));
-  terminal.print(fmt::format("partitioning {} of {}", stored.id, dataset.label()));
-  result["partitioning"] = stored.id;
-  return result;
+  print_partitions(partitioned, terminal);
+  if (partitioned.purity)
+    terminal.print(fmt::format("purity against the known origins: {:.4f}", *partitioned.purity));
+  terminal.print(
+      fmt::format("partitioning {} of {}", partitioned.partitioning, partitioned.dataset));
+  return hub::to_json(partitioned);
 }
 
 void add_data_command(CLI::App& app, Action& action) {
   struct Options {
     AddDataOptions add;
-    PartitionOptions partition;
+    hub::PartitionDataset partition;
     std::vector<std::string> origins;
   };
   auto options = std::make_shared<Options>();  // Shared by the flags and the callbacks.
-  CLI::App* command = app.add_subcommand("data", "Add, list and partition datasets");
+  CLI::App* command = app.add_subcommand("data", "Add, list, partition and remove datasets");
   command->fallthrough();
   command->require_subcommand(1);
   CLI::App* add = command->add_subcommand("add", "Read files and folders into a dataset");
@@ -311,7 +199,19 @@ void add_data_command(CLI::App& app, Action& action) {
         options->partition.origins.emplace_back(origin.substr(0, equals),
                                                 origin.substr(equals + 1));
       }
-      return partition_data(options->partition, workspace);
+      return partition_dataset(options->partition, workspace);
+    };
+  });
+  auto removed = std::make_shared<hub::RemoveDataset>();  // Shared by the flags and the callback.
+  CLI::App* remove = command->add_subcommand(
+      "remove", "Forget a version, or all of a name; models keep what they learnt from it");
+  remove->add_option("dataset", removed->dataset, "NAME or NAME@VERSION")->required();
+  add_removal_options(remove, removed->options, "its partitionings");
+  remove->callback([removed, &action] {
+    action = [removed](Workspace& workspace) -> Result<Json> {
+      PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+      PANAL_ASSIGN(const auto removal, hub::remove_dataset(*hive, *removed));
+      return shown_removal(removal, workspace.terminal());
     };
   });
 }

@@ -203,13 +203,13 @@ class Demo {
                            .source = "licences, Python standard library, Don Quijote"},
                           workspace_));
     const std::string code_root = std::filesystem::path(code_.front()).parent_path().string();
-    PANAL_ASSIGN(
-        report_["partitioning"],
-        partition_data({.dataset = "mixed",
-                        .core = "smollm2",
-                        .origins = {{"legal", kLicences}, {"code", code_root}, {"spanish", prose_}},
-                        .difficulty_tokens = sizes_.difficulty_tokens},
-                       workspace_));
+    PANAL_ASSIGN(report_["partitioning"],
+                 partition_dataset(
+                     {.dataset = "mixed",
+                      .core = "smollm2",
+                      .origins = {{"legal", kLicences}, {"code", code_root}, {"spanish", prose_}},
+                      .difficulty_tokens = sizes_.difficulty_tokens},
+                     workspace_));
     return Status();
   }
 

@@ -3,123 +3,83 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
-#include "hub/model_source.h"
+#include "hub/evaluate.h"
+#include "store/file_system.h"
 
 namespace panal::cli {
 namespace {
 
 struct EvalOptions {
-  std::string model;
-  std::string data;
+  hub::EvaluateText text;
+  hub::EvaluateChoices choices;
+  hub::EvaluateMatrix matrix;
+  std::string details;  // File to write; empty: none.
   std::int64_t context = 256;
   std::int64_t max_tokens = 0;
-  std::int64_t partitioning = 0;     // Above 0: the matrix, not one file.
-  std::vector<std::string> experts;  // Of the matrix.
-  std::string tasks;                 // Multiple choice.
-  std::string format;
-  std::int64_t shots = 0;
-  std::string shots_file;
-  std::int64_t limit = 0;
-  std::string details;
-  bool context_given = false;
 };
 
-Status want_file(const std::string& path, std::string_view what) {
-  std::error_code error;
-  if (std::filesystem::is_regular_file(path, error)) return Status();
-  return Status(Code::kNotFound, fmt::format("expected {}, found none at {}", what, path));
-}
-
-std::string absolute(const std::string& path) { return std::filesystem::absolute(path).string(); }
-
-void print_accuracies(const hub::ModelSource& source, const Json& result, Terminal& terminal) {
+void print_accuracies(const hub::ChoiceScores& scores, Terminal& terminal) {
+  const Json& figures = scores.figures;
   const auto shown = [&](const char* name) {
-    const Json& error = result.at(fmt::format("{}_stderr", name));
-    return fmt::format("{} {:.4f}{}", name, result.value(name, 0.0),
+    const Json& error = figures.at(fmt::format("{}_stderr", name));
+    return fmt::format("{} {:.4f}{}", name, figures.value(name, 0.0),
                        error.is_null() ? "" : fmt::format(" ± {:.4f}", error.get<double>()));
   };
-  terminal.print(fmt::format("{}: {}, {} over {} items", source.label, shown("acc"),
-                             shown("acc_norm"), result.value("items", 0)));
-  if (!result.contains("subjects")) return;
+  terminal.print(fmt::format("{}: {}, {} over {} items", scores.model, shown("acc"),
+                             shown("acc_norm"), figures.value("items", 0)));
+  if (!figures.contains("subjects")) return;
   terminal.print(fmt::format("mean over {} subjects: acc {:.4f}, acc_norm {:.4f}",
-                             result.at("subjects").size(), result.value("macro_acc", 0.0),
-                             result.value("macro_acc_norm", 0.0)));
-  for (const auto& [name, subject] : result.at("subjects").items()) {
+                             figures.at("subjects").size(), figures.value("macro_acc", 0.0),
+                             figures.value("macro_acc_norm", 0.0)));
+  for (const auto& [name, subject] : figures.at("subjects").items()) {
     terminal.print(fmt::format("  {:40} acc {:.4f} over {} items", name, subject.value("acc", 0.0),
                                subject.value("items", 0)));
   }
 }
 
-Result<Json> run_tasks(const EvalOptions& options, Workspace& workspace) {
+Result<Json> eval_choices(const EvalOptions& options, Workspace& workspace) {
   PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
-  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
-  PANAL_TRY(want_file(options.tasks, "a JSONL file of questions"));
-  Json task = {{"path", absolute(options.tasks)},
-               {"format", options.format},
-               {"shots", options.shots},
-               {"limit", options.limit}};
-  if (!options.shots_file.empty()) {
-    PANAL_TRY(want_file(options.shots_file, "a JSONL file of examples"));
-    task["shots_path"] = absolute(options.shots_file);
+  hub::EvaluateChoices request = options.choices;
+  request.wants_details = !options.details.empty();
+  PANAL_ASSIGN(const auto scores, hub::evaluate_choices(*hive, request, workspace.watch()));
+  if (request.wants_details) {
+    PANAL_TRY(
+        store::write_file_atomically(store::posix_file_system(), options.details, scores.details));
   }
-  Json spec = {{"model", source.core.string()},
-               {"task", task},
-               {"context", options.context_given ? options.context : 0}};
-  if (source.adapter)
-    spec["adapters"] = Json::array({{{"name", "adapter"}, {"folder", source.adapter->string()}}});
-  if (!options.details.empty()) spec["details"] = absolute(options.details);
-  PANAL_ASSIGN(const Json result, workspace.run_job("choices", spec, "evaluating"));
-  print_accuracies(source, result, workspace.terminal());
-  Json document = {{"model", source.label},
-                   {"tasks", options.tasks},
-                   {"format", options.format},
-                   {"shots", options.shots}};
-  document.update(result);
+  print_accuracies(scores, workspace.terminal());
+  Json document = {{"model", scores.model},
+                   {"tasks", request.tasks},
+                   {"format", request.format},
+                   {"shots", request.shots}};
+  document.update(scores.figures);
   return document;
 }
 
+std::string shown(const std::optional<double>& figure, int digits) {
+  return figure ? fmt::format("{:.{}f}", *figure, digits) : "unknown";
+}
+
+Result<Json> eval_text(const hub::EvaluateText& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto score, hub::evaluate_text(*hive, request, workspace.watch()));
+  workspace.terminal().print(fmt::format(
+      "{}: perplexity {} (loss {} nats/token, {} bits/byte, over {} tokens, windows of "
+      "{})",
+      score.model, shown(score.perplexity, 4), shown(score.loss, 5), shown(score.bits_per_byte, 5),
+      score.tokens ? fmt::format("{}", *score.tokens) : "unknown", score.context));
+  return hub::to_json(score);
+}
+
 Result<Json> run_eval(const EvalOptions& options, Workspace& workspace) {
-  if (!options.tasks.empty()) return run_tasks(options, workspace);
-  if (options.data.empty() == (options.partitioning == 0)) {
+  if (!options.choices.tasks.empty()) return eval_choices(options, workspace);
+  if (options.text.data.empty() == (options.matrix.partitioning == 0)) {
     return Status(Code::kInvalidArgument,
                   "panal eval needs --data FILE for perplexity, --tasks FILE --format FORMAT for "
                   "multiple choice, or --partitioning NUMBER for the matrix of a core and its "
                   "experts");
   }
-  if (options.partitioning > 0) {
-    return evaluate_matrix({.core = options.model,
-                            .experts = options.experts,
-                            .partitioning = options.partitioning,
-                            .context = options.context,
-                            .max_tokens = options.max_tokens},
-                           workspace);
-  }
-  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
-  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
-  PANAL_TRY(want_file(options.data, "a text file"));
-  Json spec = {{"model", source.core.string()},
-               {"texts", Json::array({{{"name", "data"}, {"path", absolute(options.data)}}})},
-               {"context", options.context},
-               {"max_tokens", options.max_tokens}};
-  if (source.adapter)
-    spec["adapters"] = Json::array({{{"name", "adapter"}, {"folder", source.adapter->string()}}});
-  PANAL_ASSIGN(const Json result, workspace.run_job("evaluate", spec, "evaluating"));
-  // The core comes first, the adapter (when there is one) last.
-  const Json& evaluation = result.at("evaluations").back();
-  workspace.terminal().print(
-      fmt::format("{}: perplexity {:.4f} (loss {:.5f} nats/token, {} bits/byte, over {} tokens, "
-                  "windows of {})",
-                  source.label, evaluation.value("perplexity", 0.0), evaluation.value("loss", 0.0),
-                  evaluation.at("bits_per_byte").is_number()
-                      ? fmt::format("{:.5f}", evaluation.value("bits_per_byte", 0.0))
-                      : "unknown",
-                  evaluation.value("tokens", 0), options.context));
-  return Json{{"model", source.label},
-              {"tokens", evaluation.at("tokens")},
-              {"loss", evaluation.at("loss")},
-              {"perplexity", evaluation.at("perplexity")},
-              {"bits_per_byte", evaluation.at("bits_per_byte")},
-              {"context", options.context}};
+  return options.matrix.partitioning > 0 ? evaluate_matrix(options.matrix, workspace)
+                                         : eval_text(options.text, workspace);
 }
 
 }  // namespace
@@ -130,45 +90,49 @@ void add_eval_command(CLI::App& app, Action& action) {
                                          "Perplexity of a model on a text file, its accuracy on "
                                          "multiple choice, or perplexity of core "
                                          "and experts on a partitioning's held-out documents");
-  command->add_option("model,--model", options->model, "Registered name, model folder or GGUF file")
+  command
+      ->add_option("model,--model", options->text.model,
+                   "Registered name, model folder or GGUF file")
       ->required();
-  auto* data = command->add_option("--data", options->data,
+  auto* data = command->add_option("--data", options->text.data,
                                    "Text file; used as it is, no special tokens are added");
   auto* partitioning =
       command
-          ->add_option("--partitioning", options->partitioning,
+          ->add_option("--partitioning", options->matrix.partitioning,
                        "Number of a partitioning: every expert that beats the core on its own "
                        "partition becomes ready and preferred")
           ->check(CLI::PositiveNumber)
           ->excludes(data);
   command
-      ->add_option("--experts", options->experts,
+      ->add_option("--experts", options->matrix.experts,
                    "With --partitioning; none: all that were trained over the model on it")
       ->delimiter(',')
       ->needs(partitioning);
   auto* tasks = command
-                    ->add_option("--tasks", options->tasks,
+                    ->add_option("--tasks", options->choices.tasks,
                                  "JSONL file of questions, in the rows of their data set")
                     ->excludes(data)
                     ->excludes(partitioning);
   auto* format = command
-                     ->add_option("--format", options->format,
+                     ->add_option("--format", options->choices.format,
                                   "What the rows are: hellaswag, arc, mmlu, or choices for "
                                   "{context, choices, gold}")
                      ->check(CLI::IsMember({"hellaswag", "arc", "mmlu", "choices"}))
                      ->needs(tasks);
   tasks->needs(format);
   auto* shots = command
-                    ->add_option("--shots", options->shots,
+                    ->add_option("--shots", options->choices.shots,
                                  "Solved examples before each question: the first ones of "
                                  "--shots-file, or of the file itself without the question")
                     ->check(CLI::Range(0, 1000))
                     ->capture_default_str()
                     ->needs(tasks);
-  command->add_option("--shots-file", options->shots_file, "JSONL file of examples, same format")
+  command
+      ->add_option("--shots-file", options->choices.shots_file,
+                   "JSONL file of examples, same format")
       ->needs(shots);
   command
-      ->add_option("--limit", options->limit,
+      ->add_option("--limit", options->choices.limit,
                    "Only the first so many questions of the file; 0: all")
       ->check(CLI::NonNegativeNumber)
       ->needs(tasks);
@@ -192,7 +156,10 @@ void add_eval_command(CLI::App& app, Action& action) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->callback([options, context, &action] {
-    options->context_given = context->count() > 0;
+    options->choices.model = options->matrix.core = options->text.model;
+    options->text.context = options->matrix.context = options->context;
+    options->text.max_tokens = options->matrix.max_tokens = options->max_tokens;
+    if (context->count() > 0) options->choices.context = options->context;
     action = [options](Workspace& workspace) { return run_eval(*options, workspace); };
   });
 }

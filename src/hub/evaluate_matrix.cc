@@ -1,0 +1,177 @@
+#include "hub/evaluate_matrix.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "data/dataset.h"
+#include "hub/detail/scratch_folder.h"
+#include "hub/model_source.h"
+#include "store/file_system.h"
+
+namespace panal::hub {
+namespace {
+
+// The held-out documents of every partition as plain texts; a partition without any is left out.
+Result<Json> write_texts(const registry::Partitioning& partitioning,
+                         const std::filesystem::path& folder, registry::Catalogue& catalogue) {
+  Json texts = Json::array();
+  for (const auto& partition : partitioning.partitions) {
+    for (const auto& file : partition.files) {
+      if (file.role != "validation") continue;
+      PANAL_ASSIGN(const auto path, catalogue.blobs().path_of(file.blob));
+      PANAL_ASSIGN(const auto documents, data::read_dataset(path));
+      std::string text;
+      for (const auto& document : documents) text += document.text + "\n\n";
+      const auto output = folder / fmt::format("held-out-{}.txt", partition.number);
+      PANAL_TRY(store::write_file_atomically(store::posix_file_system(), output, text));
+      texts.push_back({{"name", partition.label}, {"path", output.string()}});
+    }
+  }
+  return texts;
+}
+
+// Names of the experts that were trained over this core on this partitioning.
+Result<std::vector<std::string>> experts_of(const std::string& core, std::int64_t partitioning,
+                                            registry::Catalogue& catalogue) {
+  std::vector<std::string> names;
+  PANAL_ASSIGN(const auto models, catalogue.list_models());
+  for (const auto& model : models) {
+    const bool is_ours =
+        model.kind == registry::ModelKind::kAdapter && model.lineage.parent == core &&
+        model.state != registry::Lifecycle::kRetired &&
+        model.lineage.details.value("partitioning", std::int64_t{0}) == partitioning;
+    // Versions of one name stand together.
+    if (is_ours && (names.empty() || names.back() != model.name)) names.push_back(model.name);
+  }
+  return names;
+}
+
+Result<std::vector<JudgedExpert>> find_experts(const EvaluateMatrix& request,
+                                               const std::string& core,
+                                               registry::Catalogue& catalogue) {
+  std::vector<std::string> names = request.experts;
+  if (names.empty()) {
+    PANAL_ASSIGN(names, experts_of(core, request.partitioning, catalogue));
+  }
+  std::vector<JudgedExpert> experts;
+  for (const std::string& name : names) {
+    PANAL_ASSIGN(auto resolved, catalogue.resolve(name));
+    const registry::Lineage& lineage = resolved.model.lineage;
+    if (lineage.parent != core) {
+      return Status(
+          Code::kInvalidArgument,
+          fmt::format("--experts must be adapters of {}, found {}{}", core, resolved.model.label(),
+                      lineage.parent.empty() ? ", which is no adapter"
+                                             : ", an adapter of " + lineage.parent));
+    }
+    experts.push_back({.model = resolved.model, .home = lineage.details.value("partition", "")});
+  }
+  return experts;
+}
+
+const Json* find_cell(const Json& evaluations, const std::string& adapter,
+                      const std::string& partition) {
+  for (const Json& cell : evaluations) {
+    if (cell.value("adapter", "") == adapter && cell.value("text", "") == partition) return &cell;
+  }
+  return nullptr;
+}
+
+// Every figure of an expert's row, as a plain measurement.
+Status write_row(const JudgedExpert& expert, const Matrix& matrix, registry::Catalogue& catalogue) {
+  for (const std::string& partition : matrix.partitions) {
+    const Json* cell = find_cell(matrix.evaluations, expert.model.name, partition);
+    if (cell == nullptr) continue;
+    const registry::Evaluation row = {.check = "perplexity:" + partition,
+                                      .metric = "perplexity",
+                                      .value = matrix.perplexity(expert.model.name, partition),
+                                      .details = *cell};
+    PANAL_TRY(catalogue.record_evaluation(expert.model.id, row).status());
+  }
+  return Status();
+}
+
+// Compares an expert with the core at home, and lets it answer from now on when it is better.
+Result<bool> judge(const JudgedExpert& expert, const Matrix& matrix,
+                   registry::Catalogue& catalogue) {
+  using registry::Lifecycle;
+  const auto own = matrix.perplexity(expert.model.name, expert.home);
+  const auto core = matrix.perplexity("", expert.home);
+  if (!own || !core) return false;
+  const double ratio = *own / *core;
+  const bool beats_core = ratio < 1;
+  PANAL_TRY(catalogue
+                .record_evaluation(expert.model.id, {.check = "beats-core:" + expert.home,
+                                                     .metric = "perplexity_ratio",
+                                                     .value = ratio,
+                                                     .passed = beats_core})
+                .status());
+  if (!beats_core || expert.model.state != Lifecycle::kCandidate) return beats_core;
+  const std::string reason =
+      fmt::format("perplexity on {} is {:.3f} of the core's", expert.home, ratio);
+  PANAL_TRY(catalogue.move_model(expert.model.id, Lifecycle::kReady, reason).status());
+  PANAL_TRY(catalogue.move_model(expert.model.id, Lifecycle::kPreferred, reason).status());
+  return true;
+}
+
+}  // namespace
+
+std::optional<double> Matrix::perplexity(const std::string& adapter,
+                                         const std::string& partition) const {
+  const Json* cell = find_cell(evaluations, adapter, partition);
+  if (cell == nullptr || !json_has(*cell, "perplexity") || !cell->at("perplexity").is_number())
+    return std::nullopt;
+  return cell->at("perplexity").get<double>();
+}
+
+Json to_json(const Matrix& matrix) {
+  Json judged = Json::array();
+  for (const auto& expert : matrix.experts) {
+    judged.push_back({{"expert", expert.model.label()},
+                      {"partition", expert.home},
+                      {"beats_core", expert.beats_core}});
+  }
+  return Json{{"core", matrix.core},
+              {"context", matrix.context},
+              {"evaluations", matrix.evaluations},
+              {"experts", std::move(judged)}};
+}
+
+Result<Matrix> evaluate_matrix(Hive& hive, const EvaluateMatrix& request, const Watch& watch) {
+  registry::Catalogue& catalogue = hive.catalogue();
+  PANAL_ASSIGN(const ModelSource core, find_model_source(hive, request.core));
+  if (!core.is_registered_core()) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("a matrix needs a registered base model as its core, found \"{}\"",
+                              request.core));
+  }
+  PANAL_ASSIGN(const auto partitioning, catalogue.find_partitioning(request.partitioning));
+  Matrix matrix{.core = core.label, .context = request.context};
+  PANAL_ASSIGN(matrix.experts, find_experts(request, core.label, catalogue));
+  const detail::ScratchFolder scratch(hive.home());
+  PANAL_ASSIGN(const Json texts, write_texts(partitioning, scratch.path(), catalogue));
+  for (const Json& text : texts) matrix.partitions.push_back(text.at("name"));
+  Json adapters = Json::array();
+  for (const auto& expert : matrix.experts) {
+    PANAL_ASSIGN(const auto path, catalogue.materialise(expert.model));
+    adapters.push_back({{"name", expert.model.name}, {"folder", path.string()}});
+  }
+  PANAL_ASSIGN(Json result,
+               hive.run_job({.kind = "evaluate",
+                             .spec = Json{{"model", core.core.string()},
+                                          {"adapters", adapters},
+                                          {"texts", texts},
+                                          {"context", request.context},
+                                          {"max_tokens", request.max_tokens}},
+                             .activity = "evaluating core and experts on every partition"},
+                            watch));
+  if (json_has(result, "evaluations")) matrix.evaluations = std::move(result.at("evaluations"));
+  for (auto& expert : matrix.experts) {
+    PANAL_TRY(write_row(expert, matrix, catalogue));
+    PANAL_ASSIGN(expert.beats_core, judge(expert, matrix, catalogue));
+  }
+  return matrix;
+}
+
+}  // namespace panal::hub
