@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "store/home.h"
+#include "train/detail/follower.h"
 #include "train/detail/session.h"
 
 namespace panal::train {
@@ -40,7 +41,7 @@ Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events, std
   }
   if (environment.group != nullptr && environment.group->rank() > 0) {
     return capture([&]() -> Result<TrainSummary> {
-      return detail::Session(config, events, std::move(stop), environment).follow();
+      return detail::follow(config, events, std::move(stop), environment);
     });
   }
   PANAL_TRY(store::make_directories(environment.files, config.run_directory));

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "tests/train/toy_run.h"
 #include "train/detail/outliers.h"
+#include "train/detail/stability.h"
 
 namespace panal::train {
 namespace {
@@ -67,6 +68,54 @@ TEST(OutlierEstimate, ComesBackFromItsStateAndRefusesOthers) {
     EXPECT_THAT(refused.message(), HasSubstr("state.json: outliers"));
   }
   EXPECT_EQ(again.state(), estimate.state());
+}
+
+detail::StepResult step_of(double loss, StepVerdict verdict = StepVerdict::kGood) {
+  return {.loss = loss,
+          .gradient_norm = 1,
+          .verdict = verdict,
+          .was_skipped = verdict != StepVerdict::kGood};
+}
+
+TEST(Stability, ARunDivergesWhenStepsInARowAreLeftOut) {
+  detail::Stability stability({.bad_steps = 3}, 0);
+  detail::Counters counters;
+  EXPECT_EQ(stability.judge(step_of(1, StepVerdict::kNotFinite), true, counters), "");
+  EXPECT_EQ(stability.judge(step_of(1, StepVerdict::kLossOutlier), true, counters), "");
+  EXPECT_FALSE(stability.is_good(counters));
+  EXPECT_EQ(stability.judge(step_of(1), true, counters), "");
+  EXPECT_TRUE(stability.is_good(counters));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(stability.judge(step_of(1, StepVerdict::kLossOutlier), true, counters), "");
+  }
+  EXPECT_THAT(stability.judge(step_of(1, StepVerdict::kGradientOutlier), true, counters),
+              HasSubstr("3 steps in a row were skipped, the last one as gradient outlier"));
+  EXPECT_EQ(counters.skipped_steps, 5);
+  EXPECT_EQ(counters.outlier_steps, 4);
+}
+
+TEST(Stability, ARunDivergesWhenItsSmoothedLossRises) {
+  detail::Stability stability({.loss_rise = 1}, 10);
+  detail::Counters counters;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(stability.judge(step_of(9), false, counters), "") << "warm-up is not judged";
+  }
+  ASSERT_EQ(stability.judge(step_of(2), true, counters), "");
+  counters.step = 20;
+  EXPECT_TRUE(stability.is_good(counters));
+  counters.step = 21;  // Not one that is made by steps.
+  EXPECT_FALSE(stability.is_good(counters));
+  int steps = 0;
+  std::string why;
+  for (; why.empty() && steps < 1000; ++steps) {
+    why = stability.judge(step_of(4), true, counters);
+    counters.step = 30;
+    // Half of the rise is the most that a checkpoint to go back to may have.
+    EXPECT_EQ(stability.is_good(counters), *counters.smoothed_loss <= 2.5) << steps;
+  }
+  // 2 + 2 (1 - 0.98^n) is over 3 from n = 35 on.
+  EXPECT_EQ(steps, 35);
+  EXPECT_THAT(why, HasSubstr("the smoothed loss rose from 2.0000 to 3.0"));
 }
 
 std::vector<Json> journal_of(const recipe::RunConfig& config) {

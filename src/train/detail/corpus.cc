@@ -264,6 +264,17 @@ Result<data::TokenShard> open_shard(const std::filesystem::path& path, const Cor
 
 }  // namespace
 
+void Corpus::describe(TrainSummary& summary) const {
+  summary.training_documents = facts.training_documents;
+  summary.validation_documents = facts.validation_documents;
+  for (const auto& source : training) {
+    for (const auto& shard : source.shards) summary.training_tokens += shard.num_tokens();
+  }
+  summary.duplicate_documents = facts.duplicate_documents;
+  summary.duplicate_bytes = facts.duplicate_bytes;
+  summary.dataset_sha256 = facts.dataset_sha256;
+}
+
 Result<Corpus> open_corpus(const recipe::RunConfig& config, const CorpusWork& work) {
   if (!std::filesystem::exists(facts_path(work))) PANAL_TRY(prepare(config, work));
   PANAL_ASSIGN(CorpusFacts facts, read_facts(facts_path(work)));

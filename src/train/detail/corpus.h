@@ -16,9 +16,9 @@
 #include "base/result.h"
 #include "data/token_mixture.h"
 #include "data/token_shard.h"
-#include "recipe/run_config.h"
 #include "store/file_system.h"
 #include "tokenizer/tokenizer.h"
+#include "train/run.h"
 
 namespace panal::train::detail {
 
@@ -38,6 +38,9 @@ struct Corpus {
   std::vector<data::MixtureSource> training;  // One named "training" without data.sources.
   std::optional<data::TokenShard> validation;
   std::int32_t end_of_text = 0;
+
+  /// Fills in what a summary says of the data.
+  void describe(TrainSummary& summary) const;
 };
 
 struct CorpusWork {

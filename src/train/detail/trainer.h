@@ -20,18 +20,9 @@
 #include "train/detail/data_parallel.h"
 #include "train/detail/outliers.h"
 #include "train/detail/qk_clipping.h"
+#include "train/detail/step_result.h"
 
 namespace panal::train::detail {
-
-struct StepResult {
-  double loss = 0;                 // Mean over the step's micro-batches; may be NaN.
-  double gradient_norm = 0;        // Before clipping; may be NaN or infinite.
-  double learning_rate = 0;        // Of the rule the config names.
-  std::int64_t tokens = 0;         // That went in.
-  std::int64_t clipped_heads = 0;  // Groups of heads that QK-clip scaled.
-  StepVerdict verdict = StepVerdict::kGood;
-  bool was_skipped = false;  // The verdict is not kGood: nothing was changed.
-};
 
 class Trainer {
  public:
