@@ -318,9 +318,8 @@ TEST(Run, TwoAtOnceInOneDirectoryAreRefused) {
   EXPECT_EQ(events.second->code(), Code::kConflict);
 }
 
-// With only a time limit the number of steps is decided once, so that a resume follows the same
-// schedule.
-TEST(Run, PlansStepsFromTimeOnceAndKeepsThePlan) {
+// With only a time limit the number of steps is decided by measuring, and a resume knows it.
+TEST(Run, PlansStepsFromTimeAndAResumeGoesOnByThePlan) {
   TestFolder folder("time");
   const auto config = toy_config(folder.path(), toy_yaml("limits: {max_seconds: 6}\n"));
   RecordingEvents stopped, resumed;
@@ -330,10 +329,68 @@ TEST(Run, PlansStepsFromTimeOnceAndKeepsThePlan) {
   EXPECT_GE(first->planned_steps, 1);
   const auto second = run_toy(config, resumed);
   ASSERT_TRUE(second.ok()) << second.status().message();
-  EXPECT_EQ(second->planned_steps, first->planned_steps);
-  EXPECT_EQ(stopped.steps.at(0).steps, resumed.steps.at(0).steps);
+  EXPECT_EQ(resumed.steps.at(0).steps, first->planned_steps);
   EXPECT_NE(second->status, RunStatus::kStopped);
   EXPECT_TRUE(std::filesystem::exists(second->model_folder));
+}
+
+// A plan that was made anew while the run went, as a clock might have had it: whoever goes on, from
+// before or after that, takes each step by the number of steps it was taken under.
+TEST(Run, StepsTakenAgainFollowThePlanOfTheFirstTime) {
+  TestFolder folder("replanned");
+  const std::string yaml = toy_yaml("limits: {max_seconds: 50000}\nschedule: {shape: linear}\n");
+  const std::string plan =
+      R"({"steps":24,"warmup_steps":2,"decisions":[{"from_step":0,"steps":8},)"
+      R"({"from_step":4,"steps":24}],"threads":1,"core_checksum":"","for_seconds":50000})";
+  RecordingEvents events;
+  const auto planned = [&](const std::string& name) {
+    auto config = toy_config(folder.path(), yaml, name);
+    std::filesystem::create_directories(config.run_directory);
+    write_text(config.run_directory / "plan.json", plan);
+    return config;
+  };
+  const auto whole = planned("whole");
+  const auto summary = run_toy(whole, events);
+  ASSERT_TRUE(summary.ok()) << summary.status().message();
+  EXPECT_EQ(summary->steps, 24);
+  EXPECT_GT(events.steps.at(4).learning_rate, events.steps.at(3).learning_rate);
+  for (const std::int64_t stop_step : {3, 6}) {
+    const auto parts = planned("parts" + std::to_string(stop_step));
+    RecordingEvents stopped, resumed;
+    stopped.stop_after_step = stop_step;
+    ASSERT_TRUE(run_toy(parts, stopped).ok());
+    // The checkpoint before the decision.
+    if (stop_step == 6)
+      std::filesystem::remove_all(parts.run_directory / "checkpoints/step_00000006");
+    ASSERT_TRUE(run_toy(parts, resumed).ok());
+    EXPECT_EQ(weights_of(parts), weights_of(whole)) << stop_step;
+  }
+}
+
+// A finished run that is told to do more goes on from its end; told the same, it is done; told to
+// do less than it did, it says so.
+TEST(Run, GoesOnWithMoreStepsAndRefusesFewer) {
+  TestFolder folder("more");
+  const auto of = [&](int steps, const std::string& name) {
+    return toy_config(folder.path(),
+                      toy_yaml("limits: {steps: " + std::to_string(steps) +
+                               "}\nschedule: {shape: constant, warmup_steps: 2}\n"),
+                      name);
+  };
+  RecordingEvents events, more, less;
+  ASSERT_TRUE(run_toy(of(20, "whole"), events).ok());
+  ASSERT_TRUE(run_toy(of(12, "parts"), events).ok());
+  const auto longer = run_toy(of(20, "parts"), more);
+  ASSERT_TRUE(longer.ok()) << longer.status().message();
+  EXPECT_EQ(longer->resumed_from_step, 12);
+  EXPECT_EQ(longer->steps, 20);
+  EXPECT_THAT(more.messages,
+              HasSubstr("planned anew at step 12: 20 steps in all, not 12; the steps "
+                        "so far are those of a run planned for as many"));
+  EXPECT_EQ(weights_of(of(20, "parts")), weights_of(of(20, "whole")));
+  const auto fewer = run_toy(of(16, "parts"), less);
+  EXPECT_EQ(fewer.code(), Code::kConflict);
+  EXPECT_THAT(fewer.status().message(), HasSubstr("limits.steps was 20 and is now 16"));
 }
 
 // A time limit ends a run of many steps with a model, and more time goes on with the same schedule.

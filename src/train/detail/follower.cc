@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "train/detail/opening.h"
-#include "train/detail/planning.h"
+#include "train/detail/planner.h"
 #include "train/detail/position.h"
 
 namespace panal::train::detail {
@@ -13,7 +13,7 @@ namespace {
 Status obey(Order order, const RunContext& context, Trainer& trainer, Position& position) {
   switch (order) {
     case Order::kStep:
-      trainer.step(schedule_of(context.config, position.steps), position.step);
+      trainer.step(position.plan.schedule(context.config.schedule, position.step), position.step);
       ++position.step;
       return Status();
     case Order::kGather:
@@ -23,6 +23,8 @@ Status obey(Order order, const RunContext& context, Trainer& trainer, Position& 
       PANAL_ASSIGN(position, agree(context.ranks, trainer, position));
       return Status();
     }
+    case Order::kAdoptPlan:
+      return agree_on_plan(context.ranks, position.plan);
     case Order::kShowEvaluationPoint:
       trainer.show_evaluation_point(true);
       return Status();
@@ -48,15 +50,13 @@ Result<TrainSummary> follow(const recipe::RunConfig& config, RunEvents& events,
                            .environment = environment,
                            .ranks = ranks};
   const Spending spending(environment.clock, environment.meter);
-  const Pace pace(spending, config.limits.max_seconds);
+  Pace pace(spending, config.limits.max_seconds);
   PANAL_TRY(ranks.meet());  // Rank 0 has made the data.
   PANAL_ASSIGN(const Corpus corpus, open_data(context));
   PANAL_ASSIGN(const auto trainer, open_trainer(context, corpus, std::nullopt));
   PANAL_ASSIGN(Position position, agree(ranks, *trainer, {}));
-  if (position.steps == 0) {
-    Plan plan;
-    PANAL_TRY(decide_steps(context, pace, 0, *trainer, plan));
-    position.steps = plan.steps;
+  if (!position.plan.is_decided()) {
+    PANAL_ASSIGN(position.plan, decide_steps(context, pace, 0, *trainer));
   }
   while (true) {
     PANAL_ASSIGN(const Order next, ranks.next_order());

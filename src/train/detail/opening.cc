@@ -56,14 +56,20 @@ Result<model::Decoder> make_decoder(const RunContext& context, const Corpus& cor
   return decoder;
 }
 
-void set_threads(const RunContext& context, const std::optional<Plan>& plan) {
+// Sums are taken in another order by another number of threads, which shows in the last bits.
+void set_threads(const RunContext& context, std::optional<std::int64_t> earlier) {
   const auto wanted = context.config.limits.threads;
   const int processes = context.ranks.size();
-  if (wanted == 0 && !plan && processes == 1) return;
+  if (wanted == 0 && !earlier && processes == 1) return;
   const auto threads = processes > 1 ? machine::threads_of_process(wanted, processes)
-                       : plan        ? plan->threads
-                                     : wanted;
+                       : wanted > 0  ? wanted
+                                     : *earlier;
   if (threads != tensor::num_threads()) tensor::set_num_threads(static_cast<int>(threads));
+  if (!earlier || threads == *earlier || !context.ranks.leads()) return;
+  context.events.on_message(fmt::format(
+      "the run had {} compute threads and goes on with {}: its numbers will differ in their last "
+      "bits from what they would have been",
+      *earlier, threads));
 }
 
 void say_what_trains(const RunContext& context, Trainer& trainer) {
@@ -93,9 +99,9 @@ Result<Corpus> open_data(const RunContext& context) {
 }
 
 Result<std::unique_ptr<Trainer>> open_trainer(const RunContext& context, const Corpus& corpus,
-                                              const std::optional<Plan>& plan) {
+                                              std::optional<std::int64_t> earlier_threads) {
   const recipe::RunConfig& config = context.config;
-  set_threads(context, plan);
+  set_threads(context, earlier_threads);
   tensor::return_free_heap();  // Preparing the text may have left some.
   tensor::seed_everything(config.seed);
   auto stream = data::TokenMixture::open(corpus.training, {.batch = config.batch.sequences,

@@ -18,7 +18,10 @@ constexpr double kMostPlannedSteps = 100'000'000;
 }  // namespace
 
 void Pace::note_step(double seconds) {
-  step_seconds_ = step_seconds_ == 0 ? seconds : (1 - kNewest) * step_seconds_ + kNewest * seconds;
+  ++num_steps_;
+  // The mean of all at first, then of about the last ten.
+  const double weight = std::max(kNewest, 1 / static_cast<double>(num_steps_ - 1));
+  step_seconds_ = num_steps_ <= 2 ? seconds : (1 - weight) * step_seconds_ + weight * seconds;
 }
 
 bool Pace::time_is_over() const {

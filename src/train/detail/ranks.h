@@ -17,6 +17,7 @@ enum class Order : std::uint8_t {
   kStep = 1,
   kGather,
   kAgree,
+  kAdoptPlan,
   kShowEvaluationPoint,
   kShowTrainingPoint,
   kTellPeak,

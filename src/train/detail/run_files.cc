@@ -15,8 +15,8 @@ constexpr std::uint64_t kMostBytes = 16 << 20;
 
 // Changing these does not change what is learned; another number of processes changes rounding.
 bool may_change(const std::string& field) {
-  return field == "/name" || field == "/limits/max_seconds" || field == "/memory/recompute" ||
-         field == "/memory/states" || field.starts_with("/checkpoint/") ||
+  return field == "/name" || field == "/memory/recompute" || field == "/memory/states" ||
+         field.starts_with("/limits/") || field.starts_with("/checkpoint/") ||
          field.starts_with("/parallel/") || field.starts_with("/evaluation/");
 }
 
@@ -58,15 +58,21 @@ Result<std::optional<Plan>> read_plan(const std::filesystem::path& path) {
   PANAL_ASSIGN(const std::string text, store::read_file(path, kMostBytes));
   PANAL_ASSIGN(const Json json, parse_json(text, where));
   Plan plan;
-  PANAL_ASSIGN(plan.steps, json_integer(json, "steps", where, 1, std::int64_t{1} << 60));
+  PANAL_ASSIGN(plan.steps, StepPlan::from_json(json, where));
+  if (!plan.steps.is_decided()) return Status(Code::kCorrupt, where + ": it decides no steps");
+  if (json_has(json, "for_seconds")) {
+    PANAL_ASSIGN(plan.for_seconds, json_number(json, "for_seconds", where, 0, 1e18));
+  }
   PANAL_ASSIGN(plan.threads, json_integer(json, "threads", where, 1, 1024));
   PANAL_ASSIGN(plan.core_checksum, json_string(json, "core_checksum", where));
   return std::optional<Plan>(plan);
 }
 
 Status write_plan(store::FileSystem& files, const std::filesystem::path& path, const Plan& plan) {
-  const Json json = {
-      {"steps", plan.steps}, {"threads", plan.threads}, {"core_checksum", plan.core_checksum}};
+  Json json = plan.steps.to_json();
+  json["threads"] = plan.threads;
+  json["core_checksum"] = plan.core_checksum;
+  if (plan.for_seconds) json["for_seconds"] = *plan.for_seconds;
   return store::write_file_atomically(files, path, to_pretty(json));
 }
 

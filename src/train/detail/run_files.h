@@ -12,14 +12,17 @@
 #include "base/result.h"
 #include "recipe/run_config.h"
 #include "store/file_system.h"
+#include "train/detail/step_plan.h"
 
 namespace panal::train::detail {
 
-/// Decided once, before the first step; a resume must do the same to give the same bits.
+/// What was decided; a resume must do the same to give the same bits.
 struct Plan {
-  std::int64_t steps = 0;
+  StepPlan steps;
+  std::optional<double> for_seconds;  // The time limit that gave the steps; empty: the config did.
   std::int64_t threads = 0;
   std::string core_checksum;  // kLora: of the core's weight files.
+  bool operator==(const Plan&) const = default;
 };
 
 /// Nothing when there is no plan yet. Errors: kCorrupt.

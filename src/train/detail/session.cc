@@ -8,8 +8,7 @@
 #include "train/detail/data_parallel.h"
 #include "train/detail/ending.h"
 #include "train/detail/opening.h"
-#include "train/detail/planning.h"
-#include "train/detail/position.h"
+#include "train/detail/run_files.h"
 #include "train/detail/summary_file.h"
 
 namespace panal::train::detail {
@@ -20,20 +19,32 @@ double mean(const std::deque<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-// A finished run is not run again, unless it ended for lack of time and now has more.
+// Whether a run that has come to its end is told to do more than it was.
+Result<bool> has_more_to_do(const RunContext& context, const TrainSummary& summary) {
+  const auto& limits = context.config.limits;
+  const bool has_more_time = !limits.max_seconds || *limits.max_seconds > summary.seconds * 1.2 + 1;
+  const bool has_more_steps = !limits.steps || *limits.steps > summary.steps;
+  if (summary.status == RunStatus::kTimeLimit) return has_more_time && has_more_steps;
+  if (limits.steps) return has_more_steps;
+  PANAL_ASSIGN(const auto plan, read_plan(context.at("plan.json")));
+  return has_more_time && plan && plan->for_seconds != limits.max_seconds;
+}
+
+// A finished run is not run again, unless its limits have grown.
 Result<std::optional<TrainSummary>> earlier_result(const RunContext& context) {
   auto summary = read_summary(context.at("summary.json"));
   if (summary.code() == Code::kNotFound) return std::optional<TrainSummary>();
   PANAL_TRY(summary.status());
-  const auto& max_seconds = context.config.limits.max_seconds;
-  const bool is_there = std::filesystem::exists(summary->model_folder);
-  const bool has_more_time = summary->status == RunStatus::kTimeLimit &&
-                             (!max_seconds || *max_seconds > summary->seconds * 1.2 + 1);
-  if (summary->status == RunStatus::kStopped || !is_there || has_more_time) {
+  const auto& limits = context.config.limits;
+  PANAL_ASSIGN(const bool has_more, has_more_to_do(context, *summary));
+  const bool has_too_many = limits.steps && *limits.steps < summary->steps;
+  if (summary->status == RunStatus::kStopped || !std::filesystem::exists(summary->model_folder) ||
+      has_more || has_too_many) {
     return std::optional<TrainSummary>();
   }
-  context.events.on_message(
-      fmt::format("this run is already {}", run_status_name(summary->status)));
+  context.events.on_message(fmt::format("this run is already {}: {} after {} steps",
+                                        run_status_name(summary->status), summary->name,
+                                        summary->steps));
   return std::optional<TrainSummary>(std::move(*summary));
 }
 
@@ -58,7 +69,8 @@ Session::Session(const recipe::RunConfig& config, RunEvents& events, std::stop_t
           [&events](std::string_view text) { events.on_message(text); }),
       stability_(config.stability, config.checkpoint.every_steps),
       checkpoints_(context_, patience_, stability_),
-      logbook_(context_, patience_, spending_) {}
+      logbook_(context_, patience_, spending_),
+      planner_(context_, pace_, patience_) {}
 
 Result<TrainSummary> Session::run() {
   PANAL_TRY(claim_directory(context_.environment.files, context_.config));
@@ -72,7 +84,7 @@ Result<TrainSummary> Session::run() {
     if (context_.stop.stop_requested()) return leave();
   }
   ranks_.begin_orders();
-  PANAL_ASSIGN(const RunStatus status, steps().run(plan_->steps));
+  PANAL_ASSIGN(const RunStatus status, steps().run());
   PANAL_TRY(checkpoints_.collect(true));
   if (!checkpoints_.has_saved(counters_.step)) PANAL_TRY(steps().save());
   PANAL_TRY(checkpoints_.collect(true));
@@ -87,8 +99,8 @@ Status Session::open_corpus_and_trainer() {
   evaluator_.emplace(std::move(evaluator));
   if (context_.stop.stop_requested()) return Status();
   PANAL_TRY(ranks_.meet());  // The data is there.
-  PANAL_ASSIGN(plan_, read_plan(context_.at("plan.json")));
-  PANAL_ASSIGN(trainer_, open_trainer(context_, *corpus_, plan_));
+  PANAL_TRY(planner_.open());
+  PANAL_ASSIGN(trainer_, open_trainer(context_, *corpus_, planner_.threads()));
   return Status();
 }
 
@@ -102,34 +114,17 @@ Status Session::restore() {
   return Status();
 }
 
-Status Session::check_core() {
-  if (context_.config.kind != recipe::RunKind::kLora) return Status();
-  const auto& core = context_.config.model.core;
-  PANAL_ASSIGN(const std::string found, weights_checksum(core));
-  if (plan_->core_checksum.empty()) plan_->core_checksum = found;
-  if (plan_->core_checksum == found) return Status();
-  return Status(Code::kConflict,
-                fmt::format("the run began on other core weights: expected checksum {}, found {} "
-                            "in {}",
-                            plan_->core_checksum, found, core.string()));
-}
-
 Status Session::begin() {
   const SignOfLife busy(ranks_.group());
   checkpoints_.tidy(counters_);
-  if (!plan_) plan_ = Plan{};
-  PANAL_TRY(check_core());
+  PANAL_TRY(planner_.check_core());
   PANAL_TRY(logbook_.open(counters_, resumed_from_step_, trainer_->decoder()));
   if (counters_.step == 0 && !counters_.first_evaluation) return steps().evaluate();
   return Status();
 }
 
-// On all ranks, because all of them take the steps that are measured.
 Status Session::make_plan() {
-  PANAL_TRY(agree(ranks_, *trainer_, {.step = counters_.step, .steps = plan_->steps}).status());
-  if (plan_->steps > 0) return Status();
-  PANAL_TRY(decide_steps(context_, pace_, evaluator_->num_later(), *trainer_, *plan_));
-  return write_plan(context_.environment.files, context_.at("plan.json"), *plan_);
+  return planner_.begin(counters_, evaluator_->num_later(), *trainer_);
 }
 
 StepLoop Session::steps() {
@@ -141,6 +136,7 @@ StepLoop Session::steps() {
            .stability = stability_,
            .spending = spending_,
            .pace = pace_,
+           .planner = planner_,
            .counters = counters_}};
 }
 
@@ -169,7 +165,7 @@ TrainSummary Session::summary_of(RunStatus status) const {
   summary.kind = context_.config.kind;
   summary.name = context_.config.name;
   summary.steps = counters_.step;
-  summary.planned_steps = plan_ ? plan_->steps : 0;
+  summary.planned_steps = planner_.steps();
   summary.skipped_steps = counters_.skipped_steps;
   summary.outlier_steps = counters_.outlier_steps;
   summary.rollbacks = counters_.rollbacks;

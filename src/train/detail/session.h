@@ -12,7 +12,7 @@
 #include "train/detail/evaluator.h"
 #include "train/detail/logbook.h"
 #include "train/detail/pace.h"
-#include "train/detail/run_files.h"
+#include "train/detail/planner.h"
 #include "train/detail/spending.h"
 #include "train/detail/stability.h"
 #include "train/detail/step_loop.h"
@@ -32,7 +32,6 @@ class Session {
   // In the order of a run. Each leaves what the next one needs.
   Status open_corpus_and_trainer();
   Status restore();
-  Status check_core();
   Status begin();
   Status make_plan();
   Result<TrainSummary> finish(RunStatus status);
@@ -51,8 +50,8 @@ class Session {
   Checkpoints checkpoints_;
   Logbook logbook_;
   Counters counters_;
-  std::optional<Plan> plan_;  // From here on set by the parts of run().
-  std::optional<Corpus> corpus_;
+  Planner planner_;
+  std::optional<Corpus> corpus_;  // From here on set by the parts of run().
   std::optional<Evaluator> evaluator_;
   std::unique_ptr<Trainer> trainer_;
   std::int64_t resumed_from_step_ = -1;

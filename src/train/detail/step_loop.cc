@@ -32,25 +32,26 @@ void keep_history(const Counters& before, Counters& counters) {
 
 }  // namespace
 
-Result<RunStatus> StepLoop::run(std::int64_t planned_steps) {
-  PANAL_ASSIGN(const bool has_scored, evaluate_what_is_left(planned_steps));
+Result<RunStatus> StepLoop::run() {
+  PANAL_ASSIGN(const bool has_scored, evaluate_what_is_left());
   if (!has_scored) return RunStatus::kStopped;
   const Counters& counters = parts_.counters;
-  while (counters.step < planned_steps) {
+  while (counters.step < parts_.planner.steps()) {
     if (context_.stop.stop_requested()) return RunStatus::kStopped;
     // One step is always taken, so that the smallest limit still gives a model.
     if (counters.step > 0 && parts_.pace.time_is_over()) return RunStatus::kTimeLimit;
     const std::int64_t step_before = counters.step;
-    PANAL_TRY(take_step(planned_steps));
+    PANAL_TRY(take_step());
     // Gone back: what is due at that step has been done.
     if (counters.step <= step_before) continue;
     PANAL_TRY(parts_.checkpoints.collect(false));
-    if (parts_.evaluator.is_due(counters.step, planned_steps)) {
+    PANAL_TRY(parts_.planner.adjust(counters.step));
+    if (evaluation_is_due()) {
       const Status status = evaluate();
       if (status.code() == Code::kCancelled) return RunStatus::kStopped;
       PANAL_TRY(status);
     }
-    if (counters.step < planned_steps && parts_.checkpoints.is_due(counters.step)) {
+    if (counters.step < parts_.planner.steps() && parts_.checkpoints.is_due(counters.step)) {
       PANAL_TRY(save());
     }
   }
@@ -58,11 +59,10 @@ Result<RunStatus> StepLoop::run(std::int64_t planned_steps) {
 }
 
 // A call that was asked to stop when an evaluation was due has left a checkpoint and not scored it.
-Result<bool> StepLoop::evaluate_what_is_left(std::int64_t planned_steps) {
+Result<bool> StepLoop::evaluate_what_is_left() {
   const Counters& counters = parts_.counters;
   const auto& last = counters.last_evaluation;
-  if (counters.step == 0 || !parts_.evaluator.is_due(counters.step, planned_steps) ||
-      (last && last->step == counters.step)) {
+  if (counters.step == 0 || !evaluation_is_due() || (last && last->step == counters.step)) {
     return true;
   }
   const Status status = evaluate();
@@ -72,14 +72,14 @@ Result<bool> StepLoop::evaluate_what_is_left(std::int64_t planned_steps) {
   return true;
 }
 
-Status StepLoop::take_step(std::int64_t planned_steps) {
+Status StepLoop::take_step() {
   Trainer& trainer = parts_.trainer;
   Counters& counters = parts_.counters;
   PANAL_TRY(context_.ranks.order(Order::kStep));
   trainer.release_whole();
   const Clock& clock = context_.environment.clock;
   const Nanoseconds begin = clock.steady_now();
-  const recipe::Schedule schedule = schedule_of(context_.config, planned_steps);
+  const recipe::Schedule schedule = parts_.planner.schedule(counters.step);
   const bool is_warm = counters.step >= schedule.warmup_steps;
   const StepResult result = trainer.step(schedule, counters.step, parts_.stability.bounds(is_warm));
   const double taken = seconds(clock.steady_now() - begin);
@@ -89,17 +89,17 @@ Status StepLoop::take_step(std::int64_t planned_steps) {
   PANAL_TRY(parts_.logbook.note_step(result, taken, counters));
   context_.events.on_progress(
       {.step = counters.step,
-       .steps = planned_steps,
+       .steps = parts_.planner.steps(),
        .loss = result.loss,
        .learning_rate = result.learning_rate,
        .tokens = counters.tokens,
        .tokens_per_second =
            parts_.pace.steps_per_second() * static_cast<double>(trainer.tokens_per_step()),
-       .seconds_left = parts_.pace.seconds_left(planned_steps - counters.step)});
-  return diverged.empty() ? Status() : roll_back(diverged, planned_steps);
+       .seconds_left = parts_.pace.seconds_left(parts_.planner.steps() - counters.step)});
+  return diverged.empty() ? Status() : roll_back(diverged);
 }
 
-Status StepLoop::roll_back(const std::string& why, std::int64_t planned_steps) {
+Status StepLoop::roll_back(const std::string& why) {
   Counters& counters = parts_.counters;
   PANAL_TRY(parts_.checkpoints.collect(true));
   const auto ended = [&](const std::string& reason) {
@@ -117,7 +117,8 @@ Status StepLoop::roll_back(const std::string& why, std::int64_t planned_steps) {
   const Counters before = std::exchange(counters, std::move(*good));
   keep_history(before, counters);
   PANAL_TRY(context_.ranks.order(Order::kAgree));
-  PANAL_TRY(agree(context_.ranks, parts_.trainer, {.step = counters.step, .steps = planned_steps})
+  PANAL_TRY(agree(context_.ranks, parts_.trainer,
+                  {.step = counters.step, .plan = parts_.planner.step_plan()})
                 .status());
   return parts_.logbook.note_roll_back(before.step, why, counters);
 }

@@ -10,6 +10,7 @@
 #include "train/detail/evaluator.h"
 #include "train/detail/logbook.h"
 #include "train/detail/pace.h"
+#include "train/detail/planner.h"
 #include "train/detail/run_context.h"
 #include "train/detail/stability.h"
 #include "train/detail/trainer.h"
@@ -27,12 +28,13 @@ class StepLoop {
     Stability& stability;
     const Spending& spending;
     Pace& pace;
+    Planner& planner;
     Counters& counters;
   };
   StepLoop(const RunContext& context, Parts parts) : context_(context), parts_(parts) {}
 
-  /// Takes steps up to `planned_steps`, or until the time is over or somebody stops the run.
-  Result<RunStatus> run(std::int64_t planned_steps);
+  /// Takes the planned steps, or those until the time is over or somebody stops the run.
+  Result<RunStatus> run();
   /// Scores the weights as they are, where there is validation text, and takes note of it. Errors:
   /// kCancelled when stopped meanwhile.
   Status evaluate();
@@ -40,14 +42,17 @@ class StepLoop {
   Status save();
 
  private:
-  Result<bool> evaluate_what_is_left(std::int64_t planned_steps);  // False: stopped.
-  Status take_step(std::int64_t planned_steps);
+  bool evaluation_is_due() const {
+    return parts_.evaluator.is_due(parts_.counters.step, parts_.planner.steps());
+  }
+  Result<bool> evaluate_what_is_left();  // False: stopped.
+  Status take_step();
   /// The data that led there is not seen again: weights, optimizer and schedule go back, the
   /// position in the data stays.
   ///
   /// Source   Chowdhery et al., "PaLM", 2022, section 5.1: restart before a spike, and skip the
   ///          batches around it.
-  Status roll_back(const std::string& why, std::int64_t planned_steps);
+  Status roll_back(const std::string& why);
 
   const RunContext& context_;
   const Parts parts_;
