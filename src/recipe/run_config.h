@@ -182,8 +182,8 @@ struct RunConfig {
   struct Limits {
     std::optional<std::int64_t> steps;
     /// Wall time of the whole run over all its resumes, preparation and final evaluation included.
-    /// With `steps` it only ends the run early; alone it decides the number of steps, once, by
-    /// measuring.
+    /// With `steps` it only ends the run early; alone it decides the number of steps, by measuring,
+    /// and again while no learning rate depends on the number.
     std::optional<double> max_seconds;
     std::int64_t threads = 0;  // Compute threads of each process; 0: as it has them.
                                // With several processes: its share of the cores.

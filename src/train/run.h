@@ -3,8 +3,9 @@
 // ended, bit for bit.
 //
 // The run directory:
-//   config.json      the resolved config; a resume with another one is refused
-//   plan.json        decided once at the start: number of steps, dataset hash, thread count
+//   config.json      the resolved config
+//   identity.json    which run it is (recipe/run_identity.h); a resume as another one is refused
+//   plan.json        how many steps, by every decision, and the thread count
 //   tokenizer/       tokenizer.json and tokenizer_config.json
 //   data/            training.tokens (or training-<source>.tokens), validation.tokens: token shards
 //   checkpoints/     step_<n>/ with weights, optimizer state, counters and checksums; the ones
@@ -133,14 +134,16 @@ struct RunEnvironment {
 };
 
 /// Runs or resumes config.run_directory. Blocks for the whole run; `stop` is looked at between
-/// steps, and a stopped run leaves a checkpoint. A finished run returns its summary again at once.
+/// steps, and a stopped run leaves a checkpoint. A finished run returns its summary again at once,
+/// unless its limits have grown: then it goes on.
 ///
 /// A disk that gets full after the start pauses the run (a message says what is missing), until
 /// there is room again.
 ///
 /// Errors   kInvalidArgument: config, data or model do not fit (data shorter than one window,
 ///          vocabulary mismatch, unknown target, ...). kNotFound: a path. kConflict: the directory
-///          belongs to another config (the field is named) or another process is using it.
+///          belongs to another config or other data (the field is named), has taken more steps than
+///          limits.steps, or another process is using it.
 ///          kCorrupt: no checkpoint can be read. kResourceExhausted: no disk space before the first
 ///          step, or still none when `stop` or the time limit ended the pause; the last whole
 ///          checkpoint stays. kInternal: the run diverged, and config.stability

@@ -133,7 +133,8 @@ checkpoint: {{every_steps: 8, every_seconds: 0}}
 limits: {{{limits}, threads: 1}}
 parallel: {{processes: {processes}}}
 """)
-            summary = self.panal("train", folder / f"{name}.yaml", home=folder / "home")
+            # A home of its own: in one home another number of processes goes on with the same run.
+            summary = self.panal("train", folder / f"{name}.yaml", home=folder / f"home-{name}")
             return pathlib.Path(summary["run_folder"]) / "run"
 
         for optimizer in ("{rule: adamw, learning_rate: 0.02}", MUON):

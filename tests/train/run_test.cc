@@ -301,6 +301,52 @@ TEST(Run, RefusesAnotherConfigAndNamesTheField) {
   EXPECT_EQ(run_toy(toy_config(folder.path(), renamed), events)->status, RunStatus::kCompleted);
 }
 
+// Tokens are made once: a text that is another one by now, or gone, is never passed over.
+TEST(Run, RefusesToGoOnWithOtherDataOrNone) {
+  TestFolder folder("other_data");
+  const auto config = toy_config(folder.path(), toy_yaml());
+  const auto text = folder.path() / "text.txt";
+  const std::string before = read_text(text);
+  RecordingEvents stopped, events;
+  stopped.stop_after_step = 2;
+  ASSERT_TRUE(run_toy(config, stopped).ok());
+  std::string changed = before;
+  changed[changed.size() / 2] = changed[changed.size() / 2] == 'x' ? 'y' : 'x';
+  write_text(text, changed);
+  const auto refused = run_toy(config, events);
+  EXPECT_EQ(refused.code(), Code::kConflict);
+  EXPECT_THAT(refused.status().message(),
+              HasSubstr("what data.paths leads to is not what the run"));
+  std::filesystem::remove(text);
+  const auto gone = run_toy(config, events);
+  EXPECT_EQ(gone.code(), Code::kNotFound);
+  EXPECT_THAT(gone.status().message(), HasSubstr("text.txt"));
+  // Put back, also under another name, it goes on; and then it is done.
+  write_text(folder.path() / "moved.txt", before);
+  std::string yaml = toy_yaml();
+  yaml.replace(yaml.find("text.txt"), 8, "moved.txt");
+  write_text(text, "");  // So that the helper does not make it.
+  const auto moved = toy_config(folder.path(), yaml);
+  EXPECT_EQ(run_toy(moved, events)->resumed_from_step, 2);
+  write_text(folder.path() / "moved.txt", changed);
+  EXPECT_EQ(run_toy(moved, events).code(), Code::kConflict);
+}
+
+// Before the first step a directory may become that of other data.
+TEST(Run, PreparesOtherDataWhenNoStepWasTaken) {
+  TestFolder folder("prepared");
+  const auto config = toy_config(folder.path(), toy_yaml());
+  RecordingEvents events;
+  ASSERT_TRUE(run_toy(config, events).ok());
+  const std::string first = weights_of(config);
+  for (const char* name : {"plan.json", "checkpoints", "summary.json"}) {
+    std::filesystem::remove_all(config.run_directory / name);
+  }
+  write_text(folder.path() / "text.txt", toy_text(80));
+  ASSERT_TRUE(run_toy(config, events).ok());
+  EXPECT_NE(weights_of(config), first);
+}
+
 TEST(Run, TwoAtOnceInOneDirectoryAreRefused) {
   TestFolder folder("twice");
   const auto config = toy_config(folder.path(), toy_yaml());
@@ -339,9 +385,8 @@ TEST(Run, PlansStepsFromTimeAndAResumeGoesOnByThePlan) {
 TEST(Run, StepsTakenAgainFollowThePlanOfTheFirstTime) {
   TestFolder folder("replanned");
   const std::string yaml = toy_yaml("limits: {max_seconds: 50000}\nschedule: {shape: linear}\n");
-  const std::string plan =
-      R"({"steps":24,"warmup_steps":2,"decisions":[{"from_step":0,"steps":8},)"
-      R"({"from_step":4,"steps":24}],"threads":1,"core_checksum":"","for_seconds":50000})";
+  const std::string plan = R"({"steps":24,"warmup_steps":2,"decisions":[{"from_step":0,"steps":8},)"
+                           R"({"from_step":4,"steps":24}],"threads":1,"for_seconds":50000})";
   RecordingEvents events;
   const auto planned = [&](const std::string& name) {
     auto config = toy_config(folder.path(), yaml, name);

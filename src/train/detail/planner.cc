@@ -58,18 +58,6 @@ std::optional<std::int64_t> Planner::threads() const {
   return has_begun_ ? std::optional(plan_.threads) : std::nullopt;
 }
 
-Status Planner::check_core() {
-  if (context_.config.kind != recipe::RunKind::kLora) return Status();
-  const auto& core = context_.config.model.core;
-  PANAL_ASSIGN(const std::string found, weights_checksum(core));
-  if (!has_begun_) plan_.core_checksum = found;
-  if (plan_.core_checksum == found) return Status();
-  return Status(Code::kConflict,
-                fmt::format("the run began on other core weights: expected checksum {}, found {} "
-                            "in {}",
-                            plan_.core_checksum, found, core.string()));
-}
-
 Status Planner::begin(const Counters& counters, int num_evaluations, Trainer& trainer) {
   num_evaluations_ = num_evaluations;
   const std::optional<Plan> earlier = has_begun_ ? std::optional(plan_) : std::nullopt;

@@ -31,8 +31,6 @@ class Planner {
   Status open();
   /// Of earlier calls; empty: there were none.
   std::optional<std::int64_t> threads() const;
-  /// kLora: that the core is the one the run began with. Errors: kConflict.
-  Status check_core();
 
   /// What the first step of this call is taken by, agreed on by all ranks. Says so when limits have
   /// changed since the last decision. Errors: kConflict when they are fewer steps than were taken.

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "recipe/run_config.h"
+#include "recipe/run_identity.h"
 #include "store/file_system.h"
 #include "train/detail/step_plan.h"
 
@@ -21,7 +22,6 @@ struct Plan {
   StepPlan steps;
   std::optional<double> for_seconds;  // The time limit that gave the steps; empty: the config did.
   std::int64_t threads = 0;
-  std::string core_checksum;  // kLora: of the core's weight files.
   bool operator==(const Plan&) const = default;
 };
 
@@ -29,13 +29,13 @@ struct Plan {
 Result<std::optional<Plan>> read_plan(const std::filesystem::path& path);
 Status write_plan(store::FileSystem& files, const std::filesystem::path& path, const Plan& plan);
 
-/// Writes the config on the first call; later checks that nothing that shapes the weights has
-/// changed (name, max_seconds, checkpoint and evaluation may). A run that has no plan yet may
-/// change altogether. Errors: kConflict naming the first field that differs.
-Status claim_directory(store::FileSystem& files, const recipe::RunConfig& config);
-
-/// XXH3 over the weight files of a model folder or file, in the order of their names.
-Result<std::string> weights_checksum(const std::filesystem::path& model);
+/// Writes config.json and identity.json on the first call; later checks that the directory is that
+/// of this run (recipe/run_identity.h), and writes down what may change. One that has no plan yet
+/// becomes that of another run. Reads all data, as recipe::identify() does.
+///
+/// Errors   kConflict naming the first field or input that differs; those of identify().
+Result<recipe::RunIdentity> claim_directory(store::FileSystem& files,
+                                            const recipe::RunConfig& config);
 
 /// Lets `fill` write into an empty folder and puts it in the place of `folder`: a crash leaves the
 /// old, the new, or none, never a half.

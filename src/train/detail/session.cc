@@ -73,7 +73,7 @@ Session::Session(const recipe::RunConfig& config, RunEvents& events, std::stop_t
       planner_(context_, pace_, patience_) {}
 
 Result<TrainSummary> Session::run() {
-  PANAL_TRY(claim_directory(context_.environment.files, context_.config));
+  PANAL_ASSIGN(identity_, claim_directory(context_.environment.files, context_.config));
   PANAL_ASSIGN(std::optional<TrainSummary> earlier, earlier_result(context_));
   if (earlier) return std::move(*earlier);
   for (const auto part : {&Session::open_corpus_and_trainer, &Session::restore, &Session::begin,
@@ -94,7 +94,9 @@ Result<TrainSummary> Session::run() {
 }
 
 Status Session::open_corpus_and_trainer() {
+  const bool is_prepared = std::filesystem::exists(context_.at("data/corpus.json"));
   PANAL_ASSIGN(corpus_, open_data(context_));
+  if (!is_prepared) PANAL_TRY(check_unchanged());
   PANAL_ASSIGN(Evaluator evaluator, Evaluator::open(context_.config, *corpus_));
   evaluator_.emplace(std::move(evaluator));
   if (context_.stop.stop_requested()) return Status();
@@ -102,6 +104,16 @@ Status Session::open_corpus_and_trainer() {
   PANAL_TRY(planner_.open());
   PANAL_ASSIGN(trainer_, open_trainer(context_, *corpus_, planner_.threads()));
   return Status();
+}
+
+// What was read is what the run's identity says, not what somebody wrote meanwhile.
+Status Session::check_unchanged() {
+  PANAL_ASSIGN(const recipe::RunIdentity now, recipe::identify(context_.config));
+  if (now == identity_) return Status();
+  std::error_code ignored;
+  std::filesystem::remove_all(context_.at("data"), ignored);
+  return Status(Code::kConflict, fmt::format("{} while the run read it; run the command again",
+                                             recipe::differences(identity_, now).front()));
 }
 
 Status Session::restore() {
@@ -117,7 +129,6 @@ Status Session::restore() {
 Status Session::begin() {
   const SignOfLife busy(ranks_.group());
   checkpoints_.tidy(counters_);
-  PANAL_TRY(planner_.check_core());
   PANAL_TRY(logbook_.open(counters_, resumed_from_step_, trainer_->decoder()));
   if (counters_.step == 0 && !counters_.first_evaluation) return steps().evaluate();
   return Status();

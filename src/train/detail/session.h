@@ -7,6 +7,7 @@
 #include <optional>
 #include <stop_token>
 
+#include "recipe/run_identity.h"
 #include "train/detail/checkpoints.h"
 #include "train/detail/corpus.h"
 #include "train/detail/evaluator.h"
@@ -31,6 +32,7 @@ class Session {
  private:
   // In the order of a run. Each leaves what the next one needs.
   Status open_corpus_and_trainer();
+  Status check_unchanged();
   Status restore();
   Status begin();
   Status make_plan();
@@ -51,7 +53,8 @@ class Session {
   Logbook logbook_;
   Counters counters_;
   Planner planner_;
-  std::optional<Corpus> corpus_;  // From here on set by the parts of run().
+  recipe::RunIdentity identity_;  // From here on set by the parts of run().
+  std::optional<Corpus> corpus_;
   std::optional<Evaluator> evaluator_;
   std::unique_ptr<Trainer> trainer_;
   std::int64_t resumed_from_step_ = -1;
