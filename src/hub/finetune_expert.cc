@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "hub/detail/run_folder.h"
 #include "hub/detail/training_run.h"
 #include "hub/model_source.h"
 
@@ -91,10 +92,19 @@ Result<TrainedModel> finetune_expert(Hive& hive, const FinetuneExpert& request,
   }
   PANAL_ASSIGN(const TrainingText text, find_training_text(request.dataset, hive.catalogue()));
   const std::string config = to_pretty(config_of(request, core, text));
-  TrainedModel trained{.run_folder = detail::run_folder(hive.home(), "finetune", config)};
+  const std::string title = "finetune of " + request.name;
+  PANAL_ASSIGN(const detail::RunPlace place,
+               detail::find_run_place(hive.home(), {.kind = "finetune",
+                                                    .origin = title,
+                                                    .config = config,
+                                                    .config_name = title,
+                                                    .begins_anew = request.begins_anew}));
+  watch.tell(request.name, Message{"run folder " + place.folder.string()});
+  if (!place.remark.empty()) watch.tell(request.name, Message{place.remark});
+  TrainedModel trained{.run_folder = place.folder};
   PANAL_ASSIGN(trained.summary, detail::run_training(hive,
                                                      {.config = config,
-                                                      .config_name = "finetune of " + request.name,
+                                                      .config_name = title,
                                                       .base_directory = "",
                                                       .folder = trained.run_folder,
                                                       .activity = request.name,

@@ -27,6 +27,7 @@ struct FinetuneExpert {
   std::optional<double> max_seconds{};
   std::uint64_t seed = 1;
   std::optional<int> processes{};  // That share each batch; nothing: one.
+  bool begins_anew = false;        // As of TrainModel.
 };
 
 /// Trains and registers the expert as a candidate; the same request again goes on where it was

@@ -1,5 +1,6 @@
 #include "hub/train_model.h"
 
+#include "hub/detail/run_folder.h"
 #include "hub/detail/training_run.h"
 #include "hub/register_model.h"
 
@@ -18,9 +19,20 @@ Result<TrainedModel> train_model(Hive& hive, const TrainModel& request, const Wa
                                                   registry::Catalogue::NameUse::kBaseModel));
   }
   TrainedModel trained;
-  trained.run_folder =
-      detail::run_folder(hive.home(), "train", request.base_directory + "\n" + request.config);
-  watch.tell("training", Message{"run folder " + trained.run_folder.string()});
+  const std::filesystem::path base(request.base_directory);
+  PANAL_ASSIGN(
+      const detail::RunPlace place,
+      detail::find_run_place(
+          hive.home(),
+          {.kind = "train",
+           .origin = (base / std::filesystem::path(request.config_file).filename()).string(),
+           .config = request.config,
+           .config_name = request.config_file,
+           .base_directory = base,
+           .begins_anew = request.begins_anew}));
+  trained.run_folder = place.folder;
+  watch.tell("training", Message{"run folder " + place.folder.string()});
+  if (!place.remark.empty()) watch.tell("training", Message{place.remark});
   PANAL_ASSIGN(trained.summary, detail::run_training(hive,
                                                      {.config = request.config,
                                                       .config_name = request.config_file,

@@ -18,6 +18,7 @@ struct TrainModel {
   std::string base_directory{};    // Where its relative paths begin.
   std::string model_name{};        // Registered under this name; empty: not registered.
   std::optional<int> processes{};  // Instead of the file's.
+  bool begins_anew = false;  // A run of its own, also where there is one of the same identity.
 };
 
 /// What a run came to.
@@ -29,7 +30,9 @@ struct TrainedModel {
 /// The summary with "run_folder" and, when there is one, "model".
 Json to_json(const TrainedModel& trained);
 
-/// Trains as the run file says; the same request again goes on where it was stopped. Errors:
+/// Trains as the run file says. The same request again goes on where it was stopped, also when
+/// something has changed that does not shape the weights (recipe/run_identity.h); when the data or
+/// what shapes them has, it begins another run and says so. Errors:
 /// kInvalidArgument for a run file or name that is refused (then nothing is left behind),
 /// kCancelled when it was stopped and left a checkpoint, and those of the run.
 Result<TrainedModel> train_model(Hive& hive, const TrainModel& request, const Watch& watch);

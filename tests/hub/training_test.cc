@@ -22,10 +22,11 @@ class TrainingTest : public HiveTest {
                   {"model_folder", model.string()}};
     };
   }
-  const TrainModel request{.config_file = "run.yaml",
-                           .config = "kind: pretrain\n",
-                           .base_directory = "/data",
-                           .model_name = "bee"};
+  const TrainModel request{
+      .config_file = "run.yaml",
+      .config = "kind: pretrain\ndata: {path: text.txt}\nlimits: {steps: 3}\n",
+      .base_directory = test::write_plain(folder / "text.txt", "some text").parent_path(),
+      .model_name = "bee"};
 };
 
 TEST_F(TrainingTest, ATrainedModelIsRegisteredWithItsLineage) {
@@ -91,7 +92,7 @@ TEST_F(TrainingTest, ABadNameIsRefusedBeforeAnythingIsTrained) {
 TEST_F(TrainingTest, ARunOfSeveralProcessesIsStartedWithAsMany) {
   run_leaves_model();
   TrainModel of_file = request;
-  of_file.config = "kind: pretrain\nparallel: {processes: 3}\n";
+  of_file.config += "parallel: {processes: 3}\n";
   ASSERT_TRUE(train_model(*hive, of_file, {}).ok());
   EXPECT_EQ(runner.jobs[0].processes, 3);
   EXPECT_FALSE(runner.jobs[0].spec.contains("processes"));

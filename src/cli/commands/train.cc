@@ -48,6 +48,13 @@ Result<Json> shown_run(const hub::TrainedModel& trained, Terminal& terminal) {
   return hub::to_json(trained);
 }
 
+void add_new_flag(CLI::App& command, bool& begins_anew) {
+  command.add_flag("--new", begins_anew,
+                   "Begin a run beside the one there is. Without it the same data and settings go "
+                   "on with that; limits, checkpoints, evaluation, names, processes and device may "
+                   "have changed");
+}
+
 }  // namespace
 
 Result<Json> train_model(const hub::TrainModel& request, Workspace& workspace) {
@@ -73,6 +80,7 @@ void add_train_command(CLI::App& app, Action& action) {
                    "Share each batch among so many processes, instead of parallel.processes; a run "
                    "may go on with another number")
       ->check(CLI::Range(1, 64));
+  add_new_flag(*command, options->begins_anew);
   command->callback([options, &action] {
     action = [options](Workspace& workspace) -> Result<Json> {
       PANAL_ASSIGN(options->config, store::read_file(options->config_file, kMaxConfigBytes));
@@ -123,6 +131,7 @@ void add_finetune_command(CLI::App& app, Action& action) {
   command->add_option("--max-seconds", options->max_seconds, "Wall time")
       ->check(CLI::PositiveNumber);
   command->add_option("--seed", options->seed, "Of weights and data order")->capture_default_str();
+  add_new_flag(*command, options->begins_anew);
   command->callback([options, &action] {
     action = [options](Workspace& workspace) -> Result<Json> {
       if (!options->steps && !options->max_seconds) options->max_seconds = 80;

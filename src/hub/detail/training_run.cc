@@ -30,11 +30,6 @@ Status check_not_stopped(const Json& summary, const std::filesystem::path& folde
 
 }  // namespace
 
-std::filesystem::path run_folder(const store::Home& home, const std::string& kind,
-                                 const std::string& config) {
-  return home.jobs / fmt::format("{}-{}", kind, sha256_hex(config).substr(0, 12));
-}
-
 Result<Json> run_training(Hive& hive, const TrainingRun& run, const Watch& watch) {
   Json spec = {{"config", run.config},
                {"config_name", run.config_name},

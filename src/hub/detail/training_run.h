@@ -13,10 +13,6 @@
 
 namespace panal::hub::detail {
 
-/// Equal configs share a folder: running the same command again resumes what was stopped.
-std::filesystem::path run_folder(const store::Home& home, const std::string& kind,
-                                 const std::string& config);
-
 struct TrainingRun {
   std::string config{};          // YAML.
   std::string config_name{};     // In messages.
