@@ -3,11 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "chat/detail/chat_template_value.h"
+#include "chat/detail/value.h"
 
 namespace panal::chat::detail {
 
@@ -21,7 +22,7 @@ struct Expression {
     kAttribute,  // children[0], text
     kIndex,      // children[0], children[1]
     kSlice,      // children[0]; start, stop, step: each may be null
-    kCall,       // children[0] is called with the rest; names are those of the last arguments
+    kCall,       // children[0] is called with the rest
     kFilter,     // children[0] goes through `text` with the rest
     kTest,       // children[0] is `text` with the rest
     kNot,        // children[0]
@@ -37,38 +38,49 @@ struct Expression {
   int line = 0;
   int depth = 1;
   std::string text;
-  TemplateValue literal;
+  Value literal;
   std::vector<std::unique_ptr<Expression>> children;
+  /// Of calls, filters and tests: one per argument, its name, or "" for one by position, "*" for
+  /// more values, "**" for more named ones.
   std::vector<std::string> names;
 };
 
 struct Statement {
   enum class Kind {
-    kText,      // text
-    kOutput,    // expressions[0]
-    kFor,       // names in expressions[0] [if expressions[1]]: body, else: bodies[1]
-    kIf,        // expressions[i] guards bodies[i]; one more body is the else
-    kSet,       // names or text.names[0] = expressions[0]
-    kSetBlock,  // names[0] = output of bodies[0], through expressions[0] where there is one
-    kMacro,     // text(names), the last names have expressions as defaults: bodies[0]
+    kText,         // text
+    kOutput,       // expressions[0]
+    kFor,          // target in expressions[0] [if expressions[1]]: bodies[0], else: bodies[1]
+    kIf,           // expressions[i] guards bodies[i]; one more body is the else
+    kSet,          // target = expressions[0]
+    kSetBlock,     // target = output of bodies[0], through expressions[0] where there is one
+    kFilterBlock,  // output of bodies[0] through expressions[0]
+    kScope,        // names[i] = expressions[i], seen in bodies[0] alone
+    kMacro,        // text(names), the last names have expressions as defaults: bodies[0]
+    kCallBlock,    // expressions[0] is called with a caller: the rest as in a macro
     kBreak,
     kContinue,
   };
   Kind kind = Kind::kText;
   int line = 0;
   std::string text;
+  std::unique_ptr<Expression> target;  // A name, an attribute of a namespace, or a tuple of them.
   std::vector<std::string> names;
   std::vector<std::unique_ptr<Expression>> expressions;
   std::vector<std::vector<std::unique_ptr<Statement>>> bodies;
+  bool is_recursive = false;      // Of a loop.
+  bool takes_more = false;        // Of a macro that names `varargs`.
+  bool takes_more_named = false;  // Of a macro that names `kwargs`.
+  bool takes_caller = false;      // Of a macro that names `caller`.
 };
 
 using Block = std::vector<std::unique_ptr<Statement>>;
 
 struct TemplateProgram {
   Block body;
+  std::set<std::string, std::less<>> names;  // Every variable or function the template mentions.
 };
 
-struct TemplateToken {
+struct Token {
   enum class Kind {
     kText,
     kBlockBegin,
@@ -88,7 +100,7 @@ struct TemplateToken {
 };
 
 /// Throws Error(kInvalidArgument) with the line.
-std::vector<TemplateToken> lex_template(std::string_view source);
+std::vector<Token> lex_template(std::string_view source);
 /// Throws Error(kInvalidArgument or kUnsupported) with the line.
 std::unique_ptr<const TemplateProgram> parse_template(std::string_view source);
 

@@ -6,15 +6,14 @@
 #include <algorithm>
 #include <array>
 
-#include "base/character_class.h"
 #include "base/error.h"
 #include "base/utf8.h"
-#include "chat/detail/chat_template_syntax.h"
+#include "chat/detail/syntax.h"
 
 namespace panal::chat::detail {
 namespace {
 
-using Kind = TemplateToken::Kind;
+using Kind = Token::Kind;
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -39,7 +38,7 @@ class Lexer {
  public:
   explicit Lexer(std::string_view source) : source_(with_plain_newlines(source)) {}
 
-  std::vector<TemplateToken> run() {
+  std::vector<Token> run() {
     while (at_ < source_.size()) {
       const std::size_t tag = next_tag();
       text_before(tag);
@@ -220,7 +219,22 @@ class Lexer {
     at_ = end;
   }
 
+  // The end of 0x1F, 0o17 or 0b11 at `at_`, or `at_` when none stands there.
+  std::size_t end_of_prefixed_number() const {
+    const char mark = char(peek(1) | 0x20);
+    if (peek() != '0' || (mark != 'x' && mark != 'o' && mark != 'b')) return at_;
+    const std::string_view digits = mark == 'x'   ? "0123456789abcdefABCDEF_"
+                                    : mark == 'o' ? "01234567_"
+                                                  : "01_";
+    const std::size_t end = std::min(source_.find_first_not_of(digits, at_ + 2), source_.size());
+    return end > at_ + 2 ? end : at_;
+  }
+
   void number() {
+    if (const std::size_t end = end_of_prefixed_number(); end > at_) {
+      add_number(Kind::kInteger, end);
+      return;
+    }
     std::size_t end = at_;
     const auto digits = [&] {
       while (end < source_.size() && (is_digit(source_[end]) || source_[end] == '_')) ++end;
@@ -242,9 +256,13 @@ class Lexer {
         digits();
       }
     }
+    add_number(is_float ? Kind::kFloat : Kind::kInteger, end);
+  }
+
+  void add_number(Kind kind, std::size_t end) {
     std::string text = source_.substr(at_, end - at_);
     std::erase(text, '_');
-    add(is_float ? Kind::kFloat : Kind::kInteger, std::move(text));
+    add(kind, std::move(text));
     at_ = end;
   }
 
@@ -266,14 +284,22 @@ class Lexer {
 
   // Python's escapes; returns the position after the one at `i`.
   std::size_t escape(std::size_t i, std::string& value) const {
-    constexpr std::string_view kNames = "ntr\\'\"abfv0";
-    constexpr std::string_view kMeanings("\n\t\r\\'\"\a\b\f\v\0", 11);
+    constexpr std::string_view kNames = "ntr\\'\"abfv";
+    constexpr std::string_view kMeanings = "\n\t\r\\'\"\a\b\f\v";
     const char name = source_[i + 1];
     if (const std::size_t known = kNames.find(name); known != std::string_view::npos) {
       value += kMeanings[known];
       return i + 2;
     }
     if (name == '\n') return i + 2;
+    if (name >= '0' && name <= '7') {
+      std::size_t end = i + 1;
+      std::uint32_t code = 0;
+      while (end < i + 4 && end < source_.size() && source_[end] >= '0' && source_[end] <= '7')
+        code = code * 8 + std::uint32_t(source_[end++] - '0');
+      append_utf8(value, char32_t(code));
+      return end;
+    }
     const std::size_t num_digits = name == 'x' ? 2 : name == 'u' ? 4 : name == 'U' ? 8 : 0;
     if (num_digits == 0) {
       value += '\\';
@@ -321,11 +347,11 @@ class Lexer {
   std::size_t at_ = 0;
   int line_ = 1;
   bool starts_line_ = true;  // The text from at_ on starts a line.
-  std::vector<TemplateToken> tokens_;
+  std::vector<Token> tokens_;
 };
 
 }  // namespace
 
-std::vector<TemplateToken> lex_template(std::string_view source) { return Lexer(source).run(); }
+std::vector<Token> lex_template(std::string_view source) { return Lexer(source).run(); }
 
 }  // namespace panal::chat::detail
