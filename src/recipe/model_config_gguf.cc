@@ -88,9 +88,12 @@ Result<RopeScaling> rope_scaling_from(const weights::GgufFile& file, const Metad
                     "plain or linear rotary positions, or its Hugging Face folder",
                     file.path().string()));
   }
-  PANAL_ASSIGN(const std::string kind, metadata.text("rope.scaling.type", "none"));
-  PANAL_ASSIGN(const double factor, metadata.number("rope.scaling.factor", 1.0));
-  if (kind == "none" || factor == 1.0) return scaling;
+  // The first converters wrote one number, rope.scale_linear; 0 meant none. A factor without a type
+  // is linear too, as llama.cpp reads it.
+  PANAL_ASSIGN(const std::string kind, metadata.text("rope.scaling.type", "linear"));
+  PANAL_ASSIGN(const double old_factor, metadata.number("rope.scale_linear", 1.0));
+  PANAL_ASSIGN(const double factor, metadata.number("rope.scaling.factor", old_factor));
+  if (kind == "none" || factor == 1.0 || factor == 0.0) return scaling;
   if (kind != "linear") {
     return Status(Code::kUnsupported,
                   fmt::format("{}: rope.scaling.type must be none or linear, found \"{}\"",

@@ -231,12 +231,13 @@ Result<TokenizerSpec> read_tokenizer_json(std::string_view text, std::string_vie
   return spec;
 }
 
-Status add_generation_config(std::string_view text, std::string_view where, TokenizerSpec& spec) {
+Status add_stop_ids(std::string_view text, std::string_view where, TokenizerSpec& spec) {
   if (text.empty()) return {};
   PANAL_ASSIGN(const Value config, parse(text, where));
   const Value& eos = member(config, "eos_token_id");
   if (eos.is_null()) return {};
   for (const Value& id : eos.is_array() ? eos : Value::array({eos})) {
+    if (id.is_number_integer() && id.get<std::int64_t>() == -1) continue;  // "None", as some say.
     PANAL_ASSIGN(const std::int32_t checked, token_id(id, where));
     spec.more_stops.push_back(checked);
   }

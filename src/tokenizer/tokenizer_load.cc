@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "store/file_system.h"
+#include "store/git_lfs.h"
 #include "tokenizer/detail/tokenizer_parts.h"
 #include "tokenizer/tokenizer.h"
 #include "weights/gguf.h"
@@ -16,10 +17,16 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{256} << 20;
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{16} << 20;
 
+Result<std::string> read_text(const fs::path& path, std::uint64_t max_bytes) {
+  PANAL_ASSIGN(std::string text, store::read_file(path, max_bytes));
+  PANAL_TRY(store::refuse_lfs_pointer(text, path));
+  return text;
+}
+
 Result<std::string> read_if_there(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return std::string();
-  return store::read_file(path, kMaxConfigBytes);
+  return read_text(path, kMaxConfigBytes);
 }
 
 Result<Tokenizer> load_gguf(const fs::path& path) {
@@ -29,14 +36,16 @@ Result<Tokenizer> load_gguf(const fs::path& path) {
 
 Result<Tokenizer> load_json(const fs::path& path) {
   const fs::path folder = path.parent_path();
-  PANAL_ASSIGN(const std::string tokenizer, store::read_file(path, kMaxTokenizerBytes));
+  PANAL_ASSIGN(const std::string tokenizer, read_text(path, kMaxTokenizerBytes));
   PANAL_ASSIGN(const std::string config, read_if_there(folder / "tokenizer_config.json"));
-  PANAL_ASSIGN(const std::string generation, read_if_there(folder / "generation_config.json"));
   PANAL_ASSIGN(std::string chat_template, read_if_there(folder / "chat_template.jinja"));
   PANAL_ASSIGN(detail::TokenizerSpec spec,
                detail::read_tokenizer_json(tokenizer, path.string(), config));
-  PANAL_TRY(detail::add_generation_config(generation, (folder / "generation_config.json").string(),
-                                          spec));
+  // transformers stops at the ids of the first; where there is none it makes it from the second.
+  for (const char* name : {"generation_config.json", "config.json"}) {
+    PANAL_ASSIGN(const std::string text, read_if_there(folder / name));
+    PANAL_TRY(detail::add_stop_ids(text, (folder / name).string(), spec));
+  }
   if (!chat_template.empty()) spec.chat_template = std::move(chat_template);
   return Tokenizer::from_spec(std::move(spec));
 }

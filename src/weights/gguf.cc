@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "store/git_lfs.h"
 #include "weights/detail/byte_cursor.h"
 #include "weights/detail/decode.h"
 #include "weights/detail/gguf_index.h"
@@ -114,6 +115,9 @@ GgufFile::~GgufFile() = default;
 
 Result<GgufFile> GgufFile::open(const std::filesystem::path& path) {
   PANAL_ASSIGN(store::MappedFile file, store::MappedFile::open(path));
+  const std::string_view text{reinterpret_cast<const char*>(file.bytes().data()),
+                              file.bytes().size()};
+  PANAL_TRY(store::refuse_lfs_pointer(text, path));
   PANAL_ASSIGN(GgufIndex index, detail::index_gguf(file.bytes(), path.string()));
   return GgufFile(std::move(file), std::make_unique<GgufIndex>(std::move(index)));
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "store/git_lfs.h"
 #include "weights/detail/decode.h"
 #include "weights/detail/safetensors_header.h"
 
@@ -16,6 +17,10 @@ namespace {
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // The format's own limit.
 
+std::string_view text_of(const store::MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(std::filesystem::path path, store::MappedFile file)
@@ -23,6 +28,7 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path, store::MappedFile f
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
   PANAL_ASSIGN(store::MappedFile mapped, store::MappedFile::open(path));
+  PANAL_TRY(store::refuse_lfs_pointer(text_of(mapped), path));
   SafetensorsFile file(path, std::move(mapped));
   PANAL_TRY(file.index_header());
   return file;

@@ -8,6 +8,8 @@
 #include <functional>
 
 #include "base/error.h"
+#include "tests/weights/weights_files.h"
+#include "weights/gguf.h"
 
 namespace panal::recipe {
 namespace {
@@ -243,6 +245,49 @@ TEST(ModelConfig, ReadsTheRealGgufAndCountsItsParameters) {
   EXPECT_TRUE(read->tied_embeddings);
   EXPECT_EQ(read->num_parameters(), 134515008);
   EXPECT_EQ(load_model_config("/nowhere").code(), Code::kNotFound);
+}
+
+// A LLaMA file with one tensor and, beside what every file says, the given scaling of positions.
+Result<ModelConfig> config_with_rope(const std::map<std::string, float>& numbers,
+                                     const std::string& type = "") {
+  constexpr std::uint32_t kUint32 = 4, kFloat32 = 6, kString = 8;
+  weights::ByteBuilder file;
+  const std::uint64_t num_keys = 6 + numbers.size() + (type.empty() ? 0 : 1);
+  file.add<std::uint32_t>(0x46554747).add<std::uint32_t>(3).add<std::uint64_t>(1).add(num_keys);
+  file.text("general.architecture").add(kString).text("llama");
+  for (const auto& [key, value] : std::map<std::string, std::uint32_t>{{"block_count", 1},
+                                                                       {"embedding_length", 32},
+                                                                       {"attention.head_count", 2},
+                                                                       {"feed_forward_length", 64},
+                                                                       {"context_length", 128}}) {
+    file.text("llama." + key).add(kUint32).add(value);
+  }
+  for (const auto& [key, value] : numbers) file.text("llama." + key).add(kFloat32).add(value);
+  if (!type.empty()) file.text("llama.rope.scaling.type").add(kString).text(type);
+  file.text("token_embd.weight").add<std::uint32_t>(2).add<std::uint64_t>(32);
+  file.add<std::uint64_t>(3).add<std::uint32_t>(0).add<std::uint64_t>(0);
+  file.pad(32).raw(std::string(3 * 32 * 4, '\0'));
+  const weights::ScratchFolder folder;
+  return load_model_config(folder.write("model.gguf", file.bytes()).string());
+}
+
+// The first converters wrote one number where there are a type and a factor now.
+TEST(ModelConfig, ReadsTheLinearScalingOfOldGgufFiles) {
+  const auto scaling_of = [](const Result<ModelConfig>& config) {
+    EXPECT_TRUE(config.ok()) << config.status().message();
+    return std::pair(config->rope_scaling.kind, config->rope_scaling.factor);
+  };
+  using Kind = RopeScaling::Kind;
+  EXPECT_EQ(scaling_of(config_with_rope({{"rope.scale_linear", 4.0F}})),
+            std::pair(Kind::kLinear, 4.0));
+  EXPECT_EQ(scaling_of(config_with_rope({{"rope.scaling.factor", 2.0F}})),
+            std::pair(Kind::kLinear, 2.0));
+  EXPECT_EQ(
+      scaling_of(config_with_rope({{"rope.scale_linear", 4.0F}, {"rope.scaling.factor", 8.0F}})),
+      std::pair(Kind::kLinear, 8.0));
+  EXPECT_EQ(scaling_of(config_with_rope({{"rope.scale_linear", 0.0F}})).first, Kind::kNone);
+  EXPECT_EQ(scaling_of(config_with_rope({{"rope.scale_linear", 4.0F}}, "none")).first, Kind::kNone);
+  EXPECT_EQ(config_with_rope({{"rope.scaling.factor", 2.0F}}, "yarn").code(), Code::kUnsupported);
 }
 
 }  // namespace

@@ -216,6 +216,8 @@ TEST(Tokenizer, ReadsTheSmallFilesOfAModelFolder) {
   EXPECT_EQ(loaded->eos_id(), 0);
   EXPECT_EQ(loaded->stop_ids(), (Ids{0, 2, 5}));
   EXPECT_EQ(loaded->chat_template(), "d");
+  write_file(folder.path() / "config.json", R"({"eos_token_id":[7,-1]})");
+  EXPECT_EQ(Tokenizer::load(folder.path())->stop_ids(), (Ids{0, 2, 5, 7}));
   write_file(folder.path() / "chat_template.jinja", "from its own file");
   EXPECT_EQ(Tokenizer::load(folder.path())->chat_template(), "from its own file");
 }
@@ -236,6 +238,15 @@ TEST(Tokenizer, OneGiantWordTakesNoGiantTime) {
   const Ids ids = smollm2().encode(word);
   EXPECT_EQ(smollm2().decode(ids), word);
   EXPECT_LT(ids.size(), word.size() / 2);
+}
+
+TEST(Tokenizer, SaysHowToGetAFileThatIsAGitLfsPointer) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(smollm2().save(folder.path()).ok());
+  write_file(folder.path() / "tokenizer.json",
+             "version https://git-lfs.github.com/spec/v1\noid sha256:0a1b\nsize 2104556\n");
+  EXPECT_THAT(Tokenizer::load(folder.path()).status().message(),
+              testing::AllOf(HasSubstr("tokenizer.json"), HasSubstr("git lfs pull")));
 }
 
 Status status_of(std::string_view json) { return Tokenizer::from_json(json, "t.json").status(); }

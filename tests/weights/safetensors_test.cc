@@ -114,6 +114,20 @@ TEST(Safetensors, RefusesAHeaderLongerThanTheFile) {
   EXPECT_EQ(SafetensorsFile::open(scratch.write("empty.safetensors", "")).code(), Code::kCorrupt);
 }
 
+// What a checkout without git-lfs leaves behind is no broken file: the message says how to get it.
+TEST(Safetensors, SaysHowToGetWhatIsAGitLfsPointer) {
+  const ScratchFolder scratch;
+  constexpr std::string_view kPointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:0a1b\nsize 269060552\n";
+  for (const char* name : {"model.safetensors", "model.gguf"}) {
+    const auto opened = open_weights(scratch.write(name, kPointer));
+    EXPECT_EQ(opened.code(), Code::kInvalidArgument);
+    EXPECT_THAT(opened.status().message(),
+                testing::AllOf(HasSubstr(name), HasSubstr("Git LFS pointer"),
+                               HasSubstr("git lfs pull"), HasSubstr(scratch.path().string())));
+  }
+}
+
 TEST(Safetensors, RefusesDeepNestingWithoutRecursion) {
   const ScratchFolder scratch;
   const auto path =

@@ -87,8 +87,9 @@ Result<std::unique_ptr<TokenizerParts>> compile_tokenizer(TokenizerSpec spec);
 /// Readers of the two kinds of files. `config_json` may be empty.
 Result<TokenizerSpec> read_tokenizer_json(std::string_view text, std::string_view where,
                                           std::string_view config_json);
-/// generation_config.json: more ends of an answer.
-Status add_generation_config(std::string_view text, std::string_view where, TokenizerSpec& spec);
+/// The eos_token_id of a generation_config.json or config.json, one or a list: more ends of an
+/// answer. Nothing for an empty text.
+Status add_stop_ids(std::string_view text, std::string_view where, TokenizerSpec& spec);
 
 /// {"type":"ByteLevel",...}, as GPT-2 has it; after Digits when `splits_digits`.
 Json byte_level_pre_tokenizer(bool splits_digits);
