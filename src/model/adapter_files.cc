@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -13,6 +14,7 @@
 #include "model/detail/adapter.h"
 #include "model/detail/decoder_state.h"
 #include "store/file_system.h"
+#include "store/git_lfs.h"
 #include "tensor/named_tensor.h"
 #include "tensor/tensor_file.h"
 #include "weights/weight_source.h"
@@ -24,27 +26,80 @@ namespace {
 constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 constexpr std::string_view kPrefix = "base_model.model.";
 
-// Settings of PEFT that would change the computation, with the only value this build knows.
+// Settings of PEFT that say nothing about the numbers of a trained adapter, or that parse_config()
+// reads.
+constexpr std::array<std::string_view, 18> kKnown = {"auto_mapping",
+                                                     "base_model_name_or_path",
+                                                     "bias",
+                                                     "eva_config",
+                                                     "fan_in_fan_out",
+                                                     "inference_mode",
+                                                     "init_lora_weights",
+                                                     "lora_alpha",
+                                                     "lora_dropout",
+                                                     "megatron_core",
+                                                     "peft_type",
+                                                     "peft_version",
+                                                     "qalora_group_size",
+                                                     "r",
+                                                     "revision",
+                                                     "target_modules",
+                                                     "task_type",
+                                                     "use_rslora"};
+
+bool is_unset(const Json& value) {
+  return value.is_null() || value == false || (value.is_structured() && value.empty()) ||
+         (value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
+// Whatever else is set would change the computation in a way that this build does not know.
 Status check_plain(const Json& json, std::string_view where) {
-  for (const char* flag : {"use_dora", "use_rslora", "use_qalora", "lora_bias"}) {
-    const auto found = json.find(flag);
-    if (found == json.end() || found->is_null() || *found == false) continue;
-    return Status(Code::kUnsupported, fmt::format("{}: \"{}\" must be false, found {}", where, flag,
-                                                  json_shown(*found)));
+  if (!json.is_object()) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: must be an object, found {}", where, json_shown(json)));
   }
-  for (const char* list :
-       {"modules_to_save", "rank_pattern", "alpha_pattern", "layers_to_transform", "layers_pattern",
-        "target_parameters", "trainable_token_indices", "exclude_modules", "layer_replication"}) {
-    const auto found = json.find(list);
-    if (found == json.end() || found->is_null() || found->empty()) continue;
-    return Status(Code::kUnsupported, fmt::format("{}: \"{}\" must be empty, found {}", where, list,
-                                                  json_shown(*found)));
+  for (const auto& [name, value] : json.items()) {
+    if (is_unset(value) || std::ranges::find(kKnown, name) != kKnown.end()) continue;
+    return Status(Code::kUnsupported,
+                  fmt::format("{}: \"{}\" must be unset, found {}: adapters with it are not known "
+                              "here",
+                              where, name, json_shown(value)));
   }
   if (json_has(json, "bias") && json["bias"] != "none") {
     return Status(Code::kUnsupported, fmt::format("{}: \"bias\" must be \"none\", found {}", where,
                                                   json_shown(json["bias"])));
   }
-  return Status();
+  // These starts change the core's own weights, so that the adapter fits no other.
+  const Json start = json_has(json, "init_lora_weights") ? json["init_lora_weights"] : Json(true);
+  if (start.is_boolean() || start == "gaussian" || start == "eva" || start == "orthogonal")
+    return Status();
+  return Status(Code::kUnsupported,
+                fmt::format("{}: \"init_lora_weights\" {} changes the core's weights; wanted an "
+                            "adapter over the core as it is",
+                            where, json_shown(start)));
+}
+
+// A list of names. "all-linear" and regular expressions are texts: the tensors in the file say
+// which layers they meant, and the list stays empty.
+Result<std::vector<std::string>> parse_targets(const Json& json, std::string_view where) {
+  std::vector<std::string> names;
+  const auto targets = json.find("target_modules");
+  if (targets != json.end() && targets->is_string()) return names;
+  if (targets == json.end() || !targets->is_array() || targets->empty()) {
+    return Status(
+        Code::kUnsupported,
+        fmt::format("{}: \"target_modules\" must be a list of layer names or a text", where));
+  }
+  for (const Json& target : *targets) {
+    if (!target.is_string()) {
+      return Status(Code::kInvalidArgument,
+                    fmt::format("{}: \"target_modules\" must hold names, found {}", where,
+                                json_shown(target)));
+    }
+    names.push_back(target.get<std::string>());
+  }
+  std::ranges::sort(names);
+  return names;
 }
 
 Result<LoraConfig> parse_config(const Json& json, std::string_view where) {
@@ -60,20 +115,10 @@ Result<LoraConfig> parse_config(const Json& json, std::string_view where) {
   if (json_has(json, "base_model_name_or_path")) {
     PANAL_ASSIGN(lora.base_model_name, json_string(json, "base_model_name_or_path", where));
   }
-  const auto targets = json.find("target_modules");
-  if (targets == json.end() || !targets->is_array() || targets->empty()) {
-    return Status(Code::kUnsupported,
-                  fmt::format("{}: \"target_modules\" must be a list of layer names", where));
+  if (json_has(json, "use_rslora")) {
+    PANAL_ASSIGN(lora.is_rank_stabilized, json_boolean(json, "use_rslora", where));
   }
-  for (const Json& target : *targets) {
-    if (!target.is_string()) {
-      return Status(Code::kInvalidArgument,
-                    fmt::format("{}: \"target_modules\" must hold names, found {}", where,
-                                json_shown(target)));
-    }
-    lora.targets.push_back(target.get<std::string>());
-  }
-  std::ranges::sort(lora.targets);
+  PANAL_ASSIGN(lora.targets, parse_targets(json, where));
   return lora;
 }
 
@@ -95,12 +140,20 @@ Result<at::Tensor> read_matrix(const weights::SafetensorsFile& file, const std::
   return matrix;
 }
 
+// The modules with matrices, by their whole paths.
+std::vector<std::string> targets_of(const Adapter& adapter) {
+  std::vector<std::string> targets;
+  for (const auto& [module, matrices] : adapter.matrices) targets.push_back(module);
+  return targets;
+}
+
 }  // namespace
 
 Result<Adapter> read_adapter(const std::filesystem::path& folder,
                              const std::vector<LinearShape>& linears) {
   const std::filesystem::path config_path = folder / "adapter_config.json";
   PANAL_ASSIGN(const std::string text, store::read_file(config_path, kMaxConfigBytes));
+  PANAL_TRY(store::refuse_lfs_pointer(text, config_path));
   PANAL_ASSIGN(const Json json, parse_json(text, config_path.string()));
   Adapter adapter;
   PANAL_ASSIGN(adapter.lora, parse_config(json, config_path.string()));
@@ -122,6 +175,7 @@ Result<Adapter> read_adapter(const std::filesystem::path& folder,
                   fmt::format("{}: tensor {} {} belongs to no linear layer of this core",
                               weights_path.string(), info.name, weights::shape_text(info.shape)));
   }
+  if (adapter.lora.targets.empty()) adapter.lora.targets = targets_of(adapter);
   PANAL_TRY(check_targets(adapter, linears, config_path.string()));
   return adapter;
 }
@@ -161,6 +215,7 @@ Json adapter_config_json(const LoraConfig& lora, recipe::Architecture architectu
   json["r"] = lora.rank;
   json["target_modules"] = lora.targets;
   json["task_type"] = "CAUSAL_LM";
+  json["use_rslora"] = lora.is_rank_stabilized;
   return json;
 }
 
@@ -181,7 +236,7 @@ Status Decoder::load_adapter(const std::filesystem::path& folder) {
       if (found == adapter.matrices.end()) continue;
       linear->adapter_down = found->second.down.set_requires_grad(true);
       linear->adapter_up = found->second.up.set_requires_grad(true);
-      linear->adapter_scale = adapter.lora.alpha / static_cast<double>(adapter.lora.rank);
+      linear->adapter_scale = adapter.lora.scale();
     }
     state_->lora = std::move(adapter.lora);
     return Status();

@@ -191,7 +191,7 @@ void Decoder::add_lora(const LoraConfig& lora, std::uint64_t seed) {
         at::zeros({linear->out_width(), lora.rank}, linear->adapter_down.options());
     linear->adapter_down.set_requires_grad(true);
     linear->adapter_up.set_requires_grad(true);
-    linear->adapter_scale = lora.alpha / static_cast<double>(lora.rank);
+    linear->adapter_scale = lora.scale();
   }
   state_->lora = lora;
   if (state_->lora->targets.empty()) {
@@ -200,6 +200,18 @@ void Decoder::add_lora(const LoraConfig& lora, std::uint64_t seed) {
 }
 
 const std::optional<LoraConfig>& Decoder::lora() const { return state_->lora; }
+
+double LoraConfig::scale() const {
+  const auto width = static_cast<double>(rank);
+  return alpha / (is_rank_stabilized ? std::sqrt(width) : width);
+}
+
+std::int64_t Decoder::num_trainable_parameters() const {
+  std::int64_t count = 0;
+  for (const tensor::NamedTensor& parameter : trainable_parameters())
+    count += parameter.value.numel();
+  return count;
+}
 
 void Decoder::remove_lora() {
   for (const LinearLayer* linear : state_->adapted()) {
@@ -212,6 +224,12 @@ void Decoder::remove_lora() {
 
 void Decoder::set_core_trainable(bool trainable) {
   for (auto& [name, value] : state_->tensors) value.set_requires_grad(trainable);
+}
+
+Result<std::vector<std::string>> unused_tensors(const std::filesystem::path& folder_or_file) {
+  PANAL_ASSIGN(const weights::WeightSource source, weights::open_weights(folder_or_file));
+  PANAL_ASSIGN(const ModelConfig config, detail::config_of(source, folder_or_file));
+  return detail::unused_tensors(source, config);
 }
 
 Result<Decoder> load_decoder(const std::filesystem::path& folder_or_file) {

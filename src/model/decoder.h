@@ -41,6 +41,12 @@ struct LoraConfig {
   std::vector<std::string> targets;
   /// What adapter_config.json says about the core.
   std::string base_model_name;
+  /// Adapters that others trained may divide by the root of the rank instead. Source:
+  /// Kalajdzievski, "A Rank Stabilization Scaling Factor for Fine-Tuning with LoRA", 2023.
+  bool is_rank_stabilized = false;
+
+  /// What the adapter's output is multiplied with.
+  double scale() const;
 };
 
 /// Not thread-safe. Throws Error for a caller's mistake, as torch does; loading and saving return a
@@ -113,6 +119,8 @@ class Decoder {
   /// What training changes: the adapter's A and B when there is one (PEFT names), else the core's
   /// parameters.
   std::vector<tensor::NamedTensor> trainable_parameters() const;
+  /// How many numbers these are together.
+  std::int64_t num_trainable_parameters() const;
 
   /// Freezes the core (no gradient of a core weight is ever computed) and puts a fresh adapter over
   /// it. Throws Error for an unknown target or impossible rank, or when there is an adapter
@@ -129,7 +137,8 @@ class Decoder {
   /// Puts the adapter of a PEFT folder (adapter_config.json, adapter_model.safetensors) over the
   /// core, in place of one that is there. Errors: kNotFound, kCorrupt, kInvalidArgument (a tensor
   /// missing, unknown, or of another shape), kUnsupported (bias, DoRA, rank patterns, other PEFT
-  /// types). The decoder is unchanged on an error.
+  /// types and whatever else a PEFT folder may set that changes the numbers). The decoder is
+  /// unchanged on an error.
   Status load_adapter(const std::filesystem::path& folder);
   /// Writes the adapter as a PEFT folder. Throws Error when there is none.
   Status save_adapter(const std::filesystem::path& folder) const;
@@ -156,5 +165,15 @@ class Decoder {
 /// missing. Errors: kNotFound, kCorrupt, kInvalidArgument, kUnsupported, each naming tensor and
 /// file.
 Result<Decoder> load_decoder(const std::filesystem::path& folder_or_file);
+
+/// Names of the tensors in a core's weights that no computation uses: masks and tables that are
+/// computed anew, and a head that is a copy of the embedding. Errors as load_decoder().
+Result<std::vector<std::string>> unused_tensors(const std::filesystem::path& folder_or_file);
+
+/// Writes generation_config.json of an exported core: `existing` (an object, may be empty: the
+/// settings the core came with) with the ids at which an answer ends, so that transformers stops
+/// where panal does.
+Status save_generation_config(const std::filesystem::path& folder, const ModelConfig& config,
+                              const Json& existing, std::span<const std::int32_t> stop_ids);
 
 }  // namespace panal::model

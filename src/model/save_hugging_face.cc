@@ -23,6 +23,22 @@ Json generation_config(const recipe::ModelConfig& config) {
 
 }  // namespace
 
+Status save_generation_config(const std::filesystem::path& folder, const ModelConfig& config,
+                              const Json& existing, std::span<const std::int32_t> stop_ids) {
+  Json json = generation_config(config);
+  if (existing.is_object()) json.update(existing);
+  // The end of a text goes first: readers that know only one id take it.
+  std::vector<std::int64_t> ids;
+  if (config.eos_id) ids.push_back(*config.eos_id);
+  for (const std::int32_t id : stop_ids) {
+    if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
+  }
+  if (ids.size() == 1) json["eos_token_id"] = ids[0];
+  if (ids.size() > 1) json["eos_token_id"] = ids;
+  return store::write_file_atomically(store::posix_file_system(), folder / "generation_config.json",
+                                      to_pretty(json) + "\n");
+}
+
 Status Decoder::save_hugging_face(const std::filesystem::path& folder, SaveType type) const {
   return capture([&]() -> Status {
     store::FileSystem& files = store::posix_file_system();

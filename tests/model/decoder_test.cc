@@ -339,6 +339,44 @@ TEST_F(RefusedAdapter, SettingsThatChangeTheNumbers) {
   change_config([](Json& json) { json["use_dora"] = true; });
   expect_refused(Code::kUnsupported, "use_dora");
 }
+// A member that a later PEFT invents is refused by its name once it is set.
+TEST_F(RefusedAdapter, SettingsNobodyKnowsYet) {
+  change_config([](Json& json) { json["use_new_idea"] = {{"strength", 2}}; });
+  expect_refused(Code::kUnsupported, "use_new_idea");
+}
+TEST_F(RefusedAdapter, StartsThatChangeTheCore) {
+  change_config([](Json& json) { json["init_lora_weights"] = "pissa_niter_4"; });
+  expect_refused(Code::kUnsupported, "pissa_niter_4");
+}
+TEST_F(RefusedAdapter, AGitLfsPointer) {
+  std::ofstream(folder_.path() / "adapter_model.safetensors")
+      << "version https://git-lfs.github.com/spec/v1\noid sha256:0a\nsize 5\n";
+  expect_refused(Code::kInvalidArgument, "git lfs pull");
+}
+// What PEFT writes for settings that are off, and targets as a text.
+TEST_F(RefusedAdapter, NotWhatIsUnset) {
+  const auto loaded = [&] {
+    Decoder decoder = value_or_throw(load_decoder(golden_folder("llama_tied")));
+    ok_or_throw(decoder.load_adapter(folder_.path()));
+    return decoder.forward(some_tokens(1, 4)).detach();
+  };
+  const at::Tensor plain = loaded();
+  change_config([](Json& json) {
+    json["target_modules"] = ".*(proj)";
+    json["modules_to_save"] = nullptr;
+    json["rank_pattern"] = Json::object();
+    json["use_dora"] = false;
+    json["peft_version"] = "0.17.0";
+  });
+  EXPECT_TRUE(at::equal(loaded(), plain));
+  // alpha / sqrt(rank) instead of alpha / rank.
+  change_config([](Json& json) {
+    json["use_rslora"] = true;
+    const double rank = json["r"].get<double>();
+    json["lora_alpha"] = json["lora_alpha"].get<double>() / std::sqrt(rank);
+  });
+  EXPECT_TRUE(at::allclose(loaded(), plain, 1e-5, 1e-6));
+}
 TEST_F(RefusedAdapter, TargetsThatAreNotInTheFile) {
   change_config([](Json& json) { json["target_modules"].push_back("o_proj"); });
   expect_refused(Code::kInvalidArgument, "o_proj");
@@ -372,6 +410,23 @@ TEST(SaveHuggingFace, LoadsAgainWithTheSameNumbers) {
               0.05)
         << name;
   }
+}
+
+// transformers stops at every id of the list, and so does panal on the exported folder.
+TEST(SaveHuggingFace, WritesEveryEndOfAnAnswer) {
+  const TemporaryFolder folder;
+  ModelConfig config = small_llama();
+  config.eos_id = 7;
+  const auto written = [&](const Json& existing, const std::vector<std::int32_t>& stops) {
+    ok_or_throw(save_generation_config(folder.path(), config, existing, stops));
+    const auto path = folder.path() / "generation_config.json";
+    return value_or_throw(parse_json(value_or_throw(store::read_file(path, 1 << 20)), "written"));
+  };
+  EXPECT_EQ(written(Json::object(), {7})["eos_token_id"], 7);
+  EXPECT_EQ(written(Json::object(), {2, 7, 9})["eos_token_id"], Json::array({7, 2, 9}));
+  const Json kept = written(Json{{"temperature", 0.6}, {"eos_token_id", 1}}, {2});
+  EXPECT_EQ(kept["temperature"], 0.6);
+  EXPECT_EQ(kept["eos_token_id"], Json::array({7, 2}));
 }
 
 class RefusedCore : public testing::Test {
@@ -431,9 +486,28 @@ TEST_F(RefusedCore, IntegersInPlaceOfWeights) {
 TEST_F(RefusedCore, BallastIsSkippedAndACopyOfTheTiedHeadToo) {
   write([](Tensors& tensors) {
     tensors.push_back({"model.layers.0.self_attn.rotary_emb.inv_freq", at::zeros({2})});
-    tensors.push_back({"lm_head.weight", at::zeros({43, 24})});
+    const auto embedding = std::ranges::find(tensors, std::string("model.embed_tokens.weight"),
+                                             &tensor::NamedTensor::name);
+    tensors.push_back({"lm_head.weight", embedding->value.clone()});
   });
-  EXPECT_TRUE(load_decoder(folder_.path()).ok());
+  const auto loaded = load_decoder(folder_.path());
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_TRUE(loaded->config().tied_embeddings);
+  EXPECT_THAT(unused_tensors(folder_.path()).value(),
+              testing::UnorderedElementsAre("model.layers.0.self_attn.rotary_emb.inv_freq",
+                                            "lm_head.weight"));
+}
+// Only the file knows whether a head was trained apart from the embedding.
+TEST_F(RefusedCore, AHeadOfItsOwnIsUsedWhateverTheConfigSays) {
+  write([](Tensors& tensors) { tensors.push_back({"lm_head.weight", at::zeros({43, 24})}); });
+  const auto loaded = load_decoder(folder_.path());
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_FALSE(loaded->config().tied_embeddings);
+  EXPECT_EQ(loaded->forward(some_tokens(1, 6)).abs().max().item<float>(), 0.0F);
+  EXPECT_TRUE(unused_tensors(folder_.path())->empty());
+  TemporaryFolder exported;
+  ok_or_throw(loaded->save_hugging_face(exported.path()));
+  EXPECT_FALSE(load_decoder(exported.path())->config().tied_embeddings);
 }
 TEST_F(RefusedCore, AFolderWithoutConfigOrWeights) {
   EXPECT_EQ(load_decoder(folder_.path()).code(), Code::kNotFound);

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
@@ -30,11 +31,47 @@ std::string name_in_file(const weights::WeightSource& source, const recipe::Para
   return spec.name;
 }
 
-// A tied head may be in the file all the same, as a copy of the embedding.
+constexpr std::string_view kHead = "lm_head.weight";
+
+// A tied head may be in the file all the same; config_of() has made sure that it is a copy.
 bool is_copy_of_embedding(const weights::WeightSource& source, const recipe::ModelConfig& config,
                           std::string_view name) {
   if (!config.tied_embeddings) return false;
-  return name == (source.gguf() != nullptr ? "output.weight" : "lm_head.weight");
+  return name == (source.gguf() != nullptr ? "output.weight" : kHead);
+}
+
+Result<std::vector<float>> values_of(const weights::WeightSource& source, const TensorInfo& info) {
+  std::vector<float> values(static_cast<std::size_t>(info.num_elements));
+  PANAL_TRY(source.read_float32(info.name, values));
+  return values;
+}
+
+Result<bool> are_equal(const weights::WeightSource& source, const TensorInfo& a,
+                       const TensorInfo& b) {
+  if (a.shape != b.shape) return false;
+  if (a.type == b.type) {
+    PANAL_ASSIGN(const auto left, source.raw_bytes(a.name));
+    PANAL_ASSIGN(const auto right, source.raw_bytes(b.name));
+    return std::ranges::equal(left, right);
+  }
+  PANAL_ASSIGN(const std::vector<float> left, values_of(source, a));
+  PANAL_ASSIGN(const std::vector<float> right, values_of(source, b));
+  return left == right;
+}
+
+// Whether a Hugging Face file has a head of its own, though its config says that it is tied.
+Result<bool> has_own_head(const weights::WeightSource& source, const recipe::ModelConfig& config) {
+  const TensorInfo* head = source.find(kHead);
+  if (head == nullptr) return false;
+  if (!weights::is_readable_as_float32(head->type)) return true;  // Refused by its type later.
+  for (const ParameterSpec& spec : parameter_table(config)) {
+    if (!spec.name.ends_with("embed_tokens.weight") && !spec.name.ends_with("wte.weight")) continue;
+    const TensorInfo* embedding = source.find(name_in_file(source, spec));
+    if (embedding == nullptr || !weights::is_readable_as_float32(embedding->type)) return false;
+    PANAL_ASSIGN(const bool is_copy, are_equal(source, *head, *embedding));
+    return !is_copy;
+  }
+  return false;
 }
 
 Status check_shape(const weights::WeightSource& source, const TensorInfo& info,
@@ -131,7 +168,24 @@ Result<std::map<std::string, at::Tensor>> read_parameters(const weights::WeightS
 Result<recipe::ModelConfig> config_of(const weights::WeightSource& source,
                                       const std::filesystem::path& folder_or_file) {
   if (source.gguf() != nullptr) return recipe::config_from_gguf(*source.gguf());
-  return recipe::load_model_config(folder_or_file.string());
+  PANAL_ASSIGN(recipe::ModelConfig config, recipe::load_model_config(folder_or_file.string()));
+  if (config.tied_embeddings) {
+    PANAL_ASSIGN(const bool own_head, has_own_head(source, config));
+    config.tied_embeddings = !own_head;
+  }
+  return config;
+}
+
+Result<std::vector<std::string>> unused_tensors(const weights::WeightSource& source,
+                                                const recipe::ModelConfig& config) {
+  PANAL_ASSIGN(const std::vector<FoundParameter> found, match_parameters(source, config));
+  std::set<std::string_view> used;
+  for (const FoundParameter& parameter : found) used.insert(parameter.file_name);
+  std::vector<std::string> unused;
+  for (const TensorInfo& info : source.tensors()) {
+    if (!used.contains(info.name)) unused.push_back(info.name);
+  }
+  return unused;
 }
 
 }  // namespace panal::model::detail

@@ -40,7 +40,13 @@ Result<at::Tensor> read_parameter(const weights::WeightSource& source,
 Result<std::map<std::string, at::Tensor>> read_parameters(const weights::WeightSource& source,
                                                           const recipe::ModelConfig& config);
 
-/// The config that belongs to the weights of a folder or file.
+/// Tensors of `source` that a model with this config does not use: known ballast, and a copy of the
+/// embedding where the head is tied. Errors as match_parameters().
+Result<std::vector<std::string>> unused_tensors(const weights::WeightSource& source,
+                                                const recipe::ModelConfig& config);
+
+/// The config that belongs to the weights of a folder or file. A head in the file that differs from
+/// the embedding is the model's own, whatever the config says about tied weights.
 Result<recipe::ModelConfig> config_of(const weights::WeightSource& source,
                                       const std::filesystem::path& folder_or_file);
 

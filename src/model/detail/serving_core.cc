@@ -172,7 +172,7 @@ Result<ServingCore> load_serving_core(const weights::WeightSource& source,
 ServingAdapter make_serving_adapter(const ServingCore& core, std::string name,
                                     const Adapter& adapter) {
   ServingAdapter made{.name = std::move(name), .linears = {}};
-  const double scale = adapter.lora.alpha / static_cast<double>(adapter.lora.rank);
+  const double scale = adapter.lora.scale();
   for (const ServingLayer& layer : core.layers) {
     for (const FusedLinear* linear : {&layer.qkv, &layer.o, &layer.up, &layer.down}) {
       FusedAdapter fused;
