@@ -228,7 +228,7 @@ void Decoder::set_core_trainable(bool trainable) {
 
 Result<std::vector<std::string>> unused_tensors(const std::filesystem::path& folder_or_file) {
   PANAL_ASSIGN(const weights::WeightSource source, weights::open_weights(folder_or_file));
-  PANAL_ASSIGN(const ModelConfig config, detail::config_of(source, folder_or_file));
+  PANAL_ASSIGN(const recipe::ModelConfig config, detail::config_of(source, folder_or_file));
   return detail::unused_tensors(source, config);
 }
 

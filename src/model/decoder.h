@@ -173,7 +173,8 @@ Result<std::vector<std::string>> unused_tensors(const std::filesystem::path& fol
 /// Writes generation_config.json of an exported core: `existing` (an object, may be empty: the
 /// settings the core came with) with the ids at which an answer ends, so that transformers stops
 /// where panal does.
-Status save_generation_config(const std::filesystem::path& folder, const ModelConfig& config,
-                              const Json& existing, std::span<const std::int32_t> stop_ids);
+Status save_generation_config(const std::filesystem::path& folder,
+                              const recipe::ModelConfig& config, const Json& existing,
+                              std::span<const std::int32_t> stop_ids);
 
 }  // namespace panal::model

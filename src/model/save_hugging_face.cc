@@ -23,8 +23,9 @@ Json generation_config(const recipe::ModelConfig& config) {
 
 }  // namespace
 
-Status save_generation_config(const std::filesystem::path& folder, const ModelConfig& config,
-                              const Json& existing, std::span<const std::int32_t> stop_ids) {
+Status save_generation_config(const std::filesystem::path& folder,
+                              const recipe::ModelConfig& config, const Json& existing,
+                              std::span<const std::int32_t> stop_ids) {
   Json json = generation_config(config);
   if (existing.is_object()) json.update(existing);
   // The end of a text goes first: readers that know only one id take it.

@@ -19,7 +19,9 @@ struct JobContext {
   std::stop_token stop;
 };
 
-/// {"path"}: loads a model wholly, with its tokenizer and chat template, and describes it.
+/// {"path", "adapter"?}: loads a model wholly, with its tokenizer, tries its chat template, and
+/// describes it, the tensors that nothing uses among it; or, with the folder of a PEFT adapter,
+/// puts that over the model and describes the adapter.
 Result<Json> check_model(const JobContext& job);
 /// {"path", "output"}: writes a model as a Hugging Face folder that transformers loads.
 Result<Json> export_model(const JobContext& job);

@@ -42,14 +42,14 @@ Result<tokenizer::Tokenizer> load_tokenizer_for(const std::string& path,
 }
 
 LoadedModel::LoadedModel(std::unique_ptr<model::TokenModel> model, tokenizer::Tokenizer tokenizer,
-                         std::optional<chat::ChatTemplate> chat_template)
+                         ModelChat chat)
     : meter_(energy::open_best_meter(clock_)),
       model_(std::move(model)),
       tokenizer_(std::move(tokenizer)),
       special_texts_(tokenizer_.special_texts()),
-      chat_template_(std::move(chat_template)) {
+      chat_(std::move(chat)) {
   serve::EngineOptions options;
-  options.stop_ids = tokenizer_.stop_ids();
+  options.stop_ids = chat_.stop_ids;
   options.meter = meter_.get();
   engine_ =
       std::make_unique<serve::Engine>(*model_, serve::text_decoders(tokenizer_), options, clock_);
@@ -60,16 +60,17 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(
     std::int64_t max_context) {
   PANAL_ASSIGN(auto model, model::open_token_model(core, adapters, {.max_context = max_context}));
   PANAL_ASSIGN(tokenizer::Tokenizer tokenizer, load_tokenizer_for(core, model->vocabulary_size()));
-  std::optional<chat::ChatTemplate> chat_template;
-  if (!tokenizer.chat_template().empty()) {
-    PANAL_ASSIGN(chat_template, chat::ChatTemplate::parse(tokenizer.chat_template()));
-  }
+  ModelChat chat = chat_of(tokenizer, SystemClock());
   return std::unique_ptr<LoadedModel>(
-      new LoadedModel(std::move(model), std::move(tokenizer), std::move(chat_template)));
+      new LoadedModel(std::move(model), std::move(tokenizer), std::move(chat)));
 }
 
 Result<std::vector<std::int32_t>> LoadedModel::encode_chat(const Json& messages) const {
-  if (!chat_template_) {
+  if (chat_.trial && !chat_.trial->can_chat) {
+    return Status(Code::kUnsupported,
+                  "this model cannot chat, its chat template fails: " + chat_.trial->reason);
+  }
+  if (!chat_.chat_template) {
     // A base model has no turns: it goes on from the last message.
     if (!messages.is_array() || messages.empty()) {
       return Status(Code::kInvalidArgument,
@@ -79,9 +80,6 @@ Result<std::vector<std::int32_t>> LoadedModel::encode_chat(const Json& messages)
                  json_string(messages.back(), "content", "the last message"));
     return encode_text(content);
   }
-  chat::ChatTemplateOptions options;
-  options.bos = tokenizer_.bos_text();
-  options.eos = tokenizer_.eos_text();
   // What the template adds is parsed as tokens; what a user writes must not open or close a turn.
   Json safe = messages;
   for (Json& message : safe) {
@@ -89,7 +87,8 @@ Result<std::vector<std::int32_t>> LoadedModel::encode_chat(const Json& messages)
     message["content"] = tokenizer::without_special_tokens(
         message.at("content").get_ref<const std::string&>(), special_texts_);
   }
-  PANAL_ASSIGN(const std::string text, chat_template_->render(safe, options));
+  PANAL_ASSIGN(const std::string text,
+               chat_.chat_template->render(safe, chat_options(tokenizer_, clock_)));
   return tokenizer_.encode(text, tokenizer::SpecialTokens::kParse);
 }
 

@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/result.h"
-#include "chat/chat_template.h"
 #include "energy/meter.h"
+#include "engine/commands/model_chat.h"
 #include "model/token_model.h"
 #include "model/torch_token_model.h"
 #include "serve/engine.h"
@@ -27,25 +27,25 @@ class LoadedModel {
       std::int64_t max_context);
 
   /// The prompt's tokens: `messages` (a JSON array) through the chat template, or `prompt` as it
-  /// is.
+  /// is. kUnsupported with the reason where the template failed its trial.
   Result<std::vector<std::int32_t>> encode_chat(const Json& messages) const;
   std::vector<std::int32_t> encode_text(const std::string& prompt) const;
 
   serve::Engine& engine() { return *engine_; }
   const tokenizer::Tokenizer& tokenizer() const { return tokenizer_; }
   const model::TokenModel& model() const { return *model_; }
-  bool has_chat_template() const { return chat_template_.has_value(); }
+  bool has_chat_template() const { return chat_.chat_template.has_value(); }
 
  private:
   LoadedModel(std::unique_ptr<model::TokenModel> model, tokenizer::Tokenizer tokenizer,
-              std::optional<chat::ChatTemplate> chat_template);
+              ModelChat chat);
 
   SystemClock clock_;
   std::unique_ptr<energy::Meter> meter_;
   std::unique_ptr<model::TokenModel> model_;
   tokenizer::Tokenizer tokenizer_;
   std::vector<std::string> special_texts_;
-  std::optional<chat::ChatTemplate> chat_template_;
+  const ModelChat chat_;
   std::unique_ptr<serve::Engine> engine_;  // Last: it uses all of the above.
 };
 
