@@ -133,6 +133,14 @@ class FaultyFile final : public OutputFile {
     return Status();
   }
 
+  Status close() override {
+    const std::lock_guard lock(state_->mutex);
+    const Verdict verdict = state_->step();
+    if (verdict == Verdict::kFail) return planned_failure("finish", tracked_->path);
+    if (verdict == Verdict::kStrike) state_->strike();
+    return verdict == Verdict::kProceed ? real_->close() : refusal("finish", tracked_->path);
+  }
+
  private:
   const std::shared_ptr<State> state_;              // Shared with the file system.
   const std::shared_ptr<State::OpenFile> tracked_;  // Shared with the state's list.
@@ -149,6 +157,22 @@ Status run_step(State& state, std::string_view action, const path& name, Act&& a
   if (verdict == Verdict::kFail) return planned_failure(action, name);
   if (verdict == Verdict::kStrike) state.strike();
   return refusal(action, name);
+}
+
+// What went into a stream is gone: a power cut has nothing to take back, and the file is not
+// listed.
+template <typename Open>
+Result<std::unique_ptr<OutputFile>> open_untracked(const std::shared_ptr<State>& state,
+                                                   const path& name, Open&& open) {
+  const std::lock_guard lock(state->mutex);
+  std::unique_ptr<OutputFile> real;
+  PANAL_TRY(run_step(*state, "write to", name, [&]() -> Status {
+    PANAL_ASSIGN(real, open());
+    return Status();
+  }));
+  auto tracked = std::make_shared<State::OpenFile>(State::OpenFile{name, 0});
+  return std::unique_ptr<OutputFile>(
+      std::make_unique<FaultyFile>(state, std::move(tracked), std::move(real), 0));
 }
 
 }  // namespace
@@ -212,6 +236,22 @@ Result<std::unique_ptr<OutputFile>> FaultyFileSystem::append(const path& name) {
   state_->open_files.push_back(tracked);
   return std::unique_ptr<OutputFile>(
       std::make_unique<FaultyFile>(state_, std::move(tracked), std::move(real), num_bytes));
+}
+
+Result<std::unique_ptr<OutputFile>> FaultyFileSystem::open_stream(const path& name) {
+  return open_untracked(state_, name, [&] { return posix_file_system().open_stream(name); });
+}
+
+Result<std::unique_ptr<OutputFile>> FaultyFileSystem::open_descriptor(int descriptor,
+                                                                      const path& name) {
+  return open_untracked(state_, name,
+                        [&] { return posix_file_system().open_descriptor(descriptor, name); });
+}
+
+Status FaultyFileSystem::copy_ownership(const path& from, const path& to) {
+  const std::lock_guard lock(state_->mutex);
+  return run_step(*state_, "set the owner of", to,
+                  [&] { return posix_file_system().copy_ownership(from, to); });
 }
 
 Status FaultyFileSystem::rename(const path& from, const path& to) {

@@ -44,6 +44,11 @@ class FaultyFileSystem final : public FileSystem {
   Result<std::unique_ptr<OutputFile>> create(const std::filesystem::path& path,
                                              unsigned permissions = 0644) override;
   Result<std::unique_ptr<OutputFile>> append(const std::filesystem::path& path) override;
+  Result<std::unique_ptr<OutputFile>> open_stream(const std::filesystem::path& path) override;
+  Result<std::unique_ptr<OutputFile>> open_descriptor(int descriptor,
+                                                      const std::filesystem::path& name) override;
+  Status copy_ownership(const std::filesystem::path& from,
+                        const std::filesystem::path& to) override;
   Status rename(const std::filesystem::path& from, const std::filesystem::path& to) override;
   Status remove(const std::filesystem::path& path) override;
   Status make_directory(const std::filesystem::path& path, unsigned permissions = 0755) override;

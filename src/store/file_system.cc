@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -21,8 +22,8 @@ using std::filesystem::path;
 
 class PosixFile final : public OutputFile {
  public:
-  PosixFile(Descriptor descriptor, path name)
-      : descriptor_(std::move(descriptor)), path_(std::move(name)) {}
+  PosixFile(Descriptor descriptor, path name, bool is_stream)
+      : descriptor_(std::move(descriptor)), path_(std::move(name)), is_stream_(is_stream) {}
 
   Status write(std::string_view bytes) override {
     while (!bytes.empty()) {
@@ -31,22 +32,37 @@ class PosixFile final : public OutputFile {
       const ssize_t count = ::write(descriptor_.get(), bytes.data(), piece);
       if (count >= 0) {
         bytes.remove_prefix(static_cast<std::size_t>(count));
-      } else if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) {
-        return detail::no_space_status(path_, bytes.size(), std::generic_category().message(errno));
       } else if (errno != EINTR) {
-        return errno_status(errno, "write", path_);
+        return write_status(errno, bytes.size());
       }
     }
     return Status();
   }
 
   Status sync() override {
-    return ::fsync(descriptor_.get()) == 0 ? Status() : errno_status(errno, "sync", path_);
+    if (::fsync(descriptor_.get()) == 0) return Status();
+    const bool has_nothing_to_sync = errno == EINVAL || errno == EROFS || errno == ENOTSUP;
+    if (is_stream_ && has_nothing_to_sync) return Status();
+    return is_stream_ ? detail::stream_status(errno, path_) : errno_status(errno, "sync", path_);
+  }
+
+  Status close() override {
+    if (descriptor_.close() == 0) return Status();
+    return is_stream_ ? detail::stream_status(errno, path_) : errno_status(errno, "finish", path_);
   }
 
  private:
+  Status write_status(int error, std::size_t wanted_bytes) const {
+    if (is_stream_) return detail::stream_status(error, path_);
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+      return detail::no_space_status(path_, wanted_bytes, std::generic_category().message(error));
+    }
+    return errno_status(error, "write", path_);
+  }
+
   Descriptor descriptor_;
   path path_;
+  const bool is_stream_;  // A pipe, a terminal or a device: it has no disk that could be full.
 };
 
 class PosixFileSystem final : public FileSystem {
@@ -56,6 +72,30 @@ class PosixFileSystem final : public FileSystem {
   }
   Result<std::unique_ptr<OutputFile>> append(const path& name) override {
     return open(name, O_CREAT | O_APPEND, 0644);
+  }
+  Result<std::unique_ptr<OutputFile>> open_stream(const path& name) override {
+    Descriptor descriptor(::open(name.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+    if (!descriptor.is_open()) return detail::stream_status(errno, name);
+    return std::unique_ptr<OutputFile>(
+        std::make_unique<PosixFile>(std::move(descriptor), name, true));
+  }
+  Result<std::unique_ptr<OutputFile>> open_descriptor(int number, const path& name) override {
+    // A copy has the same place in the file, so that both write one after the other.
+    Descriptor descriptor(::fcntl(number, F_DUPFD_CLOEXEC, 3));
+    if (!descriptor.is_open()) return detail::stream_status(errno, name);
+    return std::unique_ptr<OutputFile>(
+        std::make_unique<PosixFile>(std::move(descriptor), name, true));
+  }
+  Status copy_ownership(const path& from, const path& to) override {
+    struct stat found {};
+    if (::stat(from.c_str(), &found) != 0) return errno_status(errno, "examine", from);
+    struct stat made {};
+    if (::stat(to.c_str(), &made) != 0) return errno_status(errno, "examine", to);
+    const bool is_ours = found.st_uid == made.st_uid && found.st_gid == made.st_gid;
+    if (!is_ours && ::chown(to.c_str(), found.st_uid, found.st_gid) != 0)
+      return errno_status(errno, "set the owner of", to);
+    if (::chmod(to.c_str(), found.st_mode & 07777) == 0) return Status();
+    return errno_status(errno, "set the mode of", to);
   }
   Status rename(const path& from, const path& to) override {
     if (std::rename(from.c_str(), to.c_str()) == 0) return Status();
@@ -93,7 +133,8 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<OutputFile>> open(const path& name, int flags, unsigned permissions) {
     Descriptor descriptor(::open(name.c_str(), flags | O_WRONLY | O_CLOEXEC, permissions));
     if (!descriptor.is_open()) return errno_status(errno, "create", name);
-    return std::unique_ptr<OutputFile>(std::make_unique<PosixFile>(std::move(descriptor), name));
+    return std::unique_ptr<OutputFile>(
+        std::make_unique<PosixFile>(std::move(descriptor), name, false));
   }
 };
 

@@ -25,6 +25,8 @@ class OutputFile {
   /// Returns when the bytes written so far survive a power cut (fsync). The name may not:
   /// sync_directory().
   virtual Status sync() = 0;
+  /// Closes it and says what the system tells only then. Call once, last.
+  virtual Status close() = 0;
 };
 
 /// Steps that change the disk. Posix is thread-safe and stateless. Every error names the path.
@@ -38,6 +40,16 @@ class FileSystem {
                                                      unsigned permissions = 0644) = 0;
   /// Opens the file to write after its end, and creates it when it is missing.
   virtual Result<std::unique_ptr<OutputFile>> append(const std::filesystem::path& path) = 0;
+  /// Opens what is there already, a device or a pipe, to write to it and never to replace it. Waits
+  /// for the reader of a named pipe. sync() does what such a thing can. Errors: kNotFound.
+  virtual Result<std::unique_ptr<OutputFile>> open_stream(const std::filesystem::path& path) = 0;
+  /// The same for a descriptor that is open in this process, which stays open: what is written
+  /// follows what was written there. `name` stands in errors.
+  virtual Result<std::unique_ptr<OutputFile>> open_descriptor(
+      int descriptor, const std::filesystem::path& name) = 0;
+  /// Gives the file `to` the owner, group and mode of the file `from`.
+  virtual Status copy_ownership(const std::filesystem::path& from,
+                                const std::filesystem::path& to) = 0;
   /// Gives `from` the name `to` in one step, replacing a file of that name.
   /// Errors: kNotFound; kConflict when `to` is a folder that is not empty.
   virtual Status rename(const std::filesystem::path& from, const std::filesystem::path& to) = 0;
@@ -80,6 +92,8 @@ class AtomicFile {
   Status write(std::string_view bytes) { return file_->write(bytes); }
   /// The new content stands under its name and survives a power cut. Call once, last.
   Status commit();
+  /// Where the content is until commit().
+  const std::filesystem::path& temporary() const { return temporary_; }
 
  private:
   AtomicFile(FileSystem& files, std::filesystem::path temporary, std::filesystem::path path,

@@ -415,7 +415,7 @@ TEST(SaveHuggingFace, LoadsAgainWithTheSameNumbers) {
 // transformers stops at every id of the list, and so does panal on the exported folder.
 TEST(SaveHuggingFace, WritesEveryEndOfAnAnswer) {
   const TemporaryFolder folder;
-  ModelConfig config = small_llama();
+  recipe::ModelConfig config = small_llama();
   config.eos_id = 7;
   const auto written = [&](const Json& existing, const std::vector<std::int32_t>& stops) {
     ok_or_throw(save_generation_config(folder.path(), config, existing, stops));

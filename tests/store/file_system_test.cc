@@ -46,14 +46,6 @@ TEST(AtomicWrite, NamesTheFolderThatIsMissing) {
   EXPECT_THAT(status.message(), HasSubstr("missing"));
 }
 
-TEST(PosixFile, SaysPathBytesWantedAndFreeWhenTheDiskIsFull) {
-  auto file = posix_file_system().create("/dev/full").value();
-  const Status status = file->write(std::string(1000, 'x'));
-  EXPECT_EQ(status.code(), Code::kResourceExhausted);
-  EXPECT_THAT(status.message(), HasSubstr("1000 bytes to /dev/full"));
-  EXPECT_THAT(status.message(), HasSubstr("free on that disk"));
-}
-
 TEST(PosixFile, ReportsASizeLimitLikeAFullDisk) {
   const TemporaryFolder folder;
   rlimit before{};
@@ -68,6 +60,7 @@ TEST(PosixFile, ReportsASizeLimitLikeAFullDisk) {
   std::signal(SIGXFSZ, old_handler);
   EXPECT_EQ(status.code(), Code::kResourceExhausted) << status.message();
   EXPECT_THAT(status.message(), HasSubstr("5904 bytes to "));
+  EXPECT_THAT(status.message(), HasSubstr("free on that disk"));
   EXPECT_EQ(num_entries(folder.path()), 0u);
 }
 

@@ -159,6 +159,18 @@ class FullDisk final : public store::FileSystem {
   Result<std::unique_ptr<store::OutputFile>> append(const std::filesystem::path& path) override {
     return real_.append(path);
   }
+  Result<std::unique_ptr<store::OutputFile>> open_stream(
+      const std::filesystem::path& path) override {
+    return real_.open_stream(path);
+  }
+  Result<std::unique_ptr<store::OutputFile>> open_descriptor(
+      int descriptor, const std::filesystem::path& name) override {
+    return real_.open_descriptor(descriptor, name);
+  }
+  Status copy_ownership(const std::filesystem::path& from,
+                        const std::filesystem::path& to) override {
+    return real_.copy_ownership(from, to);
+  }
   Status rename(const std::filesystem::path& from, const std::filesystem::path& to) override {
     return real_.rename(from, to);
   }
@@ -185,6 +197,7 @@ class FullDisk final : public store::FileSystem {
       return real_->write(bytes);
     }
     Status sync() override { return real_->sync(); }
+    Status close() override { return real_->close(); }
 
    private:
     std::unique_ptr<store::OutputFile> real_;

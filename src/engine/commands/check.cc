@@ -1,8 +1,8 @@
 #include "engine/commands/commands.h"
 #include "engine/commands/loaded_model.h"
 #include "engine/commands/model_chat.h"
-#include "model/config.h"
 #include "model/decoder.h"
+#include "recipe/model_config.h"
 #include "store/file_system.h"
 #include "tokenizer/tokenizer.h"
 
@@ -46,7 +46,7 @@ Result<Json> check_model(const JobContext& job) {
   PANAL_ASSIGN(const std::vector<std::string> unused, model::unused_tensors(path));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, config.vocabulary_size));
-  Json facts = {{"architecture", model::architecture_name(config.architecture)},
+  Json facts = {{"architecture", recipe::architecture_name(config.architecture)},
                 {"parameters", config.num_parameters()},
                 {"layers", config.layers},
                 {"width", config.width},

@@ -51,6 +51,11 @@ Status errno_status(int error, std::string_view action, const std::filesystem::p
                 fmt::format("cannot {} {}: {}", action, path.string(), reason_of(error)));
 }
 
+Status stream_status(int error, const std::filesystem::path& name) {
+  return Status(code_of(error),
+                fmt::format("cannot write to {}: {}", name.string(), reason_of(error)));
+}
+
 Status no_space_status(const std::filesystem::path& path, std::uint64_t wanted_bytes,
                        std::string_view reason) {
   std::error_code ignored;

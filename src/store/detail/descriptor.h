@@ -23,6 +23,8 @@ class Descriptor {
   ~Descriptor() {
     if (number_ >= 0) ::close(number_);
   }
+  /// What close(2) says.
+  int close() { return ::close(std::exchange(number_, -1)); }
   int get() const { return number_; }
   bool is_open() const { return number_ >= 0; }
 
@@ -32,6 +34,8 @@ class Descriptor {
 
 /// "cannot create /x/y: Permission denied", with the code that fits `error`.
 Status errno_status(int error, std::string_view action, const std::filesystem::path& path);
+/// "cannot write to /dev/stdout: Broken pipe", for what is no file on a disk.
+Status stream_status(int error, const std::filesystem::path& name);
 /// The sentence for a full disk: path, bytes wanted, bytes free.
 Status no_space_status(const std::filesystem::path& path, std::uint64_t wanted_bytes,
                        std::string_view reason);
