@@ -21,7 +21,7 @@ smollm2_gguf=SmolLM2-135M-Instruct.Q4_1.gguf
 
 packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-pip unzip ca-certificates
   libboost-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev libsodium-dev
-  libxxhash-dev libpcre2-dev libicu-dev libsqlite3-dev libexttextcat-dev libexttextcat-data
+  libxxhash-dev libpcre2-dev libicu-dev libsqlite3-dev zlib1g-dev libzstd-dev libexttextcat-dev libexttextcat-data
   libgtest-dev libgmock-dev)
 if $with_tests; then packages+=(python3-venv clang-format); fi
 

@@ -8,27 +8,60 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "data/detail/record.h"
 
 namespace panal::data {
+namespace {
+
+Json to_json(const Document& document) {
+  Json json = Json::object();
+  if (document.is_conversation()) {
+    json = Json::parse(document.conversation, nullptr, false);
+  } else {
+    json["text"] = document.text;
+    if (document.reads_special_tokens) json["special_tokens"] = "read";
+  }
+  json["source"] = document.source;
+  return json;
+}
+
+}  // namespace
+
+Result<DatasetWriter> DatasetWriter::create(store::FileSystem& files,
+                                            const std::filesystem::path& path) {
+  PANAL_ASSIGN(store::AtomicFile file, store::AtomicFile::create(files, path));
+  return DatasetWriter(path.string(), std::move(file));
+}
+
+Status DatasetWriter::write(const Document& document) {
+  constexpr std::size_t kPieceBytes = 1 << 20;
+  if (first_invalid_utf8(document.text) != std::string_view::npos) {
+    return Status(Code::kInvalidArgument, fmt::format("{}: document {} from {} is not UTF-8",
+                                                      where_, num_documents_, document.source));
+  }
+  buffer_ += to_line(to_json(document));
+  buffer_ += '\n';
+  ++num_documents_;
+  if (buffer_.size() < kPieceBytes) return Status();
+  PANAL_TRY(file_.write(buffer_));
+  buffer_.clear();
+  return Status();
+}
+
+Status DatasetWriter::finish() {
+  if (num_documents_ == 0) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{}: expected at least one document to write, found none", where_));
+  }
+  PANAL_TRY(file_.write(buffer_));
+  return file_.commit();
+}
 
 Status write_dataset(store::FileSystem& files, const std::filesystem::path& path,
                      std::span<const Document> documents) {
-  if (documents.empty()) {
-    return Status(
-        Code::kInvalidArgument,
-        fmt::format("{}: expected at least one document to write, found none", path.string()));
-  }
-  std::string bytes;
-  for (const Document& document : documents) {
-    if (first_invalid_utf8(document.text) != std::string_view::npos) {
-      return Status(Code::kInvalidArgument,
-                    fmt::format("{}: document {} from {} is not UTF-8", path.string(),
-                                &document - documents.data(), document.source));
-    }
-    bytes += to_line(Json{{"text", document.text}, {"source", document.source}});
-    bytes += '\n';
-  }
-  return store::write_file_atomically(files, path, bytes);
+  PANAL_ASSIGN(DatasetWriter writer, DatasetWriter::create(files, path));
+  for (const Document& document : documents) PANAL_TRY(writer.write(document));
+  return writer.finish();
 }
 
 Result<DatasetReader> DatasetReader::open(const std::filesystem::path& path,
@@ -66,11 +99,7 @@ Result<std::optional<Document>> DatasetReader::next() {
     if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string place = fmt::format("{}, line {}", where_, line_number_);
     PANAL_ASSIGN(const Json object, parse_json(*line, place));
-    Document document;
-    PANAL_ASSIGN(document.text, json_string(object, "text", place));
-    if (json_has(object, "source")) {
-      PANAL_ASSIGN(document.source, json_string(object, "source", place));
-    }
+    PANAL_ASSIGN(Document document, detail::read_record(object, "", place));
     return std::optional<Document>(std::move(document));
   }
 }
@@ -83,7 +112,7 @@ Result<std::vector<Document>> read_dataset(const std::filesystem::path& path,
   while (true) {
     PANAL_ASSIGN(std::optional<Document> document, reader.next());
     if (!document) break;
-    total_bytes += document->text.size() + document->source.size();
+    total_bytes += document->text.size() + document->conversation.size() + document->source.size();
     if (total_bytes > max_bytes) {
       return Status(Code::kResourceExhausted,
                     fmt::format("{}: the text is over {} bytes", path.string(), max_bytes));
@@ -103,6 +132,12 @@ std::string dataset_sha256(std::span<const Document> documents) {
     hash.update(fmt::format("{} {}\n", document.text.size(), document.source.size()));
     hash.update(document.text);
     hash.update(document.source);
+    // Nothing of these in the hash of a plain text: it keeps the name that it always had.
+    if (document.is_conversation()) {
+      hash.update(fmt::format("\nconversation {}\n", document.conversation.size()));
+      hash.update(document.conversation);
+    }
+    if (document.reads_special_tokens) hash.update("\nspecial tokens\n");
   }
   return hash.hex();
 }

@@ -1,6 +1,7 @@
-// A dataset at rest is JSONL, one {"text", "source"} per line: readable by every tool, streamed
-// without holding it whole, and named by a hash of its content. The split into training and
-// validation depends only on the text, so that it survives reordering and additions.
+// A dataset at rest is JSONL, one text {"text", "source"} or conversation {"messages", "source"}
+// per line: readable by every tool, streamed without holding it whole, and named by a hash of its
+// content. The split into training and validation depends only on the text, so that it survives
+// reordering and additions.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,27 @@
 
 namespace panal::data {
 
-/// Writes documents as JSONL, whole or not at all. Errors: kInvalidArgument for no documents or one
-/// that is not UTF-8; whatever the file system says.
+/// Writes documents as JSONL one by one; without finish() nothing appears. Errors:
+/// kInvalidArgument for a document that is not UTF-8, and at the end for none at all; whatever the
+/// file system says.
+class DatasetWriter {
+ public:
+  static Result<DatasetWriter> create(store::FileSystem& files, const std::filesystem::path& path);
+  Status write(const Document& document);
+  /// The dataset stands under its name. Call once, last.
+  Status finish();
+
+ private:
+  DatasetWriter(std::string where, store::AtomicFile file)
+      : where_(std::move(where)), file_(std::move(file)) {}
+
+  std::string where_;
+  store::AtomicFile file_;
+  std::string buffer_;
+  std::int64_t num_documents_ = 0;
+};
+
+/// The same at once.
 Status write_dataset(store::FileSystem& files, const std::filesystem::path& path,
                      std::span<const Document> documents);
 
@@ -48,8 +68,8 @@ class DatasetReader {
 Result<std::vector<Document>> read_dataset(const std::filesystem::path& path,
                                            std::uint64_t max_bytes = 4ULL << 30);
 
-/// SHA-256 (hex) of texts and sources with their lengths, in order: the name of a dataset's
-/// content.
+/// SHA-256 (hex) of texts and sources with their lengths, and of conversations, in order: the name
+/// of a dataset's content.
 std::string dataset_sha256(std::span<const Document> documents);
 
 enum class SplitBy {

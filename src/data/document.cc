@@ -33,8 +33,14 @@ std::size_t cut_position(std::string_view text, std::size_t low, std::size_t hig
 void cut_documents(std::vector<Document>& documents, std::int64_t passage_bytes) {
   std::vector<Document> pieces;
   for (Document& document : documents) {
+    if (document.is_conversation()) {
+      pieces.push_back(std::move(document));
+      continue;
+    }
     for (std::string& piece : cut_passages(document.text, passage_bytes)) {
-      pieces.push_back({.text = std::move(piece), .source = document.source});
+      pieces.push_back({.text = std::move(piece),
+                        .source = document.source,
+                        .reads_special_tokens = document.reads_special_tokens});
     }
     document = {};
   }

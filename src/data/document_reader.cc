@@ -1,15 +1,19 @@
-// Walks files and folders. A single named file must be readable; in a folder a file that is not
-// text is skipped and reported, because nobody wants an upload of a thousand files refused for one
-// picture.
+// Walks files and folders. A named file must be readable; in a folder a file that is not text is
+// left out and named, because nobody wants an upload of a thousand files refused for one picture.
+#include "data/document_reader.h"
+
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cerrno>
+#include <cstring>
+#include <map>
 #include <set>
-#include <sstream>
+#include <utility>
 
-#include "base/json.h"
-#include "data/document.h"
+#include "data/detail/byte_source.h"
+#include "data/detail/read_file.h"
 
 namespace panal::data {
 namespace {
@@ -22,52 +26,48 @@ std::string shown_bytes(std::int64_t bytes) {
   return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
-Result<std::string> read_bytes(const fs::path& path, std::uint64_t max_bytes) {
-  std::error_code error;
-  const std::uint64_t length = fs::file_size(path, error);
-  if (error) {
-    return Status(Code::kNotFound,
-                  fmt::format("cannot read {}: {}", path.string(), error.message()));
-  }
-  if (length > max_bytes) {
-    return Status(Code::kResourceExhausted,
-                  fmt::format("{}: {} bytes, at most {} are read from one file", path.string(),
-                              length, max_bytes));
-  }
-  std::ifstream input(path, std::ios::binary);
-  std::string bytes(length, '\0');
-  input.read(bytes.data(), static_cast<std::streamsize>(length));
-  if (!input.is_open() || input.gcount() != static_cast<std::streamsize>(length)) {
-    return Status(Code::kNotFound, fmt::format("cannot read {}: wanted {} bytes, got {}",
-                                               path.string(), length, input.gcount()));
-  }
-  return bytes;
+std::string counted(std::int64_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
 }
+
+Status cannot_read(const fs::path& path, std::string_view reason) {
+  return Status(Code::kNotFound, fmt::format("cannot read {}: {}", path.string(), reason));
+}
+
+// What a path leads to, whatever it is called: links of any kind give the same.
+using Identity = std::pair<dev_t, ino_t>;
 
 class Reader {
  public:
-  explicit Reader(const ReadOptions& options) : options_(options) {}
+  Reader(const ReadOptions& options, const DocumentSink& sink) : options_(options), sink_(sink) {}
 
   Status read_path(const fs::path& path) {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (!fs::exists(status)) {
-      return Status(Code::kNotFound, fmt::format("no such file or folder: {}", path.string()));
+    if (path == detail::kStandardInput) {
+      if (!std::exchange(has_read_input_, true)) return read_named("standard input", path);
+      return leave_out("standard input", "named twice");
     }
-    if (fs::is_directory(status)) return read_folder(path);
-    if (!fs::is_regular_file(status)) {
-      return Status(
-          Code::kInvalidArgument,
-          fmt::format("{}: expected a file or a folder, found a device or socket", path.string()));
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0) {
+      if (errno == ENOENT && !fs::is_symlink(path)) {
+        return Status(Code::kNotFound, fmt::format("no such file or folder: {}", path.string()));
+      }
+      return cannot_read(path, errno == ENOENT ? "a link to nothing" : std::strerror(errno));
     }
-    return is_new(path) ? read_file(path) : Status();
+    if (S_ISSOCK(found.st_mode)) {
+      return Status(Code::kInvalidArgument,
+                    path.string() + ": expected a file, folder or pipe, found a socket");
+    }
+    if (S_ISDIR(found.st_mode)) return read_folder(path, identity_of(found), true);
+    // Only of files: each opening of a pipe gives something new.
+    if (S_ISREG(found.st_mode) && !is_new(path, identity_of(found))) return Status();
+    return read_named(path.string(), path);
   }
 
   Result<ReadReport> finish() {
-    if (report_.documents.empty()) {
+    if (report_.num_documents == 0) {
       const std::string why = report_.skipped.empty()
                                   ? std::string()
-                                  : fmt::format(" (skipped {}: {})", report_.skipped.front().path,
+                                  : fmt::format(" (left out {}: {})", report_.skipped.front().path,
                                                 report_.skipped.front().reason);
       return Status(Code::kInvalidArgument, "found no text: the dataset would be empty" + why);
     }
@@ -75,148 +75,184 @@ class Reader {
   }
 
  private:
-  Status read_folder(const fs::path& folder) {
-    std::vector<fs::path> paths;
-    PANAL_TRY(list_files(folder, paths));
-    std::ranges::sort(paths);
-    for (const fs::path& path : paths) {
-      if (!is_new(path)) continue;
-      const std::size_t before = report_.documents.size();
-      const Status status = read_file(path);
-      if (status.code() == Code::kInvalidArgument || is_one_file_too_large_) {
-        report_.documents.resize(before);
-        report_.skipped.push_back({path.string(), reason_of(status, path)});
-        is_one_file_too_large_ = false;
-      } else if (status.code() == Code::kNotFound) {
-        report_.skipped.push_back({path.string(), reason_of(status, path)});
-      } else {
-        PANAL_TRY(status);
-      }
-    }
+  static Identity identity_of(const struct stat& found) { return {found.st_dev, found.st_ino}; }
+
+  Status leave_out(const fs::path& path, std::string reason) {
+    report_.skipped.push_back({path.string(), std::move(reason)});
     return Status();
   }
 
-  Status list_files(const fs::path& folder, std::vector<fs::path>& paths) const {
+  // False, and named, when the same thing was reached before.
+  bool is_new(const fs::path& path, const Identity& identity) {
+    const auto [entry, is_first] = seen_.emplace(identity, path);
+    if (!is_first) {
+      (void)leave_out(path, fmt::format("the same as {}, which is read", entry->second.string()));
+    }
+    return is_first;
+  }
+
+  Status read_folder(const fs::path& folder, const Identity& identity, bool is_named) {
+    if (!is_new(folder, identity)) return Status();
     std::error_code error;
-    // Links to folders are not followed: a link to a parent would never end.
-    auto entry = fs::recursive_directory_iterator(
-        folder, fs::directory_options::skip_permission_denied, error);
-    for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-      const bool is_hidden = entry->path().filename().string().starts_with('.');
-      std::error_code ignored;
-      if (is_hidden && entry->is_directory(ignored)) entry.disable_recursion_pending();
-      if (is_hidden || !entry->is_regular_file(ignored)) continue;
-      if (paths.size() >= options_.max_files) {
-        return Status(Code::kResourceExhausted,
-                      fmt::format("{}: more than {} files", folder.string(), options_.max_files));
-      }
-      paths.push_back(entry->path());
+    std::vector<fs::path> entries;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+         entry.increment(error)) {
+      entries.push_back(entry->path());
+      if (entries.size() > options_.max_files) return too_many_files(folder);
     }
     if (error) {
-      return Status(Code::kNotFound,
-                    fmt::format("cannot list {}: {}", folder.string(), error.message()));
+      const Status status = cannot_read(folder, error.message());
+      return is_named ? status : leave_out(folder, error.message());
     }
+    std::ranges::sort(entries);
+    for (const fs::path& entry : entries) PANAL_TRY(read_entry(entry));
     return Status();
   }
 
-  static std::string reason_of(const Status& status, const fs::path& path) {
-    std::string reason = status.message();
-    const std::string prefix = path.string() + ": ";
-    return reason.starts_with(prefix) ? reason.substr(prefix.size()) : reason;
+  Status too_many_files(const fs::path& where) const {
+    return Status(Code::kResourceExhausted,
+                  fmt::format("{}: more than {} files", where.string(), options_.max_files));
   }
 
-  bool is_new(const fs::path& path) {
-    std::error_code error;
-    const fs::path real = fs::canonical(path, error);
-    return seen_.insert(error ? path : real).second;
+  Status read_entry(const fs::path& path) {
+    if (path.filename().string().starts_with('.')) return leave_out(path, "hidden");
+    struct stat found {};
+    if (::stat(path.c_str(), &found) != 0) {
+      return leave_out(path, errno == ENOENT ? "a link to nothing" : std::strerror(errno));
+    }
+    if (S_ISDIR(found.st_mode)) return read_folder(path, identity_of(found), false);
+    if (!S_ISREG(found.st_mode)) return leave_out(path, "a device, pipe or socket");
+    if (!is_new(path, identity_of(found))) return Status();
+    if (++num_entries_ > options_.max_files) return too_many_files(path);
+    detail::FileReading reading;
+    const Status status = read(path, reading);
+    if (!fatal_.ok()) return fatal_;
+    note(path, reading);
+    if (status.ok()) return Status();
+    const std::string kept = reading.documents == 0
+                                 ? ""
+                                 : fmt::format("; what stands before it was read: {}",
+                                               counted(reading.documents, "document"));
+    return leave_out(path, status.message() + kept);
   }
 
-  Status read_file(const fs::path& path) {
-    auto bytes = read_bytes(path, options_.max_file_bytes);
-    is_one_file_too_large_ = bytes.code() == Code::kResourceExhausted;
-    if (!bytes.ok()) return bytes.status();
-    PANAL_ASSIGN(const std::string text, normalise_text(*bytes, path.string()));
-    const std::size_t before = report_.documents.size();
-    if (path.extension() == ".jsonl") {
-      PANAL_TRY(add_lines(text, path.string()));
-    } else {
-      const std::string_view body =
-          options_.strip_gutenberg_frame ? without_gutenberg_frame(text) : std::string_view(text);
-      PANAL_TRY(add_text(body, path.string()));
+  Status read_named(const std::string& name, const fs::path& path) {
+    detail::FileReading reading;
+    const Status status = read(path, reading);
+    if (!fatal_.ok()) return fatal_;
+    note(name, reading);
+    if (status.ok()) return Status();
+    if (status.code() == Code::kNotFound) return cannot_read(name, status.message());
+    const bool is_line = status.message().starts_with("line ");
+    return Status(status.code(),
+                  fmt::format("{}{} {}", name, is_line ? "," : ":", status.message()));
+  }
+
+  Status read(const fs::path& path, detail::FileReading& reading) {
+    return detail::read_file(
+        path, options_, [&](Document document) { return take(std::move(document)); }, reading);
+  }
+
+  // What goes wrong here is not the file's fault and ends everything.
+  Status take(Document document) {
+    report_.text_bytes += static_cast<std::int64_t>(document.text.size());
+    if (static_cast<std::uint64_t>(report_.text_bytes) > options_.max_total_bytes) {
+      fatal_ = Status(Code::kResourceExhausted,
+                      fmt::format("{}: with it the text is over {} bytes, the most that is read",
+                                  document.source, options_.max_total_bytes));
+      return fatal_;
     }
-    if (report_.documents.size() == before) {
-      return Status(Code::kInvalidArgument, path.string() + ": no text in it");
+    ++report_.num_documents;
+    report_.num_conversations += document.is_conversation() ? 1 : 0;
+    fatal_ = sink_(std::move(document));
+    return fatal_;
+  }
+
+  void note(const fs::path& path, const detail::FileReading& reading) {
+    if (reading.blank_records > 0) {
+      (void)leave_out(path, fmt::format("{} of {} have no text", reading.blank_records,
+                                        counted(reading.records, "record")));
     }
+    if (reading.documents == 0) return;
     ++report_.num_files;
-    return Status();
-  }
-
-  Status add_lines(const std::string& text, const std::string& where) {
-    std::istringstream lines(text);
-    std::string line;
-    for (std::int64_t number = 1; std::getline(lines, line); ++number) {
-      if (line.find_first_not_of(" \t") == std::string::npos) continue;
-      const std::string place = fmt::format("{}, line {}", where, number);
-      PANAL_ASSIGN(const Json object, parse_json(line, place));
-      PANAL_ASSIGN(const std::string raw, json_string(object, "text", place));
-      PANAL_ASSIGN(const std::string body, normalise_text(raw, place));
-      std::string source = fmt::format("{}:{}", where, number);
-      if (json_has(object, "source")) {
-        PANAL_ASSIGN(source, json_string(object, "source", place));
-      }
-      PANAL_TRY(add_text(body, source));
+    auto kind = std::ranges::find(report_.kinds, reading.kind, &ReadKind::kind);
+    if (kind == report_.kinds.end()) {
+      kind = report_.kinds.insert(kind, ReadKind{.kind = reading.kind});
     }
-    return Status();
-  }
-
-  Status add_text(std::string_view text, const std::string& source) {
-    for (std::string& piece : cut_passages(text, options_.passage_bytes)) {
-      report_.text_bytes += static_cast<std::int64_t>(piece.size());
-      if (static_cast<std::uint64_t>(report_.text_bytes) > options_.max_total_bytes) {
-        return Status(
-            Code::kResourceExhausted,
-            fmt::format("{}: with it the text is over {} bytes, the most that is read at once",
-                        source, options_.max_total_bytes));
-      }
-      report_.documents.push_back({std::move(piece), source});
-    }
-    return Status();
+    ++kind->files;
+    kind->documents += reading.documents;
   }
 
   const ReadOptions& options_;
+  const DocumentSink& sink_;
   ReadReport report_;
-  std::set<fs::path> seen_;
-  bool is_one_file_too_large_ = false;
+  Status fatal_;
+  std::map<Identity, fs::path> seen_;
+  std::size_t num_entries_ = 0;
+  bool has_read_input_ = false;
 };
 
 }  // namespace
 
 std::string ReadReport::summary() const {
-  std::string text = fmt::format("{} {}, {} {}, {}", num_files, num_files == 1 ? "file" : "files",
-                                 documents.size(), documents.size() == 1 ? "passage" : "passages",
-                                 shown_bytes(text_bytes));
+  std::string text = counted(num_files, "file") + ": ";
+  for (const ReadKind& kind : kinds) {
+    if (&kind != kinds.data()) text += ", ";
+    text += fmt::format("{} {} ({})", kind.files, kind.kind, counted(kind.documents, "document"));
+  }
+  if (num_conversations > 0)
+    text += fmt::format(", {}", counted(num_conversations, "conversation"));
+  text += ", " + shown_bytes(text_bytes);
   constexpr std::size_t kShown = 3;
   for (std::size_t i = 0; i < std::min(kShown, skipped.size()); ++i) {
-    text += i == 0 ? fmt::format("; skipped {}: ", skipped.size()) : ", ";
+    text += i == 0 ? fmt::format("; left out {}: ", skipped.size()) : ", ";
     text += fmt::format("{} ({})", skipped[i].path, skipped[i].reason);
   }
   if (skipped.size() > kShown) text += fmt::format(" and {} more", skipped.size() - kShown);
   return text;
 }
 
-Result<ReadReport> read_documents(const fs::path& path, const ReadOptions& options) {
-  return read_documents(std::vector<fs::path>{path}, options);
+Json ReadReport::to_json() const {
+  Json json = {{"files", num_files},
+               {"documents", num_documents},
+               {"conversations", num_conversations},
+               {"text_bytes", text_bytes},
+               {"read", Json::array()},
+               {"skipped", Json::array()}};
+  for (const ReadKind& kind : kinds) {
+    json["read"].push_back(
+        {{"kind", kind.kind}, {"files", kind.files}, {"documents", kind.documents}});
+  }
+  for (const SkippedFile& file : skipped) {
+    json["skipped"].push_back({{"path", file.path}, {"reason", file.reason}});
+  }
+  return json;
 }
 
-Result<ReadReport> read_documents(const std::vector<fs::path>& paths, const ReadOptions& options) {
+Result<ReadReport> read_documents(const std::vector<fs::path>& paths, const ReadOptions& options,
+                                  const DocumentSink& sink) {
   if (options.passage_bytes != 0 && options.passage_bytes < 256) {
     return Status(
         Code::kInvalidArgument,
         fmt::format("passage_bytes must be 0 or at least 256, found {}", options.passage_bytes));
   }
-  Reader reader(options);
+  Reader reader(options, sink);
   for (const fs::path& path : paths) PANAL_TRY(reader.read_path(path));
   return reader.finish();
+}
+
+Result<ReadReport> read_documents(const std::vector<fs::path>& paths, const ReadOptions& options) {
+  std::vector<Document> documents;
+  PANAL_ASSIGN(ReadReport report, read_documents(paths, options, [&](Document document) {
+                 documents.push_back(std::move(document));
+                 return Status();
+               }));
+  report.documents = std::move(documents);
+  return report;
+}
+
+Result<ReadReport> read_documents(const fs::path& path, const ReadOptions& options) {
+  return read_documents(std::vector<fs::path>{path}, options);
 }
 
 }  // namespace panal::data

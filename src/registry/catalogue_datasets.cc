@@ -16,8 +16,8 @@ using store::Transaction;
 namespace {
 
 constexpr std::string_view kDatasetColumns =
-    "SELECT id, name, version, blob, num_documents, num_bytes, licence, source, created_unix_ms "
-    "FROM datasets ";
+    "SELECT id, name, version, blob, num_documents, num_bytes, licence, source, created_unix_ms, "
+    "num_conversations FROM datasets ";
 
 Dataset read_dataset(const Statement& row) {
   return Dataset{.id = row.integer(0),
@@ -25,6 +25,7 @@ Dataset read_dataset(const Statement& row) {
                  .version = row.integer(2),
                  .blob = row.text(3),
                  .num_documents = static_cast<std::uint64_t>(row.integer(4)),
+                 .num_conversations = static_cast<std::uint64_t>(row.integer(9)),
                  .num_bytes = static_cast<std::uint64_t>(row.integer(5)),
                  .licence = row.text(6),
                  .source = row.text(7),
@@ -100,12 +101,19 @@ Status insert_partition(store::Database& database, std::int64_t partitioning_id,
 
 }  // namespace
 
+std::string_view Dataset::kind() const {
+  if (num_conversations == 0) return "text";
+  return num_conversations == num_documents ? "chat" : "mixed";
+}
+
 Json to_json(const Dataset& dataset) {
   return Json{{"id", dataset.id},
               {"name", dataset.name},
               {"version", dataset.version},
               {"sha256", dataset.blob},
+              {"kind", dataset.kind()},
               {"num_documents", dataset.num_documents},
+              {"num_conversations", dataset.num_conversations},
               {"num_bytes", dataset.num_bytes},
               {"licence", dataset.licence},
               {"source", dataset.source},
@@ -161,17 +169,18 @@ Result<Dataset> Catalogue::insert_dataset(const NewDataset& dataset, const std::
     if (has_row) {
       const Dataset latest = read_dataset(row);
       if (latest.blob == blob && latest.licence == dataset.licence &&
-          latest.source == dataset.source && latest.num_documents == dataset.num_documents) {
+          latest.source == dataset.source && latest.num_documents == dataset.num_documents &&
+          latest.num_conversations == dataset.num_conversations) {
         return latest;
       }
     }
   }
   PANAL_ASSIGN(const std::int64_t version, next_version("datasets", "dataset", dataset.name));
   PANAL_TRY(database_.run(
-      "INSERT INTO datasets (name, version, blob, num_documents, num_bytes, licence, source, "
-      "created_unix_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-      dataset.name, version, blob, dataset.num_documents, num_bytes, dataset.licence,
-      dataset.source, clock_.unix_ms()));
+      "INSERT INTO datasets (name, version, blob, num_documents, num_conversations, num_bytes, "
+      "licence, source, created_unix_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      dataset.name, version, blob, dataset.num_documents, dataset.num_conversations, num_bytes,
+      dataset.licence, dataset.source, clock_.unix_ms()));
   PANAL_ASSIGN(Dataset made, load_dataset(database_.last_inserted_id()));
   PANAL_TRY(transaction.commit());
   return made;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -16,8 +17,9 @@ struct NewDataset {
   std::string name{};
   std::filesystem::path file{};  // JSONL, one document a line.
   std::uint64_t num_documents = 0;
-  std::string licence{};  // SPDX name, or "" when unknown.
-  std::string source{};   // A note for people: where it was taken from.
+  std::uint64_t num_conversations = 0;  // Of the documents.
+  std::string licence{};                // SPDX name, or "" when unknown.
+  std::string source{};                 // A note for people: where it was taken from.
 };
 
 struct Dataset {
@@ -26,12 +28,15 @@ struct Dataset {
   std::int64_t version = 0;  // 1, 2, ... within the name.
   std::string blob{};        // SHA-256 of the JSONL: the hash in lineages.
   std::uint64_t num_documents = 0;
+  std::uint64_t num_conversations = 0;  // Of the documents; the others are plain texts.
   std::uint64_t num_bytes = 0;
   std::string licence{};
   std::string source{};
   std::int64_t created_unix_ms = 0;
 
   std::string label() const { return name + "@" + std::to_string(version); }
+  /// "text", "chat" or "mixed".
+  std::string_view kind() const;
 };
 Json to_json(const Dataset& dataset);
 

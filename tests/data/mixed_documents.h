@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "data/document.h"
+#include "data/document_reader.h"
 
 namespace panal::data {
 

@@ -1,14 +1,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
+#include <utility>
 
 #include "base/hash.h"
 #include "cli/commands/commands.h"
 #include "cli/removal.h"
 #include "data/dataset.h"
 #include "data/deduplicate.h"
-#include "data/document.h"
+#include "data/document_reader.h"
 #include "hub/datasets.h"
 #include "store/file_system.h"
 
@@ -37,7 +40,7 @@ Result<Json> list_data(Workspace& workspace) {
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
   PANAL_ASSIGN(const auto datasets, catalogue->list_datasets());
   std::vector<std::vector<std::string>> rows = {
-      {"DATASET", "DOCUMENTS", "SIZE", "SHA-256", "PARTITIONINGS", "LICENCE"}};
+      {"DATASET", "KIND", "DOCUMENTS", "SIZE", "SHA-256", "PARTITIONINGS", "LICENCE"}};
   Json list = Json::array();
   for (const auto& dataset : datasets) {
     PANAL_ASSIGN(const auto partitionings, catalogue->list_partitionings(dataset.id));
@@ -47,9 +50,10 @@ Result<Json> list_data(Workspace& workspace) {
       ids.push_back(partitioning.id);
       details.push_back(registry::to_json(partitioning));
     }
-    rows.push_back({dataset.label(), std::to_string(dataset.num_documents),
-                    shown_bytes(dataset.num_bytes), dataset.blob.substr(0, 12),
-                    fmt::format("{}", fmt::join(ids, ", ")), dataset.licence});
+    rows.push_back({dataset.label(), std::string(dataset.kind()),
+                    std::to_string(dataset.num_documents), shown_bytes(dataset.num_bytes),
+                    dataset.blob.substr(0, 12), fmt::format("{}", fmt::join(ids, ", ")),
+                    dataset.licence});
     Json entry = registry::to_json(dataset);
     entry["partitionings"] = details;
     list.push_back(entry);
@@ -101,36 +105,59 @@ Result<data::RemovedDuplicates> remove_duplicates(const AddDataOptions& options,
   return removed;
 }
 
+// Writes what is read to `file` as it comes, or, when duplicates are to go, all of it at the end.
+Result<data::ReadReport> read_into(const std::filesystem::path& file, const AddDataOptions& options,
+                                   data::RemovedDuplicates& removed, Workspace& workspace) {
+  const std::vector<std::filesystem::path> paths(options.paths.begin(), options.paths.end());
+  data::ReadOptions reading{.text_column = options.text_column,
+                            .reads_special_tokens = options.special_tokens == "read"};
+  store::FileSystem& files = store::posix_file_system();
+  if (options.deduplicate != "off") {
+    const std::int64_t passage_bytes = std::exchange(reading.passage_bytes, 0);
+    PANAL_ASSIGN(data::ReadReport report, data::read_documents(paths, reading));
+    PANAL_ASSIGN(removed, remove_duplicates(options, report.documents, passage_bytes, workspace));
+    PANAL_TRY(data::write_dataset(files, file, report.documents));
+    report.num_documents = static_cast<std::int64_t>(report.documents.size());
+    report.num_conversations =
+        std::ranges::count_if(report.documents, &data::Document::is_conversation);
+    return report;
+  }
+  reading.max_total_bytes = 1ULL << 50;  // The disk's free space is the bound.
+  PANAL_ASSIGN(data::DatasetWriter writer, data::DatasetWriter::create(files, file));
+  PANAL_ASSIGN(data::ReadReport report,
+               data::read_documents(paths, reading, [&](const data::Document& document) {
+                 return workspace.stop().stop_requested()
+                            ? Status(Code::kCancelled, "stopped while files were being read")
+                            : writer.write(document);
+               }));
+  PANAL_TRY(writer.finish());
+  return report;
+}
+
 }  // namespace
 
 Result<Json> add_data(const AddDataOptions& options, Workspace& workspace) {
   PANAL_TRY(registry::check_name(options.name, "a dataset"));
-  std::vector<std::filesystem::path> paths(options.paths.begin(), options.paths.end());
-  const bool deduplicates = options.deduplicate != "off";
-  data::ReadOptions reading;
-  const std::int64_t passage_bytes = reading.passage_bytes;
-  if (deduplicates) reading.passage_bytes = 0;
-  PANAL_ASSIGN(data::ReadReport report, data::read_documents(paths, reading));
-  data::RemovedDuplicates removed;
-  if (deduplicates) {
-    PANAL_ASSIGN(removed, remove_duplicates(options, report.documents, passage_bytes, workspace));
-  }
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
   const ScratchFolder scratch(catalogue->home());
   const auto file = scratch.path() / "dataset.jsonl";
-  PANAL_TRY(data::write_dataset(store::posix_file_system(), file, report.documents));
-  PANAL_ASSIGN(const auto dataset, catalogue->add_dataset({.name = options.name,
-                                                           .file = file,
-                                                           .num_documents = report.documents.size(),
-                                                           .licence = options.licence,
-                                                           .source = options.source}));
+  data::RemovedDuplicates removed;
+  PANAL_ASSIGN(const data::ReadReport report, read_into(file, options, removed, workspace));
+  PANAL_ASSIGN(const auto dataset,
+               catalogue->add_dataset(
+                   {.name = options.name,
+                    .file = file,
+                    .num_documents = static_cast<std::uint64_t>(report.num_documents),
+                    .num_conversations = static_cast<std::uint64_t>(report.num_conversations),
+                    .licence = options.licence,
+                    .source = options.source}));
   workspace.terminal().print(fmt::format("{}: {}", dataset.label(), report.summary()));
   Json result = registry::to_json(dataset);
   result["duplicate_documents"] = removed.documents;
   result["duplicate_bytes"] = removed.bytes;
-  result["skipped"] = Json::array();
-  for (const auto& skipped : report.skipped)
-    result["skipped"].push_back({{"path", skipped.path}, {"reason", skipped.reason}});
+  const Json read = report.to_json();
+  result["read"] = read.at("read");
+  result["skipped"] = read.at("skipped");
   return result;
 }
 
@@ -159,8 +186,16 @@ void add_data_command(CLI::App& app, Action& action) {
   CLI::App* add = command->add_subcommand("add", "Read files and folders into a dataset");
   add->add_option("name", options->add.name, "Name of the dataset")->required();
   add->add_option("paths", options->add.paths,
-                  "Text files, folders, or JSONL with a \"text\" per line")
+                  "Files, folders or - for standard input: plain text, JSON lines or arrays, CSV; "
+                  "texts or conversations; gzip and zstd are unpacked")
       ->required();
+  add->add_option("--text-column", options->add.text_column,
+                  "Column or member with the text, where it has a name of its own");
+  add->add_option("--special", options->add.special_tokens,
+                  "Of plain texts in a chat form: read, their marks (<|im_start|>) are a model's "
+                  "special tokens; none, they are characters")
+      ->check(CLI::IsMember({"read", "none"}))
+      ->capture_default_str();
   add->add_option("--licence", options->add.licence, "SPDX name of its licence");
   add->add_option("--deduplicate", options->add.deduplicate,
                   "Leave out texts and passages that repeat an earlier one: off, exact (up to case "

@@ -160,7 +160,13 @@ CREATE TABLE removed_versions (
 ALTER TABLE jobs ADD COLUMN folder TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::array<std::string_view, 2> kMigrations = {kFormat1, kRemovalFormat};
+// Datasets of conversations.
+constexpr std::string_view kConversationsFormat = R"sql(
+ALTER TABLE datasets ADD COLUMN num_conversations INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array<std::string_view, 3> kMigrations = {kFormat1, kRemovalFormat,
+                                                         kConversationsFormat};
 
 }  // namespace
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "data/document.h"
+#include "data/document_reader.h"
 #include "data/encode_documents.h"
 #include "tokenizer/tokenizer_trainer.h"
 
