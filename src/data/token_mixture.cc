@@ -113,14 +113,13 @@ Result<TokenMixture> TokenMixture::open(std::vector<MixtureSource> sources,
 }
 
 Status TokenMixture::next_rows(TokenBatch& batch) {
-  std::vector<std::int32_t> window(static_cast<std::size_t>(options_.context + 1));
-  std::vector<std::int32_t> first_keys;
-  if (options_.packing == Packing::kWithinDocuments) first_keys.resize(window.size());
+  Window window(options_, has_mask());
   for (std::int64_t row = 0; row < options_.batch; ++row) {
     const std::size_t chosen = order_.next(drawn_);
-    PANAL_TRY(sources_[chosen].stream.next_window(window, first_keys));
+    PANAL_TRY(
+        sources_[chosen].stream.next_window(window.tokens, window.first_keys, window.is_learned));
     ++drawn_[chosen];
-    put_window(window, first_keys, row, options_.batch, batch);
+    put_window(window, row, options_.batch, batch);
   }
   return Status();
 }
@@ -132,6 +131,11 @@ Status TokenMixture::next(TokenBatch& batch) {
   drawn_ = before;
   for (std::size_t i = 0; i < sources_.size(); ++i) sources_[i].stream.go_to(drawn_[i]);
   return status;
+}
+
+bool TokenMixture::has_mask() const {
+  return std::ranges::any_of(sources_,
+                             [](const Source& source) { return source.stream.has_mask(); });
 }
 
 std::int64_t TokenMixture::num_tokens() const {

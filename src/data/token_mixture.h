@@ -62,6 +62,8 @@ class TokenMixture {
   Status next(TokenBatch& batch);
 
   std::int64_t num_tokens() const;  // Of all sources.
+  /// Whether some tokens of a source are not learned.
+  bool has_mask() const;
   std::vector<SourceUse> use() const;
   const TokenStreamOptions& options() const { return options_; }
 

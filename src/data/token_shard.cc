@@ -18,6 +18,7 @@ static_assert(std::endian::native == std::endian::little,
 
 constexpr std::string_view kMagic = "PANALTOK";
 constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kMaskedVersion = 3;
 constexpr std::size_t kHeaderBytes = 48;
 constexpr std::size_t kChecksumAt = 40;
 // No more than the kernel reads ahead for one page fault, so checking a block costs no reading.
@@ -55,6 +56,51 @@ std::int64_t blocks_of(std::uint64_t bytes) {
   return static_cast<std::int64_t>(bytes / kBlockBytes + (bytes % kBlockBytes > 0 ? 1 : 0));
 }
 
+std::int64_t mask_bytes_of(std::int64_t num_tokens, std::int64_t num_documents) {
+  return (num_tokens + num_documents + 7) / 8;
+}
+
+bool has_all_learned(std::span<const TokenDocument> documents) {
+  return std::ranges::all_of(documents, [](const TokenDocument& document) {
+    return document.is_end_learned &&
+           std::ranges::find(document.is_learned, false) == document.is_learned.end();
+  });
+}
+
+// A bit for each token, then one for each document's end.
+std::string mask_of(std::span<const TokenDocument> documents, std::int64_t num_tokens) {
+  std::string mask(static_cast<std::size_t>(
+                       mask_bytes_of(num_tokens, static_cast<std::int64_t>(documents.size()))),
+                   '\0');
+  std::size_t bit = 0;
+  const auto put = [&](bool is_learned) {
+    if (is_learned) mask[bit / 8] |= static_cast<char>(1 << (bit % 8));
+    ++bit;
+  };
+  for (const TokenDocument& document : documents) {
+    for (std::size_t i = 0; i < document.tokens.size(); ++i) {
+      put(document.is_learned.empty() || document.is_learned[i]);
+    }
+  }
+  for (const TokenDocument& document : documents) put(document.is_end_learned);
+  return mask;
+}
+
+// Of each block after the tables, then of header and tables.
+void put_checksums(std::string& bytes, std::size_t num_documents, std::size_t num_blocks) {
+  const std::size_t described = (num_documents + num_blocks) * 8;
+  const auto all = std::as_bytes(std::span(bytes));
+  const auto payload = all.subspan(kHeaderBytes + described);
+  for (std::size_t block = 0; block < num_blocks; ++block) {
+    const std::size_t begin = block * kBlockBytes;
+    const std::size_t length = std::min<std::size_t>(kBlockBytes, payload.size() - begin);
+    store_at(bytes, kHeaderBytes + (num_documents + block) * 8,
+             xxh3_64(payload.subspan(begin, length)));
+  }
+  store_at(bytes, kChecksumAt,
+           checksum(all.first(kChecksumAt), all.subspan(kHeaderBytes, described)));
+}
+
 Status corrupt(std::string_view where, std::string_view what) {
   return Status(Code::kCorrupt, fmt::format("token shard {}: {}", where, what));
 }
@@ -62,8 +108,7 @@ Status corrupt(std::string_view where, std::string_view what) {
 }  // namespace
 
 Status write_token_shard(store::FileSystem& files, const std::filesystem::path& path,
-                         std::int64_t vocabulary_size,
-                         std::span<const std::vector<std::int32_t>> documents) {
+                         std::int64_t vocabulary_size, std::span<const TokenDocument> documents) {
   const auto refuse = [&](std::string_view what) {
     return Status(Code::kInvalidArgument, fmt::format("token shard {}: {}", path.string(), what));
   };
@@ -73,23 +118,30 @@ Status write_token_shard(store::FileSystem& files, const std::filesystem::path& 
   }
   const std::uint32_t token_bytes = token_bytes_for(vocabulary_size);
   std::uint64_t num_tokens = 0;
-  for (const std::vector<std::int32_t>& document : documents) num_tokens += document.size();
+  for (const TokenDocument& document : documents) {
+    PANAL_CHECK(document.is_learned.empty() || document.is_learned.size() == document.tokens.size(),
+                "one mark for each token");
+    num_tokens += document.tokens.size();
+  }
   if (num_tokens == 0) return refuse("there are no tokens to write");
-  const auto num_blocks = static_cast<std::size_t>(blocks_of(num_tokens * token_bytes));
+  std::string mask;
+  if (!has_all_learned(documents)) mask = mask_of(documents, static_cast<std::int64_t>(num_tokens));
+  const auto num_blocks =
+      static_cast<std::size_t>(blocks_of(num_tokens * token_bytes + mask.size()));
   const std::size_t described = (documents.size() + num_blocks) * 8;
   std::string bytes(kMagic);
-  bytes.reserve(kHeaderBytes + described + num_tokens * token_bytes);
-  append(bytes, kVersion);
+  bytes.reserve(kHeaderBytes + described + num_tokens * token_bytes + mask.size());
+  append(bytes, mask.empty() ? kVersion : kMaskedVersion);
   append(bytes, token_bytes);
   append(bytes, static_cast<std::uint64_t>(vocabulary_size));
   append(bytes, num_tokens);
   append(bytes, static_cast<std::uint64_t>(documents.size()));
   append(bytes, std::uint64_t{0});
   std::uint64_t end = 0;
-  for (const std::vector<std::int32_t>& document : documents) append(bytes, end += document.size());
+  for (const TokenDocument& document : documents) append(bytes, end += document.tokens.size());
   bytes.resize(kHeaderBytes + described);
-  for (const std::vector<std::int32_t>& document : documents) {
-    for (const std::int32_t token : document) {
+  for (const TokenDocument& document : documents) {
+    for (const std::int32_t token : document.tokens) {
       if (token < 0 || token >= vocabulary_size) {
         return refuse(
             fmt::format("token {} is outside the vocabulary of {} ids", token, vocabulary_size));
@@ -98,17 +150,18 @@ Status write_token_shard(store::FileSystem& files, const std::filesystem::path& 
                        : append(bytes, static_cast<std::uint32_t>(token));
     }
   }
-  const auto all = std::as_bytes(std::span(bytes));
-  const auto tokens = all.subspan(kHeaderBytes + described);
-  for (std::size_t block = 0; block < num_blocks; ++block) {
-    const std::size_t begin = block * kBlockBytes;
-    store_at(
-        bytes, kHeaderBytes + (documents.size() + block) * 8,
-        xxh3_64(tokens.subspan(begin, std::min<std::size_t>(kBlockBytes, tokens.size() - begin))));
-  }
-  store_at(bytes, kChecksumAt,
-           checksum(all.first(kChecksumAt), all.subspan(kHeaderBytes, described)));
+  bytes += mask;
+  put_checksums(bytes, documents.size(), num_blocks);
   return store::write_file_atomically(files, path, bytes);
+}
+
+Status write_token_shard(store::FileSystem& files, const std::filesystem::path& path,
+                         std::int64_t vocabulary_size,
+                         std::span<const std::vector<std::int32_t>> documents) {
+  std::vector<TokenDocument> whole;
+  whole.reserve(documents.size());
+  for (const std::vector<std::int32_t>& tokens : documents) whole.push_back({.tokens = tokens});
+  return write_token_shard(files, path, vocabulary_size, whole);
 }
 
 Result<TokenShard> TokenShard::open(const std::filesystem::path& path) {
@@ -129,8 +182,10 @@ Status TokenShard::read_header() {
   if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) {
     return corrupt(where_, "it does not begin with \"PANALTOK\"");
   }
-  if (const auto version = load<std::uint32_t>(bytes.data() + 8); version != kVersion) {
-    return corrupt(where_, fmt::format("expected version {}, found {}", kVersion, version));
+  const auto version = load<std::uint32_t>(bytes.data() + 8);
+  if (version != kVersion && version != kMaskedVersion) {
+    return corrupt(where_, fmt::format("expected version {} or {}, found {}", kVersion,
+                                       kMaskedVersion, version));
   }
   token_bytes_ = load<std::uint32_t>(bytes.data() + 12);
   const auto vocabulary = load<std::uint64_t>(bytes.data() + 16);
@@ -148,9 +203,13 @@ Status TokenShard::read_header() {
       num_tokens > 0 && num_documents <= rest_bytes / 8 && num_tokens <= rest_bytes / token_bytes_;
   std::uint64_t described = 0;
   if (fits) {
-    const auto num_blocks = static_cast<std::uint64_t>(blocks_of(num_tokens * token_bytes_));
-    described = (num_documents + num_blocks) * 8;
-    fits = described + num_tokens * token_bytes_ == rest_bytes;
+    std::uint64_t payload = num_tokens * token_bytes_;
+    if (version == kMaskedVersion) {
+      payload += static_cast<std::uint64_t>(mask_bytes_of(
+          static_cast<std::int64_t>(num_tokens), static_cast<std::int64_t>(num_documents)));
+    }
+    described = (num_documents + static_cast<std::uint64_t>(blocks_of(payload))) * 8;
+    fits = described + payload == rest_bytes;
   }
   if (!fits) {
     return corrupt(
@@ -165,6 +224,7 @@ Status TokenShard::read_header() {
   ends_ = bytes.data() + kHeaderBytes;
   checksums_ = ends_ + num_documents * 8;
   tokens_ = ends_ + described;
+  if (version == kMaskedVersion) mask_ = tokens_ + num_tokens * token_bytes_;
   const std::uint64_t found =
       checksum(bytes.first(kChecksumAt), bytes.subspan(kHeaderBytes, described));
   if (content_checksum() == found) return Status();
@@ -193,17 +253,21 @@ Status TokenShard::check_block(std::int64_t block) const {
   std::atomic<bool>& is_checked = blocks_->is_checked[static_cast<std::size_t>(block)];
   if (is_checked.load(std::memory_order_relaxed)) return Status();
   const std::int64_t begin = block * kBlockBytes;
-  const std::int64_t end = std::min(begin + kBlockBytes, num_tokens_ * token_bytes_);
+  const std::int64_t end = std::min(begin + kBlockBytes, payload_bytes());
   const auto wanted = load<std::uint64_t>(checksums_ + block * 8);
   const std::uint64_t found =
       xxh3_64(std::span(tokens_ + begin, static_cast<std::size_t>(end - begin)));
+  const std::int64_t tokens_end = std::min(end, num_tokens_ * token_bytes_);
   if (wanted != found) {
-    return corrupt(where_,
-                   fmt::format("expected checksum {:016x} of tokens {} to {}, found "
-                               "{:016x}: bytes have changed",
-                               wanted, begin / token_bytes_, end / token_bytes_ - 1, found));
+    const std::string what =
+        begin >= tokens_end
+            ? std::string("the mask")
+            : fmt::format("tokens {} to {}", begin / token_bytes_, tokens_end / token_bytes_ - 1);
+    return corrupt(where_, fmt::format("expected checksum {:016x} of {}, found {:016x}: bytes have "
+                                       "changed",
+                                       wanted, what, found));
   }
-  for (std::int64_t i = begin / token_bytes_; i < end / token_bytes_; ++i) {
+  for (std::int64_t i = begin / token_bytes_; i < tokens_end / token_bytes_; ++i) {
     if (const std::int64_t id = token_at(i); id >= vocabulary_size_) {
       return corrupt(where_, fmt::format("token {} is {}, outside the vocabulary of {} ids", i, id,
                                          vocabulary_size_));
@@ -219,7 +283,23 @@ Status TokenShard::verify() const {
 }
 
 std::int64_t TokenShard::num_blocks() const {
-  return blocks_of(static_cast<std::uint64_t>(num_tokens_) * token_bytes_);
+  return blocks_of(static_cast<std::uint64_t>(payload_bytes()));
+}
+
+std::int64_t TokenShard::mask_bytes() const {
+  return has_mask() ? mask_bytes_of(num_tokens_, num_documents_) : 0;
+}
+
+bool TokenShard::mask_bit(std::int64_t bit) const {
+  return (std::to_integer<unsigned>(mask_[bit / 8]) >> (bit % 8) & 1) != 0;
+}
+
+// Checks the blocks that hold these bytes of the payload.
+Status TokenShard::check_bytes(std::int64_t begin, std::int64_t end) const {
+  for (std::int64_t block = begin / kBlockBytes; block <= (end - 1) / kBlockBytes; ++block) {
+    PANAL_TRY(check_block(block));
+  }
+  return Status();
 }
 
 std::uint64_t TokenShard::content_checksum() const {
@@ -245,10 +325,7 @@ Status TokenShard::read(std::int64_t begin, std::span<std::int32_t> out) const {
   PANAL_CHECK(begin >= 0 && count <= num_tokens_ && begin <= num_tokens_ - count,
               "tokens out of range");
   if (count == 0) return Status();
-  const std::int64_t last = ((begin + count) * token_bytes_ - 1) / kBlockBytes;
-  for (std::int64_t block = begin * token_bytes_ / kBlockBytes; block <= last; ++block) {
-    PANAL_TRY(check_block(block));
-  }
+  PANAL_TRY(check_bytes(begin * token_bytes_, (begin + count) * token_bytes_));
   if (token_bytes_ == 4) {
     std::memcpy(out.data(), tokens_ + begin * 4, out.size_bytes());
     return Status();
@@ -257,6 +334,32 @@ Status TokenShard::read(std::int64_t begin, std::span<std::int32_t> out) const {
     out[static_cast<std::size_t>(i)] = load<std::uint16_t>(tokens_ + (begin + i) * 2);
   }
   return Status();
+}
+
+Status TokenShard::read_learned(std::int64_t begin, std::span<std::uint8_t> out) const {
+  const auto count = static_cast<std::int64_t>(out.size());
+  PANAL_CHECK(begin >= 0 && count <= num_tokens_ && begin <= num_tokens_ - count,
+              "tokens out of range");
+  if (count == 0) return Status();
+  if (!has_mask()) {
+    std::ranges::fill(out, std::uint8_t{1});
+    return Status();
+  }
+  const std::int64_t mask_begin = num_tokens_ * token_bytes_;
+  PANAL_TRY(check_bytes(mask_begin + begin / 8, mask_begin + (begin + count - 1) / 8 + 1));
+  for (std::int64_t i = 0; i < count; ++i) {
+    out[static_cast<std::size_t>(i)] = mask_bit(begin + i) ? 1 : 0;
+  }
+  return Status();
+}
+
+Result<bool> TokenShard::is_end_learned(std::int64_t document) const {
+  PANAL_CHECK(document >= 0 && document < num_documents_, "document index out of range");
+  if (!has_mask()) return true;
+  const std::int64_t bit = num_tokens_ + document;
+  const std::int64_t at = num_tokens_ * token_bytes_ + bit / 8;
+  PANAL_TRY(check_bytes(at, at + 1));
+  return mask_bit(bit);
 }
 
 }  // namespace panal::data

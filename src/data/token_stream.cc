@@ -91,10 +91,16 @@ Result<TokenStream> TokenStream::open(std::vector<TokenShard> shards,
   return stream;
 }
 
+bool TokenStream::has_mask() const {
+  return std::ranges::any_of(shards_, [](const TokenShard& shard) { return shard.has_mask(); });
+}
+
 Status TokenStream::copy_tokens(std::int64_t begin, std::span<std::int32_t> out,
-                                std::span<std::int32_t> first_keys) const {
+                                std::span<std::int32_t> first_keys,
+                                std::span<std::uint8_t> is_learned) const {
   const std::int64_t window_begin = begin;
   const bool wants_keys = !first_keys.empty();
+  const bool wants_mask = !is_learned.empty();
   while (!out.empty()) {
     const auto after = std::ranges::upper_bound(shard_begin_, begin);
     const auto index = static_cast<std::size_t>(after - shard_begin_.begin()) - 1;
@@ -124,6 +130,13 @@ Status TokenStream::copy_tokens(std::int64_t begin, std::span<std::int32_t> out,
       std::ranges::fill(first_keys.first(taken), static_cast<std::int32_t>(first));
       first_keys = first_keys.subspan(taken);
     }
+    if (wants_mask) {
+      PANAL_TRY(shard.read_learned(text_begin, is_learned.first(count)));
+      if (taken > count) {
+        PANAL_ASSIGN(is_learned[count], shard.is_end_learned(low));
+      }
+      is_learned = is_learned.subspan(taken);
+    }
     begin += static_cast<std::int64_t>(taken);
     out = out.subspan(taken);
   }
@@ -131,24 +144,27 @@ Status TokenStream::copy_tokens(std::int64_t begin, std::span<std::int32_t> out,
 }
 
 Status TokenStream::read_window(std::int64_t index, std::span<std::int32_t> window,
-                                std::span<std::int32_t> first_keys) const {
+                                std::span<std::int32_t> first_keys,
+                                std::span<std::uint8_t> is_learned) const {
   PANAL_CHECK(index >= 0 && index < num_windows_, "window index out of range");
   PANAL_CHECK(static_cast<std::int64_t>(window.size()) == options_.context + 1,
               "a window is context + 1 tokens");
   PANAL_CHECK(first_keys.empty() || first_keys.size() == window.size(),
               "every token of a window has a first key");
-  return copy_tokens(index * options_.context, window, first_keys);
+  PANAL_CHECK(is_learned.empty() || is_learned.size() == window.size(),
+              "every token of a window is learned or not");
+  return copy_tokens(index * options_.context, window, first_keys, is_learned);
 }
 
-Status TokenStream::next_window(std::span<std::int32_t> window,
-                                std::span<std::int32_t> first_keys) {
+Status TokenStream::next_window(std::span<std::int32_t> window, std::span<std::int32_t> first_keys,
+                                std::span<std::uint8_t> is_learned) {
   const auto place = static_cast<std::uint64_t>(position_.window);
   std::uint64_t index = place;
   if (options_.shuffle) {
     const auto seed = derive_seed(options_.seed, static_cast<std::uint64_t>(position_.epoch));
     index = IndexPermutation(static_cast<std::uint64_t>(num_windows_), seed)(place);
   }
-  PANAL_TRY(read_window(static_cast<std::int64_t>(index), window, first_keys));
+  PANAL_TRY(read_window(static_cast<std::int64_t>(index), window, first_keys, is_learned));
   if (++position_.window == num_windows_) position_ = {.epoch = position_.epoch + 1, .window = 0};
   return Status();
 }
@@ -173,32 +189,40 @@ Status TokenStream::next(std::vector<std::int32_t>& windows) {
 
 Status TokenStream::next(TokenBatch& batch) {
   const Position before = position_;
-  std::vector<std::int32_t> window(static_cast<std::size_t>(options_.context + 1));
-  std::vector<std::int32_t> first_keys;
-  if (options_.packing == Packing::kWithinDocuments) first_keys.resize(window.size());
+  Window window(options_, has_mask());
   for (std::int64_t row = 0; row < options_.batch; ++row) {
-    if (Status status = next_window(window, first_keys); !status.ok()) {
+    if (Status status = next_window(window.tokens, window.first_keys, window.is_learned);
+        !status.ok()) {
       position_ = before;
       return status;
     }
-    put_window(window, first_keys, row, options_.batch, batch);
+    put_window(window, row, options_.batch, batch);
   }
   return Status();
 }
 
-void put_window(std::span<const std::int32_t> window, std::span<const std::int32_t> first_keys,
-                std::int64_t row, std::int64_t batch, TokenBatch& out) {
-  PANAL_CHECK(window.size() > 1 && row >= 0 && row < batch, "a row of the batch takes a window");
-  const std::size_t context = window.size() - 1;
+Window::Window(const TokenStreamOptions& options, bool has_mask)
+    : tokens(static_cast<std::size_t>(options.context + 1)),
+      first_keys(options.packing == Packing::kWithinDocuments ? tokens.size() : 0),
+      is_learned(has_mask ? tokens.size() : 0) {}
+
+void put_window(const Window& window, std::int64_t row, std::int64_t batch, TokenBatch& out) {
+  PANAL_CHECK(window.tokens.size() > 1 && row >= 0 && row < batch,
+              "a row of the batch takes a window");
+  const std::size_t context = window.tokens.size() - 1;
   const std::size_t begin = static_cast<std::size_t>(row) * context;
   const std::size_t size = static_cast<std::size_t>(batch) * context;
+  const auto& first_keys = window.first_keys;
   out.tokens.resize(size);
   out.targets.resize(size);
   out.first_keys.resize(first_keys.empty() ? 0 : size);
-  std::ranges::copy(window.first(context), out.tokens.begin() + std::ptrdiff_t(begin));
-  std::ranges::copy(window.subspan(1), out.targets.begin() + std::ptrdiff_t(begin));
+  std::copy_n(window.tokens.begin(), context, out.tokens.begin() + std::ptrdiff_t(begin));
+  std::copy_n(window.tokens.begin() + 1, context, out.targets.begin() + std::ptrdiff_t(begin));
+  for (std::size_t i = 0; i < context && !window.is_learned.empty(); ++i) {
+    if (window.is_learned[i + 1] == 0) out.targets[begin + i] = kNoTarget;
+  }
   if (first_keys.empty()) return;
-  std::ranges::copy(first_keys.first(context), out.first_keys.begin() + std::ptrdiff_t(begin));
+  std::copy_n(first_keys.begin(), context, out.first_keys.begin() + std::ptrdiff_t(begin));
   for (std::size_t i = 0; i < context; ++i) {
     if (first_keys[i + 1] != first_keys[i]) out.targets[begin + i] = kNoTarget;
   }

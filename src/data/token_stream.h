@@ -43,8 +43,9 @@ inline constexpr std::int32_t kNoTarget = -100;
 /// A batch as a decoder's loss takes it, each member row-major [batch, context].
 struct TokenBatch {
   std::vector<std::int32_t> tokens;
-  /// The next token. With kWithinDocuments a document's last text token learns its end-of-text
-  /// token, and the end-of-text token, which has nothing of its document after it, kNoTarget.
+  /// The next token, or kNoTarget where it is not learned (TokenDocument). With kWithinDocuments a
+  /// document's last text token learns its end-of-text token, and the end-of-text token, which has
+  /// nothing of its document after it, kNoTarget.
   std::vector<std::int32_t> targets;
   /// Index within the window of the first token of each token's document (0 when it began before
   /// the window); empty with kAcrossDocuments.
@@ -74,9 +75,12 @@ class TokenStream {
   Status next(TokenBatch& batch);
   /// The same windows whole: row-major [batch, context + 1].
   Status next(std::vector<std::int32_t>& windows);
-  /// The next window, [context + 1] tokens, and when it is not empty the document's first key of
-  /// each.
-  Status next_window(std::span<std::int32_t> window, std::span<std::int32_t> first_keys = {});
+  /// The next window, [context + 1] tokens, and where these are not empty, the document's first key
+  /// of each and whether it is learned, 1 or 0.
+  Status next_window(std::span<std::int32_t> window, std::span<std::int32_t> first_keys = {},
+                     std::span<std::uint8_t> is_learned = {});
+  /// Whether some of its tokens are not learned.
+  bool has_mask() const;
 
   std::int64_t num_windows() const { return num_windows_; }  // Per epoch.
   std::int64_t num_tokens() const { return num_tokens_; }    // With end-of-text tokens.
@@ -86,10 +90,11 @@ class TokenStream {
   /// Goes to where `num_drawn` (0 or more) windows have been drawn.
   void go_to(std::int64_t num_drawn);
   const TokenStreamOptions& options() const { return options_; }
-  /// Window `index` of the text (not of the shuffled order), [context + 1]; first keys as
+  /// Window `index` of the text (not of the shuffled order), [context + 1]; all else as
   /// next_window().
   Status read_window(std::int64_t index, std::span<std::int32_t> window,
-                     std::span<std::int32_t> first_keys = {}) const;
+                     std::span<std::int32_t> first_keys = {},
+                     std::span<std::uint8_t> is_learned = {}) const;
 
   /// Position and what it refers to (seed, context, batch, token count): {"format":
   /// "panal-token-stream", ...}.
@@ -107,7 +112,7 @@ class TokenStream {
   TokenStream() = default;
   std::uint64_t data_identity() const;
   Status copy_tokens(std::int64_t begin, std::span<std::int32_t> out,
-                     std::span<std::int32_t> first_keys) const;
+                     std::span<std::int32_t> first_keys, std::span<std::uint8_t> is_learned) const;
 
   std::vector<TokenShard> shards_;
   std::vector<std::int64_t> shard_begin_;  // In laid-out tokens; one more than shards.
@@ -117,9 +122,17 @@ class TokenStream {
   Position position_;
 };
 
-/// Lays one window [context + 1] as row `row` of a batch of `batch` rows, which it resizes; first
-/// keys may be empty.
-void put_window(std::span<const std::int32_t> window, std::span<const std::int32_t> first_keys,
-                std::int64_t row, std::int64_t batch, TokenBatch& out);
+/// A window on its way into a batch, reused from row to row: [context + 1] each, empty when not
+/// wanted.
+struct Window {
+  /// As these options and a mask (or none) want it.
+  Window(const TokenStreamOptions& options, bool has_mask);
+  std::vector<std::int32_t> tokens;
+  std::vector<std::int32_t> first_keys;
+  std::vector<std::uint8_t> is_learned;
+};
+
+/// Lays a window as row `row` of a batch of `batch` rows, which it resizes.
+void put_window(const Window& window, std::int64_t row, std::int64_t batch, TokenBatch& out);
 
 }  // namespace panal::data

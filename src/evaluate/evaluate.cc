@@ -47,12 +47,20 @@ Status check_tokens(std::span<const std::int32_t> tokens, std::int64_t vocabular
                   vocabulary_size, *wrong, wrong - tokens.begin()));
 }
 
-// Loss of every token but the first of each window, [windows, longest - 1]; shorter windows end in
-// zeros.
-at::Tensor losses_of(const model::Decoder& decoder,
-                     std::span<const std::span<const std::int32_t>> windows) {
+// Tokens that are read together, and whether each is scored; the first never is. Without marks all
+// others are.
+struct EvaluatedWindow {
+  std::span<const std::int32_t> tokens;
+  std::span<const std::uint8_t> is_scored{};
+
+  bool scores(std::size_t i) const { return i > 0 && (is_scored.empty() || is_scored[i] != 0); }
+};
+
+// Loss of every token but the first of each window, [windows, longest - 1]; zero where a token is
+// not scored, and after the end of a shorter window.
+at::Tensor losses_of(const model::Decoder& decoder, std::span<const EvaluatedWindow> windows) {
   std::size_t longest = 2;
-  for (const auto& window : windows) longest = std::max(longest, window.size());
+  for (const auto& window : windows) longest = std::max(longest, window.tokens.size());
   const auto rows = static_cast<std::int64_t>(windows.size());
   const auto columns = static_cast<std::int64_t>(longest) - 1;
   const at::Tensor inputs = at::full({rows, columns}, 0, at::kLong);
@@ -60,8 +68,10 @@ at::Tensor losses_of(const model::Decoder& decoder,
   auto* input = inputs.data_ptr<std::int64_t>();
   auto* target = targets.data_ptr<std::int64_t>();
   for (const auto& window : windows) {
-    std::copy(window.begin(), window.end() - 1, input);
-    std::copy(window.begin() + 1, window.end(), target);
+    std::copy(window.tokens.begin(), window.tokens.end() - 1, input);
+    for (std::size_t i = 1; i < window.tokens.size(); ++i) {
+      if (window.scores(i)) target[i - 1] = window.tokens[i];
+    }
     input += columns;
     target += columns;
   }
@@ -74,18 +84,26 @@ void report(const std::function<void(double)>& on_progress, std::size_t done, st
 
 Status cancelled() { return Status(Code::kCancelled, "evaluation: stopped on request"); }
 
-std::vector<std::span<const std::int32_t>> windows_of(std::span<const std::int32_t> tokens,
-                                                      std::int64_t context) {
-  std::vector<std::span<const std::int32_t>> windows;
-  const auto length = static_cast<std::size_t>(context);
-  for (std::size_t begin = 0; begin + 1 < tokens.size(); begin += length) {
-    windows.push_back(tokens.subspan(begin, std::min(length, tokens.size() - begin)));
+std::vector<EvaluatedWindow> windows_of(std::span<const std::int32_t> tokens,
+                                        std::span<const std::uint8_t> is_scored,
+                                        std::int64_t context) {
+  std::vector<EvaluatedWindow> windows;
+  for (std::size_t begin = 0; begin + 1 < tokens.size();
+       begin += static_cast<std::size_t>(context)) {
+    const auto length = std::min(static_cast<std::size_t>(context), tokens.size() - begin);
+    EvaluatedWindow window{.tokens = tokens.subspan(begin, length)};
+    if (!is_scored.empty()) {
+      window.is_scored = is_scored.subspan(begin, length);
+      if (std::ranges::count(window.is_scored.subspan(1), 0) == std::ptrdiff_t(length) - 1)
+        continue;
+    }
+    windows.push_back(window);
   }
   return windows;
 }
 
 Result<Evaluation> evaluate_windows(const model::Decoder& decoder,
-                                    std::span<const std::span<const std::int32_t>> windows,
+                                    std::span<const EvaluatedWindow> windows,
                                     const EvaluateOptions& options) {
   const at::NoGradGuard no_gradients;
   Evaluation found;
@@ -97,10 +115,13 @@ Result<Evaluation> evaluate_windows(const model::Decoder& decoder,
     const auto part = windows.subspan(begin, std::min(batch, windows.size() - begin));
     sum += losses_of(decoder, part).sum(at::kDouble).item<double>();
     for (const auto& window : part) {
-      found.tokens += static_cast<std::int64_t>(window.size()) - 1;
-      if (options.tokenizer == nullptr) continue;
-      for (const auto token : window.subspan(1))
-        bytes += options.tokenizer->token_bytes(token).size();
+      for (std::size_t i = 1; i < window.tokens.size(); ++i) {
+        if (!window.scores(i)) continue;
+        ++found.tokens;
+        if (options.tokenizer != nullptr) {
+          bytes += options.tokenizer->token_bytes(window.tokens[i]).size();
+        }
+      }
     }
     found.windows += static_cast<std::int64_t>(part.size());
     report(options.on_progress, begin + part.size(), windows.size());
@@ -127,8 +148,8 @@ Result<std::vector<double>> mean_losses(const model::Decoder& decoder,
   for (std::size_t begin = 0; begin < order.size(); begin += batch) {
     if (options.stop.stop_requested()) return cancelled();
     const std::size_t end = std::min(order.size(), begin + batch);
-    std::vector<std::span<const std::int32_t>> windows;
-    for (std::size_t i = begin; i < end; ++i) windows.emplace_back(heads[order[i]]);
+    std::vector<EvaluatedWindow> windows;
+    for (std::size_t i = begin; i < end; ++i) windows.push_back({.tokens = heads[order[i]]});
     const at::Tensor sums = losses_of(decoder, windows).sum(1, false, at::kDouble);
     for (std::size_t i = begin; i < end; ++i) {
       means[order[i]] =
@@ -154,7 +175,14 @@ Result<Evaluation> evaluate(const model::Decoder& decoder, std::span<const std::
         fmt::format("evaluation: a text must have at least 2 tokens to score one, found {}",
                     tokens.size()));
   }
-  const auto windows = windows_of(tokens, options.context);
+  PANAL_CHECK(options.is_scored.empty() || options.is_scored.size() >= tokens.size(),
+              "one mark for each token");
+  const auto windows = windows_of(tokens, options.is_scored, options.context);
+  if (windows.empty()) {
+    return Status(
+        Code::kInvalidArgument,
+        fmt::format("evaluation: none of the {} tokens is one that is scored", tokens.size()));
+  }
   return capture([&] { return evaluate_windows(decoder, windows, options); });
 }
 

@@ -29,8 +29,11 @@ struct EvaluateOptions {
       0;                   // Only the first this many tokens of the text are looked at; 0: all.
   std::int64_t batch = 8;  // Windows computed at once; does not change the result but for rounding.
   const tokenizer::Tokenizer* tokenizer = nullptr;  // Whose tokens they are: gives bits per byte.
-  std::stop_token stop{};                           // Ends it with kCancelled between batches.
-  std::function<void(double)> on_progress{};        // Fraction done, 0 to 1; may be empty.
+  /// 1 for each token that is scored, 0 for one that is only read, as of a conversation what the
+  /// assistant did not say. Empty: all are scored.
+  std::span<const std::uint8_t> is_scored{};
+  std::stop_token stop{};                     // Ends it with kCancelled between batches.
+  std::function<void(double)> on_progress{};  // Fraction done, 0 to 1; may be empty.
 };
 
 struct Evaluation {
@@ -44,9 +47,10 @@ struct Evaluation {
 };
 
 /// Scores a text's tokens. A last window shorter than `context` counts when it has at least two
-/// tokens. An adapter on the decoder takes part. Errors: kInvalidArgument for fewer than two
-/// tokens, a context out of range or a token outside the vocabulary; kCancelled; what torch throws.
-/// Memory: batch * context * width activations, no logits.
+/// tokens; one without a scored token is left out. An adapter on the decoder takes part. Errors:
+/// kInvalidArgument for fewer than two tokens, none that is scored, a context out of range or a
+/// token outside the vocabulary; kCancelled; what torch throws. Memory: batch * context * width
+/// activations, no logits.
 Result<Evaluation> evaluate(const model::Decoder& decoder, std::span<const std::int32_t> tokens,
                             const EvaluateOptions& options);
 

@@ -61,7 +61,7 @@ std::string sample_text(const model::Decoder& decoder, const tokenizer::Tokenize
                             tokenizer.vocabulary_size(), decoder.config().vocabulary_size));
   const at::NoGradGuard no_gradients;
   Rng rng(seed);
-  std::vector<std::int32_t> tokens = tokenizer.encode(prompt);
+  std::vector<std::int32_t> tokens = tokenizer.encode_prompt(prompt);
   const bool has_start = tokens.empty();
   if (has_start) tokens.push_back(tokenizer.eos_id().value_or(0));
   const std::size_t begin = has_start ? 1 : 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "data/dataset.h"
@@ -21,6 +22,11 @@ Result<Json> write_texts(const registry::Partitioning& partitioning,
       if (file.role != "validation") continue;
       PANAL_ASSIGN(const auto path, catalogue.blobs().path_of(file.blob));
       PANAL_ASSIGN(const auto documents, data::read_dataset(path));
+      if (std::ranges::any_of(documents, &data::Document::is_conversation)) {
+        // The engine lays them out by the core's chat template.
+        texts.push_back({{"name", partition.label}, {"path", path.string()}});
+        continue;
+      }
       std::string text;
       for (const auto& document : documents) text += document.text + "\n\n";
       const auto output = folder / fmt::format("held-out-{}.txt", partition.number);

@@ -21,6 +21,8 @@ struct FinetuneExpert {
   std::vector<std::string> targets{};  // Linear layers; none: all.
   double learning_rate = 2e-3;
   std::string precision = "auto";
+  std::string train_on = "assistant";        // Or "all": of conversations.
+  std::string special_tokens = "as_marked";  // Or "read" or "none": of plain texts.
   std::int64_t batch = 4;
   std::int64_t context = 256;
   std::optional<std::int64_t> steps{};

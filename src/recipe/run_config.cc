@@ -251,6 +251,17 @@ void read_data(ConfigReader section, const std::filesystem::path& base, RunConfi
                                 {"across_documents", "within_documents"}) == "within_documents"
                      ? data::Packing::kWithinDocuments
                      : data::Packing::kAcrossDocuments;
+  data.text_column = section.text("text_column", "");
+  data.train_on = section.choice("train_on", std::string(data::train_on_name(data.train_on)),
+                                 {"assistant", "all"}) == "all"
+                      ? data::TrainOn::kAll
+                      : data::TrainOn::kAssistant;
+  const std::string special =
+      section.choice("special_tokens", "as_marked", {"as_marked", "read", "none"});
+  if (special != "as_marked") {
+    data.special_tokens =
+        special == "read" ? tokenizer::SpecialTokens::kParse : tokenizer::SpecialTokens::kAsText;
+  }
   const std::string deduplicate =
       section.choice("deduplicate", std::string(data::deduplication_name(data.deduplicate)),
                      {"off", "exact", "near"});

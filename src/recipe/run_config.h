@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "data/choice_task.h"
 #include "data/deduplicate.h"
+#include "data/encode_conversation.h"
 #include "data/token_stream.h"
 #include "machine/inventory.h"
 #include "recipe/model_config.h"
@@ -21,6 +22,7 @@
 #include "recipe/recompute.h"
 #include "recipe/schedule.h"
 #include "tensor/precision.h"
+#include "tokenizer/tokenizer.h"
 
 namespace panal::recipe {
 
@@ -86,6 +88,10 @@ struct RunConfig {
     data::Deduplication deduplicate = data::Deduplication::kOff;
     double near_threshold = 0.8;  // Similarity from which "near" removes: 0.5 to 1.
     data::Packing packing = data::Packing::kAcrossDocuments;
+    std::string text_column;  // Of JSON and tables: the member with the text; "": as known.
+    data::TrainOn train_on = data::TrainOn::kAssistant;  // Of conversations.
+    /// Of plain texts: kParse ("read") or kAsText ("none"); not given: as the dataset says.
+    std::optional<tokenizer::SpecialTokens> special_tokens{};
     std::filesystem::path
         validation_path;  // Held-out documents; empty: split off by validation_fraction.
     double validation_fraction = 0.05;  // 0 to 0.5; 0: no validation.

@@ -59,6 +59,11 @@ Json data_json(const RunConfig::Data& data) {
   json["deduplicate"] = data::deduplication_name(data.deduplicate);
   json["near_threshold"] = data.near_threshold;
   json["packing"] = data::packing_name(data.packing);
+  json["text_column"] = data.text_column;
+  json["train_on"] = data::train_on_name(data.train_on);
+  json["special_tokens"] = !data.special_tokens                                       ? "as_marked"
+                           : *data.special_tokens == tokenizer::SpecialTokens::kParse ? "read"
+                                                                                      : "none";
   if (!data.validation_path.empty()) json["validation_path"] = data.validation_path.string();
   json["validation_fraction"] = data.validation_fraction;
   json["split_by"] = data.split_by_source ? "source" : "passage";

@@ -1,6 +1,10 @@
 #include "tokenizer/tokenizer.h"
-#include "base/utf8.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/utf8.h"
 #include "tokenizer/detail/tokenizer_parts.h"
 
 namespace panal::tokenizer {
@@ -39,16 +43,30 @@ void encode_part(const detail::TokenizerParts& parts, std::string_view text, det
   }
 }
 
+std::string without(std::string_view text, std::string_view mark) {
+  std::string kept;
+  for (std::size_t at = text.find(mark); at != std::string_view::npos; at = text.find(mark)) {
+    kept += text.substr(0, at);
+    text.remove_prefix(at + mark.size());
+  }
+  return kept.append(text);
+}
+
 std::vector<std::int32_t> encode_valid(const detail::TokenizerParts& parts,
                                        detail::ScratchPool& scratch_pool, std::string_view text,
-                                       bool parse_special) {
+                                       const TextOptions& options) {
+  const bool parse_special = options.special == SpecialTokens::kParse;
   std::vector<std::int32_t> ids;
   ids.reserve(text.size() / 4 + 8);
   detail::Pieces pieces;
   BorrowedScratch scratch(scratch_pool);
   const auto token = [&](std::int32_t id) { ids.push_back(id); };
   const auto plain = [&](std::string_view part) {
-    encode_part(parts, part, pieces, *scratch, ids);
+    if (options.shield.empty() || part.find(options.shield) == std::string_view::npos) {
+      encode_part(parts, part, pieces, *scratch, ids);
+    } else {
+      encode_part(parts, without(part, options.shield), pieces, *scratch, ids);
+    }
   };
   const auto to_normalize = [&](std::string_view part) {
     std::string normalized;
@@ -82,12 +100,53 @@ Result<Tokenizer> Tokenizer::from_spec(detail::TokenizerSpec spec) {
   return Tokenizer(std::move(parts));
 }
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
-  const bool parse_special = special == SpecialTokens::kParse;
-  if (is_valid_utf8(text)) {
-    return encode_valid(*parts_, parts_->scratch_pool, text, parse_special);
+Result<PromptOptions> prompt_options(std::string_view special) {
+  if (special == "read") return PromptOptions{};
+  if (special == "none") {
+    return PromptOptions{.special = SpecialTokens::kAsText, .adds_special_tokens = false};
   }
-  return encode_valid(*parts_, parts_->scratch_pool, replace_invalid_utf8(text), parse_special);
+  return Status(Code::kInvalidArgument,
+                fmt::format("special tokens must be \"read\" or \"none\", found \"{}\"",
+                            special.substr(0, 60)));
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, SpecialTokens special) const {
+  return encode(text, TextOptions{.special = special});
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text,
+                                            const TextOptions& options) const {
+  if (is_valid_utf8(text)) {
+    return encode_valid(*parts_, parts_->scratch_pool, text, options);
+  }
+  return encode_valid(*parts_, parts_->scratch_pool, replace_invalid_utf8(text), options);
+}
+
+std::vector<std::int32_t> Tokenizer::encode_prompt(std::string_view text,
+                                                   const PromptOptions& options) const {
+  std::vector<std::int32_t> ids = encode(text, options.special);
+  if (!options.adds_special_tokens) return ids;
+  const auto& prefix = prompt_prefix();
+  const bool is_there =
+      ids.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), ids.begin());
+  if (!is_there) ids.insert(ids.begin(), prefix.begin(), prefix.end());
+  ids.insert(ids.end(), prompt_suffix().begin(), prompt_suffix().end());
+  return ids;
+}
+
+const std::vector<std::int32_t>& Tokenizer::prompt_prefix() const { return parts_->ends.prefix; }
+const std::vector<std::int32_t>& Tokenizer::prompt_suffix() const { return parts_->ends.suffix; }
+
+Status Tokenizer::check_ids(std::span<const std::int32_t> ids) const {
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::int32_t id = ids[i];
+    if (id >= 0 && id < vocabulary_size() && parts_->tokens[std::size_t(id)].is_present) continue;
+    return Status(Code::kInvalidArgument,
+                  fmt::format("token ids must be those of the model's vocabulary, from 0 to {}, "
+                              "found {} at position {}",
+                              vocabulary_size() - 1, id, i));
+  }
+  return Status();
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
@@ -139,23 +198,6 @@ std::vector<std::string> Tokenizer::special_texts() const {
     if (is_special(id) && !token_bytes(id).empty()) texts.push_back(token_bytes(id));
   }
   return texts;
-}
-
-std::string without_special_tokens(std::string_view text, std::span<const std::string> special) {
-  std::string kept;
-  kept.reserve(text.size());
-  // Looking at the end of what is kept, not at the input, finds tokens that cutting has put
-  // together.
-  for (const char next : text) {
-    kept.push_back(next);
-    for (const std::string& token : special) {
-      if (token.back() == next && kept.ends_with(token)) {
-        kept.resize(kept.size() - token.size());
-        break;
-      }
-    }
-  }
-  return kept;
 }
 
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special)

@@ -31,6 +31,26 @@ struct TokenizerSpec;
 /// parsed.
 enum class SpecialTokens { kAsText, kParse };
 
+struct TextOptions {
+  SpecialTokens special = SpecialTokens::kAsText;
+  /// Bytes that are taken out of the text after special tokens were looked for: inside one, they
+  /// keep it from being read. "": none.
+  std::string_view shield = {};
+};
+
+/// How a prompt that no chat template rendered is read. The defaults are the policy for all of them
+/// (docs/guides/prompts.md): as the model's own tokenizer does it in transformers.
+struct PromptOptions {
+  SpecialTokens special = SpecialTokens::kParse;
+  /// Put BOS and EOS where the tokenizer says: its post-processor, or else add_bos_token and
+  /// add_eos_token of its config or GGUF file. A prompt that begins with the tokens that would come
+  /// first gets them only once.
+  bool adds_special_tokens = true;
+};
+/// What a person chooses: "read" (the default) or "none", which neither reads nor adds any.
+/// Errors: kInvalidArgument for another word.
+Result<PromptOptions> prompt_options(std::string_view special);
+
 /// Immutable after loading; every const member may be called from many threads at once. Movable.
 class Tokenizer {
  public:
@@ -59,6 +79,16 @@ class Tokenizer {
   /// lacks six control characters). Cost: linear; about 10 MB/s on one core for Spanish prose.
   std::vector<std::int32_t> encode(std::string_view text,
                                    SpecialTokens special = SpecialTokens::kAsText) const;
+  std::vector<std::int32_t> encode(std::string_view text, const TextOptions& options) const;
+  /// A prompt: encode(), and what comes before and after it.
+  std::vector<std::int32_t> encode_prompt(std::string_view text,
+                                          const PromptOptions& options = {}) const;
+  /// What encode_prompt() puts before a text and after it; often nothing.
+  const std::vector<std::int32_t>& prompt_prefix() const;
+  const std::vector<std::int32_t>& prompt_suffix() const;
+  /// That a prompt given as ids has only tokens of this vocabulary. Errors: kInvalidArgument naming
+  /// the first that is not one, and where.
+  Status check_ids(std::span<const std::int32_t> ids) const;
   /// The text of the tokens, always valid UTF-8: bytes that are not become U+FFFD by the same rule.
   /// Ids outside the vocabulary are left out.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = true) const;
@@ -76,7 +106,7 @@ class Tokenizer {
   /// (<|im_end|>, <|eot_id|>, ...). Ascending, may be empty.
   const std::vector<std::int32_t>& stop_ids() const;
   bool is_special(std::int32_t id) const;
-  /// The texts of all special tokens: what must not come from a user (see without_special_tokens).
+  /// The texts of all special tokens: what a user's text must not be read as.
   std::vector<std::string> special_texts() const;
   /// Text of the BOS and EOS tokens for chat templates; "" when there is none.
   std::string bos_text() const;
@@ -96,11 +126,6 @@ class Tokenizer {
   std::unique_ptr<detail::TokenizerParts>
       parts_;  // Constant after loading, but for its locked caches.
 };
-
-/// A user's text without any of the special texts, also without those that would form when others
-/// are cut out: "<|im_<|im_end|>end|>" becomes "". Cost: linear in the text times the special
-/// texts.
-std::string without_special_tokens(std::string_view text, std::span<const std::string> special);
 
 /// Text from tokens that arrive one by one: only whole UTF-8 characters come out, and all pieces
 /// joined equal decode() of all ids. One thread at a time.

@@ -162,6 +162,20 @@ Status read_ids(const weights::GgufFile& file, TokenizerSpec& spec) {
   return {};
 }
 
+// Whether BOS and EOS come around a prompt. Files of Llama 3's kind that do not say it mean a BOS,
+// as llama.cpp takes them.
+Status read_prompt_ends(const weights::GgufFile& file, Style style, TokenizerSpec& spec) {
+  const auto read = [&](const char* name, std::optional<bool>& is_added) -> Status {
+    const std::string key = fmt::format("tokenizer.ggml.add_{}_token", name);
+    if (!file.has(key)) return {};
+    PANAL_ASSIGN(is_added, file.boolean(key));
+    return {};
+  };
+  if (style == Style::kLlama3) spec.adds_bos = true;
+  PANAL_TRY(read("bos", spec.adds_bos));
+  return read("eos", spec.adds_eos);
+}
+
 // The padding tokens that converters add belong to no merge; BPE never makes them, so they do no
 // harm.
 Result<TokenizerSpec> read_spec(const weights::GgufFile& file) {
@@ -184,6 +198,7 @@ Result<TokenizerSpec> read_spec(const weights::GgufFile& file) {
   PANAL_TRY(read_tokens(file, spec));
   PANAL_TRY(read_merges(file, spec));
   PANAL_TRY(read_ids(file, spec));
+  PANAL_TRY(read_prompt_ends(file, style, spec));
   if (file.has("tokenizer.chat_template")) {
     PANAL_ASSIGN(spec.chat_template, file.string("tokenizer.chat_template"));
   }

@@ -211,7 +211,13 @@ Status read_config(std::string_view text, TokenizerSpec& spec) {
   PANAL_TRY(read("bos_token", spec.bos));
   PANAL_TRY(read("eos_token", spec.eos));
   spec.chat_template = chat_template_of(member(config, "chat_template"));
-  return {};
+  const auto read_flag = [&](const char* key, std::optional<bool>& is_added) -> Status {
+    if (member(config, key).is_null()) return {};
+    PANAL_ASSIGN(is_added, flag(config, key, false, where));
+    return {};
+  };
+  PANAL_TRY(read_flag("add_bos_token", spec.adds_bos));
+  return read_flag("add_eos_token", spec.adds_eos);
 }
 
 }  // namespace

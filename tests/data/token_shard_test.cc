@@ -146,5 +146,71 @@ TEST_F(TokenShardTest, NeverCrashesOnRandomHeaders) {
   }
 }
 
+class MaskedShardTest : public TokenShardTest {
+ protected:
+  const std::vector<TokenDocument> documents_ = {
+      {.tokens = {1, 2, 3}, .is_learned = {false, true, true}, .is_end_learned = false},
+      {.tokens = {}, .is_end_learned = false},
+      {.tokens = {4, 5, 6, 7, 8}}};
+  TokenShard written(std::int64_t vocabulary) {
+    EXPECT_TRUE(write_token_shard(store::posix_file_system(), path_, vocabulary, documents_).ok());
+    return TokenShard::open(path_).value();
+  }
+};
+
+TEST_F(MaskedShardTest, KeepsWhatIsLearned) {
+  for (const std::int64_t vocabulary : {100, 100'000}) {
+    const TokenShard shard = written(vocabulary);
+    ASSERT_TRUE(shard.has_mask());
+    std::vector<std::uint8_t> learned(8);
+    ASSERT_TRUE(shard.read_learned(0, learned).ok());
+    EXPECT_EQ(learned, (std::vector<std::uint8_t>{0, 1, 1, 1, 1, 1, 1, 1}));
+    learned.resize(2);
+    ASSERT_TRUE(shard.read_learned(1, learned).ok());
+    EXPECT_EQ(learned, (std::vector<std::uint8_t>{1, 1}));
+    EXPECT_FALSE(shard.is_end_learned(0).value());
+    EXPECT_FALSE(shard.is_end_learned(1).value());
+    EXPECT_TRUE(shard.is_end_learned(2).value());
+    std::vector<std::int32_t> tokens(8);
+    ASSERT_TRUE(shard.read(0, tokens).ok());
+    EXPECT_EQ(tokens, (std::vector<std::int32_t>{1, 2, 3, 4, 5, 6, 7, 8}));
+    EXPECT_TRUE(shard.verify().ok());
+  }
+}
+
+// A shard of which all is learned is what it always was, byte for byte.
+TEST_F(MaskedShardTest, WritesNoMaskWhereEverythingIsLearned) {
+  ASSERT_TRUE(write({{1, 2, 3}, {4}}, 100).ok());
+  const std::string plain = bytes();
+  const std::vector<TokenDocument> whole = {{.tokens = {1, 2, 3}, .is_learned = {true, true, true}},
+                                            {.tokens = {4}}};
+  ASSERT_TRUE(write_token_shard(store::posix_file_system(), path_, 100, whole).ok());
+  EXPECT_EQ(bytes(), plain);
+  const TokenShard shard = TokenShard::open(path_).value();
+  EXPECT_FALSE(shard.has_mask());
+  std::vector<std::uint8_t> learned(4);
+  ASSERT_TRUE(shard.read_learned(0, learned).ok());
+  EXPECT_EQ(learned, (std::vector<std::uint8_t>{1, 1, 1, 1}));
+  EXPECT_TRUE(shard.is_end_learned(1).value());
+}
+
+TEST_F(MaskedShardTest, NoticesEveryCutAndEveryFlippedByte) {
+  written(100);
+  const std::string good = bytes();
+  for (std::size_t length = 0; length < good.size(); ++length) {
+    test::write_plain(path_, good.substr(0, length));
+    EXPECT_EQ(TokenShard::open(path_).code(), Code::kCorrupt) << "cut to " << length;
+  }
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    test::write_plain(path_, bad);
+    const auto shard = TokenShard::open(path_);
+    std::vector<std::uint8_t> learned(1);
+    const Status status = shard.ok() ? shard->read_learned(0, learned) : shard.status();
+    EXPECT_EQ(status.code(), Code::kCorrupt) << "byte " << at;
+  }
+}
+
 }  // namespace
 }  // namespace panal::data

@@ -226,6 +226,32 @@ TEST_F(TokenStreamTest, FindsDocumentsByTheShardAndNotByTheEndOfTextToken) {
   EXPECT_THAT(batch.first_keys, ElementsAre(0, 0, 0, 0, 4));
 }
 
+// What is not learned is read all the same, and is nobody's target; with it goes the end-of-text
+// token of a conversation.
+TEST_F(TokenStreamTest, GivesNoTargetWhereNothingIsLearned) {
+  const auto path = folder_.path() / "masked.tokens";
+  const std::vector<TokenDocument> documents = {
+      {.tokens = {1, 2, 3, 4}, .is_learned = {false, false, true, true}, .is_end_learned = false},
+      {.tokens = {5, 6}}};
+  ASSERT_TRUE(write_token_shard(store::posix_file_system(), path, 50, documents).ok());
+  const TokenShard shard = TokenShard::open(path).value();
+  TokenBatch batch;
+  auto stream =
+      TokenStream::open({shard}, {.context = 7, .end_of_text = 0, .shuffle = false}).value();
+  EXPECT_TRUE(stream.has_mask());
+  ASSERT_TRUE(stream.next(batch).ok());
+  EXPECT_THAT(batch.tokens, ElementsAre(1, 2, 3, 4, 0, 5, 6));
+  EXPECT_THAT(batch.targets, ElementsAre(kNoTarget, 3, 4, kNoTarget, 5, 6, 0));
+  auto apart =
+      TokenStream::open(
+          {shard},
+          {.context = 7, .end_of_text = 0, .shuffle = false, .packing = Packing::kWithinDocuments})
+          .value();
+  ASSERT_TRUE(apart.next(batch).ok());
+  EXPECT_THAT(batch.targets, ElementsAre(kNoTarget, 3, 4, kNoTarget, kNoTarget, 6, 0));
+  EXPECT_THAT(batch.first_keys, ElementsAre(0, 0, 0, 0, 0, 5, 5));
+}
+
 // A block that is torn is found when it is first read, and the stream stays where it was.
 TEST_F(TokenStreamTest, StaysWhereItWasWhenAShardIsTorn) {
   const auto path = folder_.path() / "torn.tokens";

@@ -165,7 +165,7 @@ Value to_json(I& interpreter, const V& value, const A& arguments) {
   JsonStyle style;
   style.ascii_only = arguments.flag(0, false);
   if (const Value* indent = arguments.given(1)) {
-    style.item_separator = ",";
+    style.item_separator = std::string(",");  // GCC 12 warns of an overlap that is none.
     if (indent->text_or_null()) {
       style.indent = *indent->text_or_null();
     } else {

@@ -15,6 +15,7 @@ struct GenerateOptions {
   double temperature = 0;
   double top_p = 1;
   std::int64_t seed = 0;
+  std::string special = "read";
   bool chat = false;
 };
 
@@ -27,6 +28,7 @@ Result<Json> run_generate(const GenerateOptions& options, Workspace& workspace) 
                    {"temperature", options.temperature},
                    {"top_p", options.top_p},
                    {"seed", options.seed},
+                   {"special", options.special},
                    {"chat", options.chat}});
   PANAL_ASSIGN(Json result, workspace.run_job("generate", spec, "generating"));
   result["model"] = source.label;
@@ -58,6 +60,12 @@ void add_generate_command(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Of the random numbers")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--special", options->special,
+                   "Special tokens of the prompt: read them, and add BOS as the model's tokenizer "
+                   "says, or none of both")
+      ->check(CLI::IsMember({"read", "none"}))
       ->capture_default_str();
   command->add_flag("--chat", options->chat,
                     "Put the prompt through the model's chat template as a user's turn");

@@ -16,6 +16,7 @@ constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 32;
 struct TokenizeOptions {
   std::string model;
   std::string file;
+  std::string special = "read";
 };
 
 Result<Json> run_tokenize(const TokenizeOptions& options, Workspace& workspace) {
@@ -23,7 +24,8 @@ Result<Json> run_tokenize(const TokenizeOptions& options, Workspace& workspace) 
   PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
   PANAL_ASSIGN(const std::string text, store::read_file(options.file, kMaxFileBytes));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer, tokenizer::Tokenizer::load(source.core));
-  const auto ids = tokenizer.encode(text);
+  PANAL_ASSIGN(const auto how, tokenizer::prompt_options(options.special));
+  const auto ids = tokenizer.encode_prompt(text, how);
   workspace.terminal().print(fmt::format("{}", fmt::join(ids, " ")));
   workspace.terminal().note(fmt::format("{} tokens from {}", ids.size(), shown_bytes(text.size())));
   return Json{{"count", ids.size()}, {"ids", ids}};
@@ -38,6 +40,12 @@ void add_tokenize_command(CLI::App& app, Action& action) {
       ->required();
   command->add_option("--file", options->file, "Text file; bytes that are not UTF-8 become U+FFFD")
       ->required();
+  command
+      ->add_option("--special", options->special,
+                   "read: special tokens in the text, and BOS as the model's tokenizer adds it; "
+                   "none: the text's characters alone")
+      ->check(CLI::IsMember({"read", "none"}))
+      ->capture_default_str();
   command->callback([options, &action] {
     action = [options](Workspace& workspace) { return run_tokenize(*options, workspace); };
   });

@@ -107,6 +107,16 @@ void add_finetune_command(CLI::App& app, Action& action) {
   command->add_option("--alpha", options->alpha, "Scale: alpha / rank")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command
+      ->add_option("--train-on", options->train_on,
+                   "Of conversations: the assistant's turns, or all of them")
+      ->check(CLI::IsMember({"assistant", "all"}))
+      ->capture_default_str();
+  command
+      ->add_option("--special", options->special_tokens,
+                   "Of plain texts: read special tokens in them, none, or as the dataset says")
+      ->check(CLI::IsMember({"as_marked", "read", "none"}))
+      ->capture_default_str();
   command->add_option("--targets", options->targets, "Linear layers to adapt; none: all")
       ->delimiter(',');
   command->add_option("--learning-rate", options->learning_rate, "AdamW")

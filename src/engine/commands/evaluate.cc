@@ -1,7 +1,11 @@
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "data/dataset.h"
+#include "data/document_reader.h"
+#include "data/training_tokens.h"
 #include "engine/commands/commands.h"
 #include "engine/commands/loaded_model.h"
 #include "evaluate/evaluate.h"
@@ -16,14 +20,40 @@ constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 32;
 struct EvaluationText {
   std::string name;
   std::vector<std::int32_t> tokens;
+  std::vector<std::uint8_t> is_scored;  // Of conversations; empty: all tokens are.
 };
 
-// The file as it is: a byte-order mark or CRLF is text here, so that other programs count the same
-// tokens.
+// Documents one after the other; of conversations what the assistant says is scored.
+Status take_documents(const std::vector<data::Document>& documents,
+                      const tokenizer::Tokenizer& tokenizer, EvaluationText& text) {
+  if (std::ranges::none_of(documents, &data::Document::is_conversation)) {
+    std::string joined;
+    for (const data::Document& document : documents) joined += document.text + "\n\n";
+    text.tokens = tokenizer.encode(joined);
+    return Status();
+  }
+  PANAL_ASSIGN(const data::TrainingTokens made, data::encode_for_training(tokenizer, documents));
+  for (const data::TokenDocument& document : made.documents) {
+    text.tokens.insert(text.tokens.end(), document.tokens.begin(), document.tokens.end());
+    for (std::size_t i = 0; i < document.tokens.size(); ++i) {
+      text.is_scored.push_back(document.is_learned.empty() || document.is_learned[i] ? 1 : 0);
+    }
+  }
+  return Status();
+}
+
+// A plain text as it is: a byte-order mark or CRLF is text here, so that other programs count the
+// same tokens. JSON, tables and packed files as the documents in them.
 Result<EvaluationText> read_text(const Json& entry, const tokenizer::Tokenizer& tokenizer) {
   EvaluationText text;
   PANAL_ASSIGN(text.name, json_string(entry, "name", "job: texts"));
   PANAL_ASSIGN(const std::string path, json_string(entry, "path", "job: texts"));
+  PANAL_ASSIGN(const data::ReadReport report,
+               data::read_documents(path, {.passage_bytes = 0, .max_file_bytes = kMaxTextBytes}));
+  if (report.kinds.size() != 1 || report.kinds[0].kind != "text" || report.num_files != 1) {
+    PANAL_TRY(take_documents(report.documents, tokenizer, text));
+    return text;
+  }
   PANAL_ASSIGN(const std::string content, store::read_file(path, kMaxTextBytes));
   if (content.empty())
     return Status(Code::kInvalidArgument,
@@ -63,6 +93,7 @@ Result<Json> evaluate(const JobContext& job) {
   const double num_cells = static_cast<double>((adapters.size() + 1) * texts.size());
   const auto evaluate_all = [&](const std::string& adapter) -> Status {
     for (const EvaluationText& text : texts) {
+      options.is_scored = text.is_scored;
       options.on_progress = [&](double fraction) {
         job.events.write(
             "progress",

@@ -28,7 +28,8 @@ Result<Json> generate(const JobContext& job) {
     PANAL_ASSIGN(request.prompt,
                  loaded->encode_chat(Json::array({{{"role", "user"}, {"content", prompt}}})));
   } else {
-    request.prompt = loaded->encode_text(prompt);
+    PANAL_ASSIGN(const auto options, tokenizer::prompt_options(job.spec.value("special", "read")));
+    request.prompt = loaded->encode_text(prompt, options);
   }
   if (request.prompt.empty())
     return Status(Code::kInvalidArgument, "the prompt must have at least one token, found none");

@@ -46,8 +46,8 @@ LoadedModel::LoadedModel(std::unique_ptr<model::TokenModel> model, tokenizer::To
     : meter_(energy::open_best_meter(clock_)),
       model_(std::move(model)),
       tokenizer_(std::move(tokenizer)),
-      special_texts_(tokenizer_.special_texts()),
       chat_(std::move(chat)) {
+  if (chat_.chat_template) chat_encoder_.emplace(tokenizer_, *chat_.chat_template);
   serve::EngineOptions options;
   options.stop_ids = chat_.stop_ids;
   options.meter = meter_.get();
@@ -78,22 +78,14 @@ Result<std::vector<std::int32_t>> LoadedModel::encode_chat(const Json& messages)
     }
     PANAL_ASSIGN(const std::string content,
                  json_string(messages.back(), "content", "the last message"));
-    return encode_text(content);
+    return tokenizer_.encode_prompt(content, {.special = tokenizer::SpecialTokens::kAsText});
   }
-  // What the template adds is parsed as tokens; what a user writes must not open or close a turn.
-  Json safe = messages;
-  for (Json& message : safe) {
-    if (!json_has(message, "content") || !message.at("content").is_string()) continue;
-    message["content"] = tokenizer::without_special_tokens(
-        message.at("content").get_ref<const std::string&>(), special_texts_);
-  }
-  PANAL_ASSIGN(const std::string text,
-               chat_.chat_template->render(safe, chat_options(tokenizer_, clock_)));
-  return tokenizer_.encode(text, tokenizer::SpecialTokens::kParse);
+  return chat_encoder_->prompt(messages, chat_options(tokenizer_, clock_));
 }
 
-std::vector<std::int32_t> LoadedModel::encode_text(const std::string& prompt) const {
-  return tokenizer_.encode(prompt);
+std::vector<std::int32_t> LoadedModel::encode_text(const std::string& prompt,
+                                                   const tokenizer::PromptOptions& options) const {
+  return tokenizer_.encode_prompt(prompt, options);
 }
 
 Json stats_to_json(const serve::RequestStats& stats) {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "data/encode_conversation.h"
 #include "energy/meter.h"
 #include "engine/commands/model_chat.h"
 #include "model/token_model.h"
@@ -26,10 +27,11 @@ class LoadedModel {
       const std::string& core, const std::vector<model::AdapterSource>& adapters,
       std::int64_t max_context);
 
-  /// The prompt's tokens: `messages` (a JSON array) through the chat template, or `prompt` as it
-  /// is. kUnsupported with the reason where the template failed its trial.
+  /// The prompt's tokens: `messages` (a JSON array) through the chat template, or a plain prompt.
+  /// kUnsupported with the reason where the template failed its trial.
   Result<std::vector<std::int32_t>> encode_chat(const Json& messages) const;
-  std::vector<std::int32_t> encode_text(const std::string& prompt) const;
+  std::vector<std::int32_t> encode_text(const std::string& prompt,
+                                        const tokenizer::PromptOptions& options = {}) const;
 
   serve::Engine& engine() { return *engine_; }
   const tokenizer::Tokenizer& tokenizer() const { return tokenizer_; }
@@ -44,9 +46,9 @@ class LoadedModel {
   std::unique_ptr<energy::Meter> meter_;
   std::unique_ptr<model::TokenModel> model_;
   tokenizer::Tokenizer tokenizer_;
-  std::vector<std::string> special_texts_;
   const ModelChat chat_;
-  std::unique_ptr<serve::Engine> engine_;  // Last: it uses all of the above.
+  std::optional<data::ChatEncoder> chat_encoder_;  // With the template.
+  std::unique_ptr<serve::Engine> engine_;          // Last: it uses all of the above.
 };
 
 /// Reads a list of {"name", "folder"}; an absent list is empty.

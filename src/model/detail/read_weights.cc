@@ -64,7 +64,7 @@ Result<bool> has_own_head(const weights::WeightSource& source, const recipe::Mod
   const TensorInfo* head = source.find(kHead);
   if (head == nullptr) return false;
   if (!weights::is_readable_as_float32(head->type)) return true;  // Refused by its type later.
-  for (const ParameterSpec& spec : parameter_table(config)) {
+  for (const recipe::ParameterSpec& spec : recipe::parameter_table(config)) {
     if (!spec.name.ends_with("embed_tokens.weight") && !spec.name.ends_with("wte.weight")) continue;
     const TensorInfo* embedding = source.find(name_in_file(source, spec));
     if (embedding == nullptr || !weights::is_readable_as_float32(embedding->type)) return false;

@@ -158,6 +158,29 @@ Status add_ends(const TokenizerSpec& spec, TokenizerParts& parts) {
   return {};
 }
 
+// The post-processor decides, as in transformers; where it adds nothing, or there is none, flags do:
+// they become a post-processor, so that a saved folder says it to everybody.
+Status add_prompt_ends(TokenizerSpec& spec, TokenizerParts& parts) {
+  const auto is_token = [&](std::int64_t id) {
+    return id >= 0 && std::size_t(id) < parts.tokens.size() &&
+           parts.tokens[std::size_t(id)].is_present;
+  };
+  const auto named = [&](const std::optional<bool>& is_added,
+                         const std::optional<std::int32_t>& id) -> std::optional<NamedToken> {
+    if (!is_added.value_or(false) || !id) return std::nullopt;
+    return NamedToken{.text = parts.tokens[std::size_t(*id)].bytes, .id = *id};
+  };
+  PANAL_ASSIGN(parts.ends, read_post_processor(spec.post_processor, spec.where, is_token));
+  const auto bos = named(spec.adds_bos, parts.bos);
+  const auto eos = named(spec.adds_eos, parts.eos);
+  if ((bos || eos) && parts.ends.prefix.empty() && parts.ends.suffix.empty()) {
+    spec.post_processor = post_processor_for(bos, eos);
+    PANAL_ASSIGN(parts.ends, read_post_processor(spec.post_processor, spec.where, is_token));
+  }
+  parts.post_processor_json = std::move(spec.post_processor);
+  return {};
+}
+
 }  // namespace
 
 std::unique_ptr<BpeModel::Scratch> ScratchPool::take() {
@@ -207,7 +230,7 @@ Result<std::unique_ptr<TokenizerParts>> compile_tokenizer(TokenizerSpec spec) {
   parts->chat_template = std::move(spec.chat_template);
   parts->normalizer_json = std::move(spec.normalizer);
   parts->pre_tokenizer_json = std::move(spec.pre_tokenizer);
-  parts->post_processor_json = std::move(spec.post_processor);
+  PANAL_TRY(add_prompt_ends(spec, *parts));
   return parts;
 }
 

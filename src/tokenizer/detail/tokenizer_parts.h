@@ -17,6 +17,7 @@
 #include "tokenizer/detail/bpe_model.h"
 #include "tokenizer/detail/normalizer.h"
 #include "tokenizer/detail/pre_tokenizer.h"
+#include "tokenizer/detail/prompt_ends.h"
 
 namespace panal::tokenizer::detail {
 
@@ -33,7 +34,10 @@ struct TokenizerSpec {
   std::optional<std::string> unknown_token;
   Json normalizer;      // As in tokenizer.json; null for none.
   Json pre_tokenizer;   // As in tokenizer.json.
-  Json post_processor;  // Kept for saving only.
+  Json post_processor;  // As in tokenizer.json; null for none.
+  /// What flags say: for where the post-processor adds nothing.
+  std::optional<bool> adds_bos;
+  std::optional<bool> adds_eos;
   std::optional<std::int32_t> bos;
   std::optional<std::int32_t> eos;
   std::vector<std::int32_t> more_stops;
@@ -78,6 +82,7 @@ struct TokenizerParts {
   Json normalizer_json;
   Json pre_tokenizer_json;
   Json post_processor_json;
+  PromptEnds ends;  // As post_processor_json says.
   ScratchPool scratch_pool;
 };
 

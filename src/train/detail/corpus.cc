@@ -8,7 +8,7 @@
 
 #include "data/dataset.h"
 #include "data/document_reader.h"
-#include "data/encode_documents.h"
+#include "data/training_tokens.h"
 #include "tokenizer/tokenizer_trainer.h"
 
 namespace panal::train::detail {
@@ -56,6 +56,7 @@ Result<std::vector<Document>> read_all(const std::vector<std::filesystem::path>&
   PANAL_ASSIGN(data::ReadReport report,
                data::read_documents(
                    paths, {.passage_bytes = stays_whole ? 0 : options.passage_bytes,
+                           .text_column = options.text_column,
                            .max_total_bytes = static_cast<std::uint64_t>(options.max_bytes)}));
   work.message("read " + report.summary());
   return std::move(report.documents);
@@ -188,14 +189,27 @@ Result<std::int32_t> end_of_text_of(const tokenizer::Tokenizer& tokenizer) {
                             kEndOfText));
 }
 
-Status write_shard(const std::vector<Document>& documents, const tokenizer::Tokenizer& tokenizer,
-                   const std::filesystem::path& path, const CorpusWork& work) {
-  std::vector<std::string_view> views;
-  for (const auto& document : documents) views.push_back(document.text);
-  auto tokens =
-      data::encode_documents(tokenizer, views, {.threads = work.threads, .stop = work.stop});
-  if (!tokens.ok()) return tokens.status();
-  return data::write_token_shard(work.files, path, tokenizer.vocabulary_size(), *tokens);
+Status write_shard(const std::vector<Document>& documents, const TrainConfig::Data& options,
+                   const tokenizer::Tokenizer& tokenizer, const std::filesystem::path& path,
+                   const CorpusWork& work) {
+  PANAL_ASSIGN(const data::TrainingTokens tokens,
+               data::encode_for_training(tokenizer, documents,
+                                         {.train_on = options.train_on,
+                                          .special_tokens = options.special_tokens,
+                                          .threads = work.threads,
+                                          .stop = work.stop}));
+  if (tokens.conversations > 0 || tokens.left_out > 0) {
+    std::size_t num_tokens = 0;
+    for (const auto& document : tokens.documents) num_tokens += document.tokens.size();
+    work.message(fmt::format("{} conversations, {} of {} tokens are learned ({}){}",
+                             tokens.conversations, tokens.learned_tokens, num_tokens,
+                             data::train_on_name(options.train_on), tokens.left_out_summary()));
+  }
+  if (tokens.learned_tokens == 0) {
+    return Status(Code::kInvalidArgument,
+                  path.filename().string() + ": nothing in these documents is learned");
+  }
+  return data::write_token_shard(work.files, path, tokenizer.vocabulary_size(), tokens.documents);
 }
 
 Json to_json(const CorpusFacts& facts) {
@@ -237,12 +251,13 @@ Status prepare(const recipe::RunConfig& config, const CorpusWork& work) {
   const auto folder = work.run_directory / "data";
   std::vector<Document> all;
   for (const auto& source : texts.sources) {
-    PANAL_TRY(write_shard(source.training, tokenizer,
+    PANAL_TRY(write_shard(source.training, config.data, tokenizer,
                           shard_path(work.run_directory, config.data, source.name), work));
     all.insert(all.end(), source.training.begin(), source.training.end());
   }
   if (!texts.validation.empty()) {
-    PANAL_TRY(write_shard(texts.validation, tokenizer, folder / "validation.tokens", work));
+    PANAL_TRY(
+        write_shard(texts.validation, config.data, tokenizer, folder / "validation.tokens", work));
   }
   all.insert(all.end(), texts.validation.begin(), texts.validation.end());
   facts.dataset_sha256 = data::dataset_sha256(all);

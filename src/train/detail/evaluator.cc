@@ -59,6 +59,10 @@ Result<Evaluator> Evaluator::open(const recipe::RunConfig& config, const Corpus&
                   "the validation text must have at least 2 tokens to score one, found 1");
   }
   evaluator.tokens_.resize(static_cast<std::size_t>(most));
+  if (corpus.validation->has_mask()) {
+    evaluator.is_scored_.resize(evaluator.tokens_.size());
+    PANAL_TRY(corpus.validation->read_learned(0, evaluator.is_scored_));
+  }
   PANAL_TRY(corpus.validation->read(0, evaluator.tokens_));
   return evaluator;
 }
@@ -83,6 +87,7 @@ Result<EvaluationPoint> Evaluator::score(const model::Decoder& decoder, std::int
                    {.context = std::min(config_.batch.context, decoder.config().context_length),
                     .batch = config_.batch.sequences,
                     .tokenizer = &corpus_.tokenizer,
+                    .is_scored = is_scored_,
                     .stop = stop}));
   EvaluationPoint point{.step = step,
                         .tokens = found.tokens,

@@ -39,6 +39,7 @@ class Evaluator {
   const recipe::RunConfig& config_;
   const Corpus& corpus_;
   std::vector<std::int32_t> tokens_;                  // Of the validation text.
+  std::vector<std::uint8_t> is_scored_;               // Whether each is; empty: all are.
   std::vector<std::vector<data::ChoiceItem>> tasks_;  // Of config_.evaluation.tasks.
 };
 

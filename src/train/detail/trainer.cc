@@ -3,6 +3,7 @@
 #include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -22,6 +23,11 @@ std::int64_t elements_of(const std::vector<tensor::NamedTensor>& tensors) {
   std::int64_t count = 0;
   for (const auto& entry : tensors) count += entry.value.numel();
   return count;
+}
+
+double num_scored(std::span<const std::int32_t> targets) {
+  return static_cast<double>(std::ranges::count_if(
+      targets, [](std::int32_t target) { return target != data::kNoTarget; }));
 }
 
 // Puts [rows, columns] integers into `to`, on `device`. From pinned memory the host does not wait:
@@ -141,25 +147,54 @@ void Trainer::put_inputs(std::int64_t first_row, std::int64_t last_row) {
   if (!batch_.first_keys.empty()) put(batch_.first_keys, at::kInt, pass_.first_keys);
 }
 
+// Learned targets of the stream's next batches. Batches of which nothing is learned are passed
+// over, on every rank alike.
+double Trainer::learned_in_next(std::int64_t micro_batches) {
+  constexpr int kMostPassedOver = 10'000;
+  for (int i = 0; i < kMostPassedOver; ++i) {
+    data::TokenMixture ahead = stream_;
+    double learned = 0;
+    for (std::int64_t batch = 0; batch < micro_batches; ++batch) {
+      ok_or_throw(ahead.next(batch_));
+      learned += num_scored(batch_.targets);
+    }
+    if (learned > 0) return learned;
+    stream_ = std::move(ahead);
+  }
+  throw Error(Code::kInvalidArgument,
+              fmt::format("nothing is learned in {} steps one after another: the assistant's turns "
+                          "are too few for windows of {} tokens",
+                          kMostPassedOver, config_.batch.context));
+}
+
 // Every rank draws the whole batch, so that all streams stand where one process's would, and takes
-// its rows of it. What they count for is their part of the scored targets, as in one mean over all.
-void Trainer::accumulate_micro_batch(double share) {
+// its rows of it. What they count for is their part of the scored targets, as in one mean over all:
+// of this batch, or, where `num_learned` targets of the step are learned, of those.
+void Trainer::accumulate_micro_batch(std::int64_t micro_batches, double num_learned) {
   const std::int64_t B = config_.batch.sequences, T = config_.batch.context;
   const auto [first, last] = parallel_ ? parallel_->rows(B) : std::pair(std::int64_t{0}, B);
-  if (parallel_) {
-    const auto scored = [](std::span<const std::int32_t> targets) {
-      return static_cast<double>(std::ranges::count_if(
-          targets, [](std::int32_t target) { return target != data::kNoTarget; }));
-    };
+  double share = 1.0 / static_cast<double>(micro_batches);
+  if (parallel_ || num_learned > 0) {
     const std::span<const std::int32_t> targets = batch_.targets;
-    const double own_scored = scored(targets.subspan(static_cast<std::size_t>(first * T),
-                                                     static_cast<std::size_t>((last - first) * T)));
+    const double own_scored = num_scored(targets.subspan(
+        static_cast<std::size_t>(first * T), static_cast<std::size_t>((last - first) * T)));
     if (own_scored == 0) return;
-    share *= own_scored / scored(targets);
+    share = num_learned > 0 ? own_scored / num_learned : share * (own_scored / num_scored(targets));
   }
   put_inputs(first, last);
+  if (num_learned > 0) {
+    if (!pass_.share.defined()) {
+      pass_.share = at::empty({}, at::TensorOptions().dtype(at::kFloat).device(decoder_.device()));
+    }
+    pass_.share.fill_(share);
+  }
   pass_graph_.run([&] {
     const at::Tensor mean = decoder_.loss(pass_.tokens, pass_.targets, pass_.first_keys);
+    if (num_learned > 0) {
+      (mean * pass_.share).backward();
+      pass_.loss.add_(mean.detach().to(at::kDouble).mul_(pass_.share));
+      return;
+    }
     (share == 1.0 ? mean : mean * share).backward();
     pass_.loss.add_(mean.detach().to(at::kDouble).mul_(share));
   });
@@ -175,10 +210,11 @@ double Trainer::accumulate_gradients(std::int64_t micro_batches) {
     pass_.loss = at::zeros({}, at::TensorOptions().dtype(at::kDouble).device(decoder_.device()));
   }
   pass_.loss.zero_();
+  const double num_learned = stream_.has_mask() ? learned_in_next(micro_batches) : 0;
   for (std::int64_t i = 0; i < micro_batches; ++i) {
     ok_or_throw(stream_.next(batch_));
     if (parallel_ && i + 1 == micro_batches) parallel_->begin_exchange();
-    accumulate_micro_batch(1.0 / static_cast<double>(micro_batches));
+    accumulate_micro_batch(micro_batches, num_learned);
   }
   if (parallel_) parallel_->finish_exchange();
   const double loss = pass_.loss.item<double>();

@@ -64,7 +64,8 @@ class Trainer {
 
  private:
   double accumulate_gradients(std::int64_t micro_batches);
-  void accumulate_micro_batch(double share);
+  void accumulate_micro_batch(std::int64_t micro_batches, double num_learned);
+  double learned_in_next(std::int64_t micro_batches);
   void put_inputs(std::int64_t first_row, std::int64_t last_row);
   double gradient_norm() const;
   // A fresh one of this rank's parameters.
@@ -78,6 +79,7 @@ class Trainer {
     at::Tensor tokens{}, targets{};  // [rows, T] int64
     at::Tensor first_keys{};         // [rows, T] int32, or undefined.
     at::Tensor loss{};               // [] float64: the sum over the passes of a step.
+    at::Tensor share{};  // [] float32: what a pass counts for, where it differs from pass to pass.
   };
 
   const recipe::RunConfig config_;
