@@ -13,16 +13,16 @@ namespace panal::chat {
 struct ChatTrial {
   bool can_chat = false;
   /// Why it cannot: which conversation failed and with which words. "" when it can.
-  std::string reason;
+  std::string reason{};
   /// A system message is taken. Some templates refuse one; they can chat all the same.
   bool takes_system = false;
   /// Descriptions of tools reach the prompt, and calls and their results are taken.
   bool takes_tools = false;
   /// Why a template that mentions tools does not take them; "" otherwise.
-  std::string tools_reason;
+  std::string tools_reason{};
   /// What the template writes after an answer of the assistant: "<|im_end|>\n". "" when it writes
   /// nothing or cannot chat.
-  std::string after_answer;
+  std::string after_answer{};
 };
 
 /// Renders a question, a second question after an answer, a system message, and tools where the

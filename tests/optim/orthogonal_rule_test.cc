@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tensor/step_sizes.h"
+
 namespace panal::optim::detail {
 namespace {
 

@@ -7,12 +7,12 @@
 
 #include "data/token_mixture.h"
 #include "data/token_shard.h"
+#include "evaluate/evaluate.h"
 #include "model/decoder.h"
 #include "store/file_system.h"
 #include "tests/train/toy_ranks.h"
 #include "tests/train/toy_run.h"
 #include "train/detail/trainer.h"
-#include "train/evaluate.h"
 
 namespace panal::train {
 namespace {
@@ -37,19 +37,19 @@ data::TokenShard half_learned_shard(const std::filesystem::path& folder) {
   return value_or_throw(data::TokenShard::open(path));
 }
 
-model::Decoder toy_decoder(const TrainConfig& config) {
-  model::ModelConfig dimensions = config.model.dimensions;
+model::Decoder toy_decoder(const recipe::RunConfig& config) {
+  recipe::ModelConfig dimensions = config.model.dimensions;
   dimensions.vocabulary_size = kVocabulary;
   return model::Decoder::random(dimensions, 7);
 }
 
-at::Tensor as_tensor(const std::vector<std::int32_t>& values, const TrainConfig& config) {
+at::Tensor as_tensor(const std::vector<std::int32_t>& values, const recipe::RunConfig& config) {
   const std::vector<std::int64_t> wide(values.begin(), values.end());
   return at::tensor(wide, at::kLong).view({config.batch.sequences, config.batch.context});
 }
 
 // The mean over all learned targets of the first `batches` batches, one by one.
-double naive_loss(const TrainConfig& config, data::TokenMixture stream, int batches) {
+double naive_loss(const recipe::RunConfig& config, data::TokenMixture stream, int batches) {
   const model::Decoder decoder = toy_decoder(config);
   double sum = 0;
   std::int64_t count = 0;
@@ -70,7 +70,7 @@ double naive_loss(const TrainConfig& config, data::TokenMixture stream, int batc
   return sum / static_cast<double>(count);
 }
 
-TrainConfig masked_config(const TestFolder& folder, const std::string& more = "") {
+recipe::RunConfig masked_config(const TestFolder& folder, const std::string& more = "") {
   std::string yaml = toy_yaml("precision: fp32\nlimits: {steps: 3}\n" + more);
   const std::string batch = "batch: {sequences: 4, context: 32}";
   yaml.replace(yaml.find(batch), batch.size(), "batch: {sequences: 4, context: 32, accumulate: 3}");
@@ -83,7 +83,7 @@ struct StepOutcome {
   std::vector<at::Tensor> weights = {};
 };
 
-StepOutcome one_step(const TrainConfig& config, const data::TokenShard& shard,
+StepOutcome one_step(const recipe::RunConfig& config, const data::TokenShard& shard,
                      swarm::Group* group = nullptr) {
   detail::Trainer trainer(config, toy_decoder(config), toy_stream(shard, config), group);
   const detail::StepResult result = trainer.step(detail::schedule_of(config, 3), 0);
@@ -96,7 +96,7 @@ StepOutcome one_step(const TrainConfig& config, const data::TokenShard& shard,
 
 TEST(LearnedTokens, AStepsLossIsTheMeanOverLearnedTargetsOfAllItsPasses) {
   const TestFolder folder("learned_mean");
-  const TrainConfig config = masked_config(folder);
+  const recipe::RunConfig config = masked_config(folder);
   const data::TokenShard shard = half_learned_shard(folder.path());
   const double wanted = naive_loss(config, toy_stream(shard, config), 3);
   EXPECT_NEAR(one_step(config, shard).loss, wanted, 1e-5 * wanted);  // float32 sums.
@@ -104,7 +104,7 @@ TEST(LearnedTokens, AStepsLossIsTheMeanOverLearnedTargetsOfAllItsPasses) {
 
 TEST(LearnedTokens, SeveralProcessesTakeTheStepThatOneTakes) {
   const TestFolder folder("learned_ranks");
-  const TrainConfig config = masked_config(folder, "parallel: {processes: 2}\n");
+  const recipe::RunConfig config = masked_config(folder, "parallel: {processes: 2}\n");
   const data::TokenShard shard = half_learned_shard(folder.path());
   const StepOutcome alone = one_step(config, shard);
   on_all_ranks(2, [&](swarm::Group& group) {
@@ -121,7 +121,7 @@ TEST(LearnedTokens, SeveralProcessesTakeTheStepThatOneTakes) {
 // The tokens after what is learned may be anything: they are read by nobody whose loss counts.
 TEST(LearnedTokens, WhatIsNotLearnedIsNoTarget) {
   const TestFolder folder("learned_targets");
-  TrainConfig config = masked_config(folder);
+  recipe::RunConfig config = masked_config(folder);
   config.batch.accumulate = 1;
   config.batch.sequences = 1;
   const auto step_with = [&](std::int32_t unlearned) {
@@ -143,7 +143,7 @@ TEST(LearnedTokens, WhatIsNotLearnedIsNoTarget) {
 // A batch of one user's long turn teaches nothing and is passed over.
 TEST(LearnedTokens, BatchesWithoutAnythingLearnedArePassedOver) {
   const TestFolder folder("learned_none");
-  TrainConfig config = masked_config(folder);
+  recipe::RunConfig config = masked_config(folder);
   config.batch.accumulate = 1;
   config.batch.sequences = 1;
   std::vector<data::TokenDocument> documents(1);
@@ -167,7 +167,7 @@ TEST(LearnedTokens, BatchesWithoutAnythingLearnedArePassedOver) {
 
 TEST(LearnedTokens, EvaluationScoresThemAlone) {
   const TestFolder folder("learned_evaluation");
-  const TrainConfig config = masked_config(folder);
+  const recipe::RunConfig config = masked_config(folder);
   const model::Decoder decoder = toy_decoder(config);
   std::vector<std::int32_t> tokens;
   std::vector<std::uint8_t> scored;
@@ -192,13 +192,14 @@ TEST(LearnedTokens, EvaluationScoresThemAlone) {
     }
   }
   const auto found =
-      evaluate(decoder, tokens, {.context = 16, .batch = 2, .is_scored = scored}).value();
+      evaluate::evaluate(decoder, tokens, {.context = 16, .batch = 2, .is_scored = scored}).value();
   EXPECT_EQ(found.tokens, count);
   EXPECT_EQ(found.windows, 4);  // Those after token 60 have none.
   EXPECT_NEAR(found.loss, sum / static_cast<double>(count), 1e-5);
   const std::vector<std::uint8_t> none(tokens.size());
-  EXPECT_THAT(evaluate(decoder, tokens, {.context = 16, .is_scored = none}).status().message(),
-              HasSubstr("none of the 100 tokens is one that is scored"));
+  EXPECT_THAT(
+      evaluate::evaluate(decoder, tokens, {.context = 16, .is_scored = none}).status().message(),
+      HasSubstr("none of the 100 tokens is one that is scored"));
 }
 
 // A whole run over conversations, by an existing tokenizer with a template.

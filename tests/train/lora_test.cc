@@ -91,7 +91,8 @@ TEST_F(LoraRun, ResumeRefusesACoreWithOtherWeights) {
   write_text(copy / "model.safetensors", bytes);
   const auto summary = run_toy(config("other_core", "limits: {steps: 20}\n", "core_copy"), resumed);
   EXPECT_EQ(summary.code(), Code::kConflict);
-  EXPECT_THAT(summary.status().message(), HasSubstr("what model.core leads to is not what the run"));
+  EXPECT_THAT(summary.status().message(),
+              HasSubstr("what model.core leads to is not what the run"));
 }
 
 // Weights that are not numbers: every step is left out, nothing is learnt from it, and the run ends

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/weights/weights_files.h"
+#include "weights/weight_source.h"
 
 namespace panal::weights {
 namespace {

@@ -57,7 +57,7 @@ struct AddDataOptions {
   std::string source;
   std::string deduplicate = "off";  // Or "exact" or "near": whole texts, then passages.
   double near_threshold = 0.8;
-  std::string text_column;
+  std::string text_column{};
   std::string special_tokens = "none";  // Or "read": of plain texts.
 };
 Result<Json> add_data(const AddDataOptions& options, Workspace& workspace);

@@ -4,10 +4,10 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
-#include "recipe/presets.h"
 #include "cli/removal.h"
 #include "hub/export_model.h"
 #include "hub/models.h"
+#include "recipe/presets.h"
 
 namespace panal::cli {
 namespace {

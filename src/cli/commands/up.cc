@@ -64,8 +64,8 @@ Result<Json> serve_until_stopped(Hub& hub, const UpOptions& options, const std::
   server.port = static_cast<std::uint16_t>(options.port);
   PANAL_ASSIGN(const auto api,
                api::ApiServer::start(
-                   server, {.allowed_hosts = options.allowed_hosts, .version = hub::code_version()}, hub,
-                   workspace.clock()));
+                   server, {.allowed_hosts = options.allowed_hosts, .version = hub::code_version()},
+                   hub, workspace.clock()));
   Terminal& terminal = workspace.terminal();
   const std::string url = fmt::format("http://{}:{}", server.address, api->port());
   terminal.note("loading the model");

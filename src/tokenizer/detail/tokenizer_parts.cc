@@ -158,8 +158,8 @@ Status add_ends(const TokenizerSpec& spec, TokenizerParts& parts) {
   return {};
 }
 
-// The post-processor decides, as in transformers; where it adds nothing, or there is none, flags do:
-// they become a post-processor, so that a saved folder says it to everybody.
+// The post-processor decides, as in transformers; where it adds nothing, or there is none, flags
+// do: they become a post-processor, so that a saved folder says it to everybody.
 Status add_prompt_ends(TokenizerSpec& spec, TokenizerParts& parts) {
   const auto is_token = [&](std::int64_t id) {
     return id >= 0 && std::size_t(id) < parts.tokens.size() &&

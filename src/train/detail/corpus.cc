@@ -189,7 +189,7 @@ Result<std::int32_t> end_of_text_of(const tokenizer::Tokenizer& tokenizer) {
                             kEndOfText));
 }
 
-Status write_shard(const std::vector<Document>& documents, const TrainConfig::Data& options,
+Status write_shard(const std::vector<Document>& documents, const recipe::RunConfig::Data& options,
                    const tokenizer::Tokenizer& tokenizer, const std::filesystem::path& path,
                    const CorpusWork& work) {
   PANAL_ASSIGN(const data::TrainingTokens tokens,
