@@ -16,6 +16,8 @@
 #include "tensor/named_tensor.h"
 #include "tensor/runtime.h"
 #include "tests/toy_text.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_trainer.h"
 
 namespace panal::evaluate {
 namespace {

@@ -11,6 +11,8 @@
 #include "base/rng.h"
 #include "model/decoder.h"
 #include "tests/toy_text.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_trainer.h"
 
 namespace panal::evaluate {
 namespace {

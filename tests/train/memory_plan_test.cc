@@ -342,7 +342,7 @@ std::vector<Case> shared_cases() {
   return all;
 }
 
-TEST(recipe::MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
+TEST(MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
   for (const Case& one : shared_cases()) {
     const std::vector<double> measured = measured_by_rank(one.shape);
     for (int rank = 0; rank < one.shape.processes; ++rank) {
@@ -355,13 +355,13 @@ TEST(recipe::MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
   }
 }
 
-TEST(recipe::MemoryPlan, IsWithinFivePercentOfWhatStepsAllocate) { expect_planned(cases()); }
+TEST(MemoryPlan, IsWithinFivePercentOfWhatStepsAllocate) { expect_planned(cases()); }
 
-TEST(recipe::MemoryPlan, IsWithinFivePercentWhereLessIsHeld) { expect_planned(lean_cases()); }
+TEST(MemoryPlan, IsWithinFivePercentWhereLessIsHeld) { expect_planned(lean_cases()); }
 
-TEST(recipe::MemoryPlan, IsWithinFivePercentWhereAdaptersTrain) { expect_planned(adapter_cases()); }
+TEST(MemoryPlan, IsWithinFivePercentWhereAdaptersTrain) { expect_planned(adapter_cases()); }
 
-TEST(recipe::MemoryPlan, RefusesAdaptersThatDoNotFitTheModel) {
+TEST(MemoryPlan, RefusesAdaptersThatDoNotFitTheModel) {
   const auto refused = [](recipe::AdapterShape adapter) {
     return capture([&] {
              recipe::plan_memory(
@@ -379,7 +379,7 @@ TEST(recipe::MemoryPlan, RefusesAdaptersThatDoNotFitTheModel) {
 }
 
 // Closed form: a model of one matrix size, AdamW in float32, 16 bytes a parameter and no less.
-TEST(recipe::MemoryPlan, HoldsSixteenBytesAParameterWhenActivationsAreFew) {
+TEST(MemoryPlan, HoldsSixteenBytesAParameterWhenActivationsAreFew) {
   recipe::StepShape shape{.model =
                               dimensions(recipe::Architecture::kLlama, 48, 4096, 32, 32000, 4096)};
   const recipe::MemoryPlan plan = recipe::plan_memory(shape);
@@ -391,7 +391,7 @@ TEST(recipe::MemoryPlan, HoldsSixteenBytesAParameterWhenActivationsAreFew) {
 
 // Weights, remainders, gradients and momenta of hidden matrices in 16 bits; tables have AdamW's
 // second moments in float32 beside.
-TEST(recipe::MemoryPlan, HoldsEightBytesAParameterInSixteenBits) {
+TEST(MemoryPlan, HoldsEightBytesAParameterInSixteenBits) {
   using tensor::Precision;
   recipe::StepShape shape{
       .model = dimensions(recipe::Architecture::kLlama, 48, 4096, 32, 32000, 4096),
@@ -415,7 +415,7 @@ TEST(recipe::MemoryPlan, HoldsEightBytesAParameterInSixteenBits) {
 }
 
 // The asynchronous checkpoint's copy, counted as it is made.
-TEST(recipe::MemoryPlan, CountsTheCopyOfACheckpoint) {
+TEST(MemoryPlan, CountsTheCopyOfACheckpoint) {
   CountingAllocator& allocator = counting_allocator();
   for (const auto weights : {tensor::Precision::kFloat32, tensor::Precision::kBFloat16}) {
     recipe::StepShape shape{.model = dimensions(recipe::Architecture::kLlama, 3, 192, 3, 4096, 64),
@@ -439,7 +439,7 @@ TEST(recipe::MemoryPlan, CountsTheCopyOfACheckpoint) {
   }
 }
 
-TEST(recipe::MemoryPlan, GrowsWithEverySetting) {
+TEST(MemoryPlan, GrowsWithEverySetting) {
   recipe::StepShape shape{.model = dimensions(recipe::Architecture::kGpt2, 4, 128, 4, 2048, 256),
                           .sequences = 2,
                           .context = 256};
@@ -456,7 +456,7 @@ TEST(recipe::MemoryPlan, GrowsWithEverySetting) {
 }
 
 // Between devices float32 gradients need no copy, and bfloat16 ones pass in parts.
-TEST(recipe::MemoryPlan, HoldsOnADeviceOnlyWhatIsAddedUpInAnotherType) {
+TEST(MemoryPlan, HoldsOnADeviceOnlyWhatIsAddedUpInAnotherType) {
   using tensor::Precision;
   const auto on_their_way = [](Precision weights, bool is_on_gpu) {
     recipe::StepShape shape{
@@ -476,7 +476,7 @@ TEST(recipe::MemoryPlan, HoldsOnADeviceOnlyWhatIsAddedUpInAnotherType) {
   EXPECT_EQ(on_their_way(Precision::kBFloat16, true), 4.0 * tensor::kPassingElements);
 }
 
-TEST(recipe::MemoryPlan, RefusesAModelThatCannotBe) {
+TEST(MemoryPlan, RefusesAModelThatCannotBe) {
   recipe::StepShape shape{.model = dimensions(recipe::Architecture::kGpt2, 0, 128, 4, 2048, 256)};
   EXPECT_ANY_THROW(recipe::plan_memory(shape));
   recipe::StepShape shared{.model = dimensions(recipe::Architecture::kGpt2, 1, 128, 4, 2048, 256),
