@@ -1,6 +1,5 @@
 #include "tensor/attention.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/core.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 #include "kernels/cpu/causal_attention.h"
 #include "tensor/device/attention.h"
 
@@ -40,16 +40,15 @@ template <typename Body>
 void for_each_head(const kernels::cpu::AttentionPlan& plan, const at::Tensor& first_keys,
                    std::int64_t batch, std::int64_t key_value_heads, std::size_t scratch_bytes,
                    const Body& body) {
-  at::parallel_for(0, batch * key_value_heads, 1, [&](std::int64_t begin, std::int64_t end) {
-    const at::Tensor scratch = at::empty({static_cast<std::int64_t>(scratch_bytes)}, at::kByte);
-    auto* memory = reinterpret_cast<std::byte*>(scratch.data_ptr<std::uint8_t>());
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      const std::int64_t row = unit / key_value_heads;
-      kernels::cpu::AttentionPlan of_row = plan;
-      if (first_keys.defined())
-        of_row.first_keys = first_keys.const_data_ptr<std::int32_t>() + row * plan.length;
-      body(row, unit % key_value_heads, of_row, memory);
-    }
+  const std::int64_t each = static_cast<std::int64_t>(scratch_bytes);
+  const at::Tensor scratch = at::empty({kernels::compute_pool().num_threads(), each}, at::kByte);
+  auto* const memory = reinterpret_cast<std::byte*>(scratch.data_ptr<std::uint8_t>());
+  kernels::compute_pool().run(batch * key_value_heads, [&](std::int64_t unit, int worker) {
+    const std::int64_t row = unit / key_value_heads;
+    kernels::cpu::AttentionPlan of_row = plan;
+    if (first_keys.defined())
+      of_row.first_keys = first_keys.const_data_ptr<std::int32_t>() + row * plan.length;
+    body(row, unit % key_value_heads, of_row, memory + worker * each);
   });
 }
 

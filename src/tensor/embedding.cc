@@ -1,6 +1,5 @@
 #include "tensor/embedding.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
@@ -8,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/compute_pool.h"
 #include "tensor/device/launch.h"
-#include "tensor/row_grain.h"
 
 namespace panal::tensor {
 namespace {
@@ -46,7 +45,7 @@ RowSums summed_rows(const at::Tensor& gradient, const at::Tensor& indices, at::S
   const auto runs = static_cast<std::int64_t>(begins.size()) - 1;
   RowSums result{.rows = at::empty({runs}, at::kLong), .sums = at::empty({runs, width}, type)};
   auto* const rows = result.rows.data_ptr<std::int64_t>();
-  at::parallel_for(0, runs, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+  kernels::for_rows(runs, width, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> sum(static_cast<std::size_t>(width));
     for (auto run = static_cast<std::size_t>(begin); run < static_cast<std::size_t>(end); ++run) {
       std::ranges::fill(sum, 0.0f);

@@ -10,6 +10,7 @@
 #include "tensor/device/launch.h"
 #include "tensor/device/update.h"
 #include "tensor/linear.h"
+#include "tensor/slices.h"
 
 namespace panal::tensor {
 namespace {
@@ -44,6 +45,15 @@ at::Tensor each(const at::Tensor& x, const Of& of) {
   std::vector<at::Tensor> all;
   for (std::int64_t i = 0; i < x.size(0); ++i) all.push_back(of(i));
   return at::stack(all);
+}
+
+// a * x + b * y, in x, which is contiguous.
+at::Tensor combined(const at::Tensor& x, double a, const at::Tensor& y, double b) {
+  over_slices<2>({x, y.contiguous()}, [&](const auto& slices) {
+    if (a != 1) slices[0].mul_(a);
+    slices[0].add_(slices[1], b);
+  });
+  return x;
 }
 
 at::Tensor normalised_on_device(const at::Tensor& matrices, double factor, double epsilon,
@@ -86,7 +96,7 @@ at::Tensor normalised(const at::Tensor& matrices, double factor, double epsilon,
     const at::Tensor matrix = matrices[i];
     const at::Tensor divisor = at::linalg_vector_norm(matrix).mul_(factor).add_(epsilon);
     const at::Tensor wide = ((is_tall ? matrix.t() : matrix) / divisor).contiguous();
-    return is_rounded ? wide.to(at::kBFloat16) : wide;
+    return is_rounded ? converted(wide, at::kBFloat16) : wide;
   });
 }
 
@@ -101,12 +111,13 @@ at::Tensor gram_polynomial(const at::Tensor& gram, double b, double c) {
   if (gram.is_cuda()) return at::baddbmm(gram, gram, gram, b, c);
   // Each is its own transpose.
   return each(
-      gram, [&](std::int64_t i) { return product_nt(gram[i], gram[i]).mul_(c).add_(gram[i], b); });
+      gram, [&](std::int64_t i) { return combined(product_nt(gram[i], gram[i]), c, gram[i], b); });
 }
 
 at::Tensor added_product(const at::Tensor& x, double a, const at::Tensor& polynomial) {
   if (x.is_cuda()) return at::baddbmm(x, polynomial, x, a, 1);
-  return each(x, [&](std::int64_t i) { return product_nt(polynomial[i], x[i].t()).add_(x[i], a); });
+  return each(
+      x, [&](std::int64_t i) { return combined(product_nt(polynomial[i], x[i].t()), 1, x[i], a); });
 }
 
 }  // namespace panal::tensor

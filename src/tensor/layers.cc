@@ -1,18 +1,19 @@
 #include "tensor/layers.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/core.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 #include "kernels/cpu/cross_entropy.h"
 #include "kernels/cpu/layers.h"
 #include "tensor/device/launch.h"
 #include "tensor/device/layers.h"
 #include "tensor/linear.h"
 #include "tensor/product.h"
-#include "tensor/row_grain.h"
+#include "tensor/row_parts.h"
+#include "tensor/slices.h"
 #include "tensor/step_sizes.h"
 
 namespace panal::tensor {
@@ -27,7 +28,7 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
                             double epsilon) {
     const std::int64_t rows = x.size(0), width = x.size(1);
     at::Tensor y = at::empty_like(x), inverse_rms = at::empty({rows}, x.options());
-    at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+    kernels::for_rows(rows, width, [&](std::int64_t begin, std::int64_t end) {
       kernels::cpu::rms_norm(x.const_data_ptr<float>() + begin * width,
                              weight.const_data_ptr<float>(), static_cast<float>(epsilon),
                              end - begin, width, y.data_ptr<float>() + begin * width,
@@ -42,18 +43,16 @@ class RmsNorm : public torch::autograd::Function<RmsNorm> {
     const at::Tensor dy = gradients[0].contiguous();
     const std::int64_t rows = x.size(0), width = x.size(1);
     const bool wants_weight = context->needs_input_grad(1);
-    at::Tensor dx = at::empty_like(x), parts;
-    // Each thread sums into a row of its own; their order of addition is fixed, so runs repeat bit
-    // for bit.
-    if (wants_weight) parts = at::zeros({at::get_num_threads(), width}, x.options());
-    at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-      float* part = wants_weight ? parts.data_ptr<float>() + at::get_thread_num() * width : nullptr;
+    const RowParts parts(rows, width);
+    const at::Tensor dx = at::empty_like(x);
+    const at::Tensor sums = wants_weight ? parts.sums_of(width) : at::Tensor();
+    parts.for_each([&](std::int64_t begin, std::int64_t end, std::int64_t part) {
       kernels::cpu::rms_norm_backward(
           dy.const_data_ptr<float>() + begin * width, x.const_data_ptr<float>() + begin * width,
           weight.const_data_ptr<float>(), inverse_rms.const_data_ptr<float>() + begin, end - begin,
-          width, dx.data_ptr<float>() + begin * width, part);
+          width, dx.data_ptr<float>() + begin * width, RowParts::zeroed(sums, part));
     });
-    return {dx, wants_weight ? parts.sum(0) : at::Tensor(), at::Tensor()};
+    return {dx, wants_weight ? sums.sum(0) : at::Tensor(), at::Tensor()};
   }
 };
 
@@ -77,7 +76,7 @@ Element* elements(const at::Tensor& tensor, std::int64_t begin) {
 template <typename Body>
 void over_elements(const at::Tensor& x, const Body& body) {
   with_elements(x, [&](auto element) {
-    at::parallel_for(0, x.numel(), kElementsPerThread, [&](std::int64_t begin, std::int64_t end) {
+    kernels::for_elements(x.numel(), [&](std::int64_t begin, std::int64_t end) {
       body(element, begin, end - begin);
     });
   });
@@ -91,7 +90,7 @@ at::Tensor rotated(const at::Tensor& x, const at::Tensor& cosine, const at::Tens
   at::Tensor y = at::empty_like(x, at::MemoryFormat::Contiguous);
   with_elements(x, [&](auto element) {
     using Element = decltype(element);
-    at::parallel_for(0, rows, row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
+    kernels::for_rows(rows, stride, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const std::int64_t position = row % T;
         kernels::cpu::rotate(elements<Element>(x, row * stride), stride,
@@ -270,20 +269,25 @@ void rows_cross_entropy(const at::Tensor& logits, const at::Tensor& targets,
   const auto* target = targets.const_data_ptr<std::int64_t>();
   auto* const loss = losses.data_ptr<float>();
   const auto cap = static_cast<float>(soft_cap);
-  at::parallel_for(0, logits.size(0), row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    if (logits.scalar_type() == at::kFloat) {
+  if (logits.scalar_type() == at::kFloat) {
+    kernels::for_rows(logits.size(0), width, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         kernels::cpu::cross_entropy(elements<float>(logits, row * stride), target + row, 1, width,
                                     scale.value, loss + row, cap);
       }
-      return;
-    }
-    const at::Tensor scratch = at::empty({width}, at::kFloat);
-    for (std::int64_t row = begin; row < end; ++row) {
-      kernels::cpu::cross_entropy(elements<std::uint16_t>(logits, row * stride), target + row, 1,
-                                  width, scale.value, loss + row, cap, scratch.data_ptr<float>());
-    }
-  });
+    });
+    return;
+  }
+  const at::Tensor scratch = at::empty({kernels::compute_pool().num_threads(), width}, at::kFloat);
+  kernels::for_chunks(logits.size(0), kernels::rows_per_chunk(width),
+                      [&](std::int64_t begin, std::int64_t end, int worker) {
+                        for (std::int64_t row = begin; row < end; ++row) {
+                          kernels::cpu::cross_entropy(elements<std::uint16_t>(logits, row * stride),
+                                                      target + row, 1, width, scale.value,
+                                                      loss + row, cap,
+                                                      scratch.data_ptr<float>() + worker * width);
+                        }
+                      });
 }
 
 struct HeadResult {
@@ -301,7 +305,7 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, at::Scalar
   const bool is_on_device = on_device::takes(hidden);
   const std::int64_t chunk = std::clamp<std::int64_t>(
       (is_on_device ? kLogitsPerChunkOnDevice : kLogitsPerChunk) / V, 1, N);
-  const at::Tensor inputs = hidden.to(read.scalar_type());
+  const at::Tensor inputs = converted(hidden, read.scalar_type());
   HeadResult result{.losses = at::empty({N}, hidden.options().dtype(at::kFloat)),
                     .hidden_gradient = {},
                     .weight_gradient = {}};
@@ -319,7 +323,7 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, at::Scalar
     rows_cross_entropy(logits, targets.narrow(0, begin, length), scale, soft_cap,
                        result.losses.narrow(0, begin, length));
     if (wants_hidden)
-      result.hidden_gradient.narrow(0, begin, length).copy_(product_nt(logits, read.t()));
+      convert_into(result.hidden_gradient.narrow(0, begin, length), product_nt(logits, read.t()));
     if (!wants_weight) continue;
     if (is_sum) {
       product_into(result.weight_gradient, logits.t(), rows, begin > 0);
@@ -327,7 +331,7 @@ HeadResult run_head(const at::Tensor& hidden, const at::Tensor& read, at::Scalar
       result.weight_gradient = product(logits.t(), rows, weight_type);
     }
   }
-  if (wants_weight) result.weight_gradient = result.weight_gradient.to(weight_type);
+  if (wants_weight) result.weight_gradient = converted(result.weight_gradient, weight_type);
   return result;
 }
 

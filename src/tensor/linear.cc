@@ -1,18 +1,19 @@
 #include "tensor/linear.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
 #include <fmt/core.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 #include "kernels/cpu/layers.h"
 #include "kernels/cpu/low_rank.h"
 #include "tensor/device/launch.h"
+#include "tensor/library_product.h"
 #include "tensor/product.h"
-#include "tensor/row_grain.h"
+#include "tensor/row_parts.h"
+#include "tensor/slices.h"
 
 namespace panal::tensor {
 namespace {
@@ -20,39 +21,22 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// oneDNN's product on plain tensors. It is registered only where torch was built with oneDNN.
-using PointwiseSignature = at::Tensor(const at::Tensor&, const at::Tensor&,
-                                      const std::optional<at::Tensor>&, c10::string_view,
-                                      c10::List<std::optional<at::Scalar>>,
-                                      std::optional<c10::string_view>);
-const c10::TypedOperatorHandle<PointwiseSignature>* one_dnn_linear() {
-  static const auto found = []() -> std::optional<c10::TypedOperatorHandle<PointwiseSignature>> {
-    const auto schema = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
-    if (!schema || !schema->hasKernelForDispatchKey(c10::DispatchKey::CPU)) return std::nullopt;
-    return schema->typed<PointwiseSignature>();
-  }();
-  return found ? &*found : nullptr;
-}
-
-// Below this many multiplications oneDNN's fixed cost per call outweighs its speed.
-constexpr std::int64_t kSmallProduct = 1 << 14;
-
 at::Tensor column_sums(const at::Tensor& x) {
   if (on_device::takes(x)) return x.sum(0, /*keepdim=*/false, at::kFloat);
   const std::int64_t rows = x.size(0), width = x.size(1);
-  // As gathered() below: one part per thread, added in a fixed order.
-  const at::Tensor parts = at::zeros({at::get_num_threads(), width}, at::kFloat);
-  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    float* part = parts.data_ptr<float>() + at::get_thread_num() * width;
+  const RowParts parts(rows, width);
+  const at::Tensor sums = parts.sums_of(width);
+  parts.for_each([&](std::int64_t begin, std::int64_t end, std::int64_t part) {
+    float* const total = RowParts::zeroed(sums, part);
     if (x.scalar_type() == at::kFloat) {
       kernels::cpu::add_columns(x.const_data_ptr<float>() + begin * width, end - begin, width,
-                                part);
+                                total);
     } else {
       const auto* bits = static_cast<const std::uint16_t*>(x.const_data_ptr());
-      kernels::cpu::add_columns(bits + begin * width, end - begin, width, part);
+      kernels::cpu::add_columns(bits + begin * width, end - begin, width, total);
     }
   });
-  return parts.sum(0);
+  return sums.sum(0);
 }
 
 // A remake on its way through the graph.
@@ -69,7 +53,7 @@ class Linear : public torch::autograd::Function<Linear> {
                             const at::Tensor& read, const std::optional<at::Tensor>& bias,
                             const Remake& remake) {
     // The rounded x is all that the weight's gradient reads.
-    const at::Tensor rounded = x.to(read.scalar_type());
+    const at::Tensor rounded = converted(x, read.scalar_type());
     const bool keeps = weight.requires_grad() && !remake;
     context->save_for_backward({keeps ? rounded : at::Tensor(), read});
     if (remake)
@@ -78,15 +62,16 @@ class Linear : public torch::autograd::Function<Linear> {
     context->saved_data["weight_type"] = weight.scalar_type();
     if (bias) context->saved_data["has_bias"] = true;
     const at::Tensor shift = bias ? bias->to(read.scalar_type()) : at::Tensor();
-    return product_nt(rounded, read, shift).to(x.scalar_type());
+    return converted(product_nt(rounded, read, shift), x.scalar_type());
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& read = saved[1];
-    const at::Tensor gradient = gradients[0].to(read.scalar_type()).contiguous();  // [m, out]
+    const at::Tensor gradient =  // [m, out]
+        converted(gradients[0].contiguous(), read.scalar_type());
     variable_list result(5);
     if (context->needs_input_grad(0))
-      result[0] = product_nt(gradient, read.t()).to(gradients[0].scalar_type());
+      result[0] = converted(product_nt(gradient, read.t()), gradients[0].scalar_type());
     if (context->needs_input_grad(1)) {
       const at::Tensor x = saved[0].defined() ? saved[0] : remade(context, read);
       const at::ScalarType type = context->saved_data["weight_type"].toScalarType();
@@ -105,10 +90,8 @@ class Linear : public torch::autograd::Function<Linear> {
   static at::Tensor remade(AutogradContext* context, const at::Tensor& read) {
     const auto capsule = context->saved_data["remake"].toCapsule();
     context->saved_data.erase("remake");
-    return static_cast<KeptRemake&>(*capsule)
-        .remake()
-        .reshape({-1, read.size(1)})
-        .to(read.scalar_type());
+    return converted(static_cast<KeptRemake&>(*capsule).remake().reshape({-1, read.size(1)}),
+                     read.scalar_type());
   }
 };
 
@@ -116,7 +99,7 @@ at::Tensor projected(const at::Tensor& x, const at::Tensor& factor, double scale
   if (on_device::takes(x)) return at::mm(x, factor.t()).mul_(scale);
   const std::int64_t rows = x.size(0), width = x.size(1), rank = factor.size(0);
   at::Tensor low = at::empty({rows, rank}, x.options());
-  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+  kernels::for_rows(rows, width, [&](std::int64_t begin, std::int64_t end) {
     kernels::cpu::low_rank_project(x.const_data_ptr<float>() + begin * width,
                                    factor.const_data_ptr<float>(), end - begin, width, rank,
                                    static_cast<float>(scale), low.data_ptr<float>() + begin * rank);
@@ -130,7 +113,7 @@ void expand_into(const at::Tensor& low, const at::Tensor& factor, const at::Tens
     return;
   }
   const std::int64_t rows = y.size(0), width = y.size(1), rank = factor.size(0);
-  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+  kernels::for_rows(rows, width, [&](std::int64_t begin, std::int64_t end) {
     kernels::cpu::low_rank_expand(low.const_data_ptr<float>() + begin * rank,
                                   factor.const_data_ptr<float>(), end - begin, width, rank,
                                   y.data_ptr<float>() + begin * width);
@@ -140,15 +123,14 @@ void expand_into(const at::Tensor& low, const at::Tensor& factor, const at::Tens
 at::Tensor gathered(const at::Tensor& low, const at::Tensor& x) {
   if (on_device::takes(x)) return at::mm(low.t(), x);
   const std::int64_t rows = x.size(0), width = x.size(1), rank = low.size(1);
-  // Each thread sums into a part of its own; their order of addition is fixed, so runs repeat bit
-  // for bit.
-  const at::Tensor parts = at::zeros({at::get_num_threads(), rank, width}, x.options());
-  at::parallel_for(0, rows, row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-    kernels::cpu::low_rank_gather(
-        low.const_data_ptr<float>() + begin * rank, x.const_data_ptr<float>() + begin * width,
-        end - begin, width, rank, parts.data_ptr<float>() + at::get_thread_num() * rank * width);
+  const RowParts parts(rows, width);
+  const at::Tensor sums = parts.sums_of(rank * width);
+  parts.for_each([&](std::int64_t begin, std::int64_t end, std::int64_t part) {
+    kernels::cpu::low_rank_gather(low.const_data_ptr<float>() + begin * rank,
+                                  x.const_data_ptr<float>() + begin * width, end - begin, width,
+                                  rank, RowParts::zeroed(sums, part));
   });
-  return parts.sum(0);
+  return sums.sum(0).view({rank, width});
 }
 
 class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
@@ -157,7 +139,8 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
                             const at::Tensor& down, const at::Tensor& up, double scale) {
     const at::Tensor low = projected(x, down, scale);  // [m, rank]
     const at::Tensor up_rows = up.t().contiguous();    // [rank, out]
-    const at::Tensor y = product_nt(x.to(read.scalar_type()), read).to(x.scalar_type());
+    const at::Tensor y =
+        converted(product_nt(converted(x, read.scalar_type()), read), x.scalar_type());
     expand_into(low, up_rows, y);
     context->save_for_backward({x, read, down, up_rows, low});
     context->saved_data["scale"] = scale;
@@ -170,7 +153,8 @@ class AdaptedLinear : public torch::autograd::Function<AdaptedLinear> {
     const at::Tensor low = projected(gradient, up_rows, context->saved_data["scale"].toDouble());
     variable_list result(5);
     if (context->needs_input_grad(0)) {
-      result[0] = product_nt(gradient.to(read.scalar_type()), read.t()).to(gradient.scalar_type());
+      result[0] = converted(product_nt(converted(gradient, read.scalar_type()), read.t()),
+                            gradient.scalar_type());
       expand_into(low, down, result[0]);
     }
     result[2] = gathered(low, x);
@@ -197,13 +181,7 @@ at::Tensor in_shape_of(const at::Tensor& x, const at::Tensor& rows) {
 
 at::Tensor product_nt(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   if (const at::Tensor own = own_product(a, b.t(), bias); own.defined()) return own;
-  const auto* one_dnn = one_dnn_linear();
-  if (one_dnn == nullptr || !a.is_cpu() || a.size(0) * a.size(1) * b.size(0) < kSmallProduct) {
-    return bias.defined() ? at::addmm(bias, a, b.t()) : at::mm(a, b.t());
-  }
-  at::AutoDispatchBelowADInplaceOrView below_autograd;
-  return one_dnn->call(a, b, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt,
-                       "none", c10::List<std::optional<at::Scalar>>(), "");
+  return library_product_nt(a, b, bias);
 }
 
 at::Tensor linear(const at::Tensor& x, const Weight& weight, const at::Tensor& bias) {

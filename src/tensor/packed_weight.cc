@@ -1,6 +1,5 @@
 #include "tensor/packed_weight.h"
 
-#include <ATen/Parallel.h>
 #include <c10/util/Half.h>
 #include <fmt/core.h>
 #include <torch/types.h>
@@ -8,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 #include "kernels/cpu/matvec.h"
 #include "tensor/linear.h"
 
@@ -78,7 +78,7 @@ struct PackedWeight::Packed {
     }
     const std::int64_t grain =
         std::max<std::int64_t>(1, kWeightsPerThread / (in * kernels::cpu::kGroup));
-    at::parallel_for(0, groups, grain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::for_chunks(groups, grain, [&](std::int64_t begin, std::int64_t end, int) {
       if (is_nibbles()) {
         kernels::cpu::matvec_nibbles(words.const_data_ptr<std::int32_t>(),
                                      scales.const_data_ptr<float>(),
@@ -97,7 +97,7 @@ struct PackedWeight::Packed {
     const std::int64_t rows = x.size(0), in = weight.size(1), out = weight.size(0);
     at::Tensor y = at::empty({rows, out}, x.options());
     const std::int64_t grain = std::max<std::int64_t>(1, kWeightsPerThread / in);
-    at::parallel_for(0, out, grain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::for_chunks(out, grain, [&](std::int64_t begin, std::int64_t end, int) {
       kernels::cpu::matvec_float(weight.const_data_ptr<float>(), x.const_data_ptr<float>(), rows,
                                  in, begin, end, y.data_ptr<float>(), out);
     });
@@ -130,7 +130,7 @@ void PackedWeight::add_blocks(Blocks kind, std::span<const std::byte> rows) {
   packed_->words = at::zeros({slots * (nibbles ? 4 : 8)}, at::kInt);
   packed_->scales = at::zeros({slots}, at::kFloat);
   if (nibbles) packed_->offsets = at::zeros({slots}, at::kFloat);
-  at::parallel_for(0, out, 64, [&](std::int64_t begin, std::int64_t end) {
+  kernels::for_chunks(out, 64, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t row = begin; row < end; ++row) {
       for (std::int64_t b = 0; b < blocks; ++b) {
         const std::byte* block = rows.data() + (row * blocks + b) * block_bytes;

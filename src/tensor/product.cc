@@ -1,19 +1,20 @@
 #include "tensor/product.h"
 
-#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 #include "kernels/cpu/product.h"
+#include "tensor/library_product.h"
 #include "tensor/linear.h"
+#include "tensor/slices.h"
 #include "tensor/step_sizes.h"
 
 namespace panal::tensor {
 namespace {
 
-constexpr std::int64_t kElementsWidened = std::int64_t{1} << 18;
 // With fewer rows packing the right factor costs more than the kernel wins.
 constexpr std::int64_t kFewestRows = 64;
 constexpr std::int64_t kSmallProduct = std::int64_t{1} << 20;
@@ -21,6 +22,7 @@ constexpr std::int64_t kSmallProduct = std::int64_t{1} << 20;
 constexpr std::size_t kPackedBytes = 3 << 19;
 constexpr std::size_t kStepBytes = 4096;
 constexpr std::int64_t kApart = 64;
+constexpr std::int64_t kPiecesPerThread = 8;
 
 template <typename Element>
 struct Operands {
@@ -46,8 +48,9 @@ class PiecewiseProduct {
         {kernels::cpu::packed_elements(most_panels_ * kernels::cpu::kProductPanel, most_steps_)},
         type);
     if (whole_.left.is_transposed)
-      transposed_ =
-          at::empty({at::get_num_threads(), kernels::cpu::transposed_elements(most_steps_)}, type);
+      transposed_ = at::empty(
+          {kernels::compute_pool().num_threads(), kernels::cpu::transposed_elements(most_steps_)},
+          type);
     if (whole_.steps > most_steps_ && whole_.target.rounded != nullptr)
       partial_ = at::empty({whole_.rows, most_panels_ * kernels::cpu::kProductPanel}, at::kFloat);
   }
@@ -82,11 +85,11 @@ class PiecewiseProduct {
 
   void pack(const Piece& piece) const {
     const auto right = from(whole_.right, piece.column, piece.step);
-    const std::int64_t parts = at::get_num_threads();
-    at::parallel_for(0, parts, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t part = begin; part < end; ++part)
-        kernels::cpu::pack_share(right, piece.columns, piece.steps, {.part = part, .parts = parts},
-                                 packed());
+    const std::int64_t parts =
+        std::max<std::int64_t>(1, piece.columns * piece.steps / kernels::kElementsPerChunk);
+    kernels::compute_pool().run(parts, [&](std::int64_t part, int) {
+      kernels::cpu::pack_share(right, piece.columns, piece.steps, {.part = part, .parts = parts},
+                               packed());
     });
   }
 
@@ -118,27 +121,27 @@ class PiecewiseProduct {
   void multiply(const Piece& piece) const {
     const std::int64_t groups =
         (whole_.rows + kernels::cpu::kProductGroup - 1) / kernels::cpu::kProductGroup;
-    const std::int64_t panels = num_panels(piece.columns), threads = at::get_num_threads();
-    // Threads divide the rows, or where those do not come out even the columns.
-    const std::int64_t parts = groups % threads == 0 ? 1 : std::min(panels, threads);
-    at::parallel_for(0, groups * parts, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t task = begin; task < end; ++task) {
-        const std::int64_t row = task % groups * kernels::cpu::kProductGroup, part = task / groups;
-        kernels::cpu::ProductGroup<Element> group{
-            .left = from(whole_.left, row, piece.step),
-            .rows = std::min(kernels::cpu::kProductGroup, whole_.rows - row),
-            .columns = piece.columns,
-            .steps = piece.steps,
-            .packed = packed(),
-            .first_panel = panels * part / parts,
-            .last_panel = panels * (part + 1) / parts,
-            .target = target_of(piece, row),
-            .transposed = nullptr};
-        if (transposed_.defined())
-          group.transposed = static_cast<Element*>(transposed_.mutable_data_ptr()) +
-                             at::get_thread_num() * transposed_.size(1);
-        kernels::cpu::multiply_group(group);
-      }
+    const std::int64_t panels = num_panels(piece.columns);
+    // Sums do not depend on it, so the columns may be divided as threads want it: enough pieces
+    // that the last ones end together.
+    const std::int64_t wanted = kPiecesPerThread * kernels::compute_pool().num_threads();
+    const std::int64_t parts = std::clamp<std::int64_t>((wanted + groups - 1) / groups, 1, panels);
+    kernels::compute_pool().run(groups * parts, [&](std::int64_t task, int worker) {
+      const std::int64_t row = task % groups * kernels::cpu::kProductGroup, part = task / groups;
+      kernels::cpu::ProductGroup<Element> group{
+          .left = from(whole_.left, row, piece.step),
+          .rows = std::min(kernels::cpu::kProductGroup, whole_.rows - row),
+          .columns = piece.columns,
+          .steps = piece.steps,
+          .packed = packed(),
+          .first_panel = panels * part / parts,
+          .last_panel = panels * (part + 1) / parts,
+          .target = target_of(piece, row),
+          .transposed = nullptr};
+      if (transposed_.defined())
+        group.transposed =
+            static_cast<Element*>(transposed_.mutable_data_ptr()) + worker * transposed_.size(1);
+      kernels::cpu::multiply_group(group);
     });
   }
 
@@ -210,24 +213,17 @@ void over_rows(const at::Tensor& sum, std::int64_t elements, const Visit& visit)
     visit(begin, std::min(piece, sum.size(0) - begin));
 }
 
-// sum plus bfloat16 of its shape: torch widens all of what it adds first.
-void add_widened(const at::Tensor& sum, const at::Tensor& rounded) {
-  over_rows(sum, kElementsWidened, [&](std::int64_t begin, std::int64_t rows) {
-    sum.narrow(0, begin, rows).add_(rounded.narrow(0, begin, rows));
-  });
+// sum, some rows, plus bfloat16 of their shape, or that instead of them.
+void put_widened(const at::Tensor& sum, const at::Tensor& rounded, bool adds) {
+  if (!adds) return convert_into(sum, rounded);
+  over_slices<2>({sum, rounded}, [](const auto& slices) { slices[0].add_(slices[1]); });
 }
 
 // The libraries give bfloat16, so the product stands beside its sum: some rows of it at a time.
 void add_library_product(const at::Tensor& sum, const at::Tensor& a, const at::Tensor& b,
                          bool adds) {
   over_rows(sum, kElementsBeside, [&](std::int64_t begin, std::int64_t rows) {
-    const at::Tensor part = sum.narrow(0, begin, rows);
-    const at::Tensor rounded = at::mm(a.narrow(0, begin, rows), b);
-    if (adds) {
-      add_widened(part, rounded);
-    } else {
-      part.copy_(rounded);
-    }
+    put_widened(sum.narrow(0, begin, rows), library_product(a.narrow(0, begin, rows), b), adds);
   });
 }
 
@@ -236,7 +232,9 @@ void add_library_product(const at::Tensor& sum, const at::Tensor& a, const at::T
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, at::ScalarType type) {
   PANAL_REQUIRE(type == at::kFloat || type == a.scalar_type(),
                 "product: wanted a result in float32 or the factors' type");
-  if (!is_for_us(a, b)) return at::mm(a, b).to(type);
+  if (!is_for_us(a, b)) {
+    return a.is_cpu() ? converted(library_product(a, b), type) : at::mm(a, b).to(type);
+  }
   at::Tensor result = at::empty({a.size(0), b.size(1)}, a.options().dtype(type));
   run_own(a, b, result, false, {});
   return result;
@@ -258,11 +256,7 @@ void product_into(const at::Tensor& sum, const at::Tensor& a, const at::Tensor& 
     return;
   }
   if (a.scalar_type() != at::kFloat) return add_library_product(sum, a, b, adds);
-  if (adds) {
-    sum.addmm_(a, b);
-  } else {
-    at::mm_out(const_cast<at::Tensor&>(sum), a, b);
-  }
+  library_product_into(sum, a, b, adds);
 }
 
 at::Tensor own_product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {

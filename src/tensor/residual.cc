@@ -1,6 +1,5 @@
 #include "tensor/residual.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/core.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
@@ -8,10 +7,11 @@
 #include <optional>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 #include "kernels/cpu/residual.h"
 #include "tensor/device/launch.h"
 #include "tensor/device/layers.h"
-#include "tensor/row_grain.h"
+#include "tensor/row_parts.h"
 
 namespace panal::tensor {
 namespace {
@@ -43,7 +43,7 @@ template <typename Element>
 void run_forward(const at::Tensor& x, const at::Tensor& delta, const kernels::cpu::NormPlan& plan,
                  const at::Tensor& sum, const at::Tensor& y, const at::Tensor& means,
                  const at::Tensor& inverses) {
-  at::parallel_for(0, x.size(0), row_grain(plan.width), [&](std::int64_t begin, std::int64_t end) {
+  kernels::for_rows(x.size(0), plan.width, [&](std::int64_t begin, std::int64_t end) {
     kernels::cpu::NormPlan part = plan;
     part.rows = end - begin;
     kernels::cpu::add_norm(part, row_of<float>(x, begin), row_of<Element>(delta, begin),
@@ -57,19 +57,18 @@ struct Saved {
   at::Tensor sum, weight, bias, means, inverses;
 };
 struct Gradients {
-  at::Tensor sum, y;                              // Read.
-  at::Tensor x, delta, weight_parts, bias_parts;  // Written.
+  at::Tensor sum, y;                            // Read.
+  at::Tensor x, delta, weight_sums, bias_sums;  // Written; the sums by parts.
 };
 
 template <typename Element>
-void run_backward(const Saved& saved, const kernels::cpu::NormPlan& plan,
+void run_backward(const Saved& saved, const kernels::cpu::NormPlan& plan, const RowParts& parts,
                   const Gradients& gradients) {
-  at::parallel_for(0, plan.rows, row_grain(plan.width), [&](std::int64_t begin, std::int64_t end) {
-    kernels::cpu::NormPlan part = plan;
-    part.rows = end - begin;
-    const std::int64_t thread = at::get_thread_num();
+  parts.for_each([&](std::int64_t begin, std::int64_t end, std::int64_t part) {
+    kernels::cpu::NormPlan of_part = plan;
+    of_part.rows = end - begin;
     kernels::cpu::add_norm_backward(
-        part,
+        of_part,
         kernels::cpu::NormGradients<Element>{
             .sum = row_of<float>(saved.sum, begin),
             .means = saved.means.defined() ? saved.means.const_data_ptr<float>() + begin : nullptr,
@@ -78,8 +77,8 @@ void run_backward(const Saved& saved, const kernels::cpu::NormPlan& plan,
             .y_gradient = row_of<Element>(gradients.y, begin),
             .x_gradient = row_of<float>(gradients.x, begin),
             .delta_gradient = row_of<Element>(gradients.delta, begin),
-            .weight_gradient = row_of<float>(gradients.weight_parts, thread),
-            .bias_gradient = row_of<float>(gradients.bias_parts, thread)});
+            .weight_gradient = RowParts::zeroed(gradients.weight_sums, part),
+            .bias_gradient = RowParts::zeroed(gradients.bias_sums, part)});
   });
 }
 
@@ -126,8 +125,8 @@ class AddNorm : public torch::autograd::Function<AddNorm> {
                         .y = y_gradient.contiguous(),
                         .x = at::empty_like(saved.sum),
                         .delta = {},
-                        .weight_parts = {},
-                        .bias_parts = {}};
+                        .weight_sums = {},
+                        .bias_sums = {}};
     if (adds && is_rounded) gradients.delta = at::empty_like(gradients.y);
     const double epsilon = context->saved_data["epsilon"].toDouble();
     result[0] = gradients.x;
@@ -140,19 +139,15 @@ class AddNorm : public torch::autograd::Function<AddNorm> {
       result[3] = std::move(of_norm.bias);
       return result;
     }
-    // Each thread sums into a row of its own; their order of addition is fixed, so runs repeat bit
-    // for bit.
-    const auto parts = [&] {
-      return at::zeros({at::get_num_threads(), saved.weight.size(0)}, at::kFloat);
-    };
+    const RowParts parts(saved.sum.size(0), saved.weight.size(0));
     if (context->needs_input_grad(adds ? 2 : 1)) {
-      gradients.weight_parts = parts();
-      if (saved.bias.defined()) gradients.bias_parts = parts();
+      gradients.weight_sums = parts.sums_of(saved.weight.size(0));
+      if (saved.bias.defined()) gradients.bias_sums = parts.sums_of(saved.weight.size(0));
     }
     const auto run = is_rounded ? run_backward<std::uint16_t> : run_backward<float>;
-    run(saved, plan_of(saved.weight, saved.bias, epsilon, saved.sum.size(0)), gradients);
-    if (gradients.weight_parts.defined()) result[2] = gradients.weight_parts.sum(0);
-    if (gradients.bias_parts.defined()) result[3] = gradients.bias_parts.sum(0);
+    run(saved, plan_of(saved.weight, saved.bias, epsilon, saved.sum.size(0)), parts, gradients);
+    if (gradients.weight_sums.defined()) result[2] = gradients.weight_sums.sum(0);
+    if (gradients.bias_sums.defined()) result[3] = gradients.bias_sums.sum(0);
     return result;
   }
 };

@@ -4,12 +4,12 @@
 #include <ATen/Parallel.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
-#include <fmt/core.h>
 #include <malloc.h>
 #include <torch/types.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 #include "tensor/page_region.h"
 
 namespace panal::tensor {
@@ -51,21 +51,21 @@ class PageAllocator final : public c10::Allocator {
 }  // namespace
 
 void set_num_threads(int num_threads) {
-  PANAL_REQUIRE(num_threads >= 1 && num_threads <= 1024,
-                fmt::format("threads: wanted 1 to 1024, found {}", num_threads));
-  at::set_num_threads(num_threads);
+  kernels::compute_pool().set_num_threads(num_threads);
+  at::set_num_threads(1);
   flush_denormals();
 }
 
-int num_threads() { return at::get_num_threads(); }
+int num_threads() { return kernels::compute_pool().num_threads(); }
 
-void flush_denormals() {
-  at::globalContext().setFlushDenormal(true);
-  // The setting lives in a register of each thread: one iteration per thread of the pool reaches
-  // them all.
-  at::parallel_for(0, at::get_num_threads(), 1,
-                   [](std::int64_t, std::int64_t) { at::globalContext().setFlushDenormal(true); });
+void flush_denormals() { at::globalContext().setFlushDenormal(true); }
+
+void use_one_library_thread() {
+  if (at::get_num_threads() != 1) at::set_num_threads(1);
 }
+
+LibraryThreads::LibraryThreads() { at::set_num_threads(num_threads()); }
+LibraryThreads::~LibraryThreads() { at::set_num_threads(1); }
 
 void reuse_pages() {
   static PageAllocator* allocator = [] {

@@ -10,14 +10,29 @@ class Tensor;
 
 namespace panal::tensor {
 
-/// Sets the number of compute threads (1 to 1024) and flushes denormals in each of them and in the
-/// calling thread. Call once per process before the first tensor operation; call flush_denormals()
-/// in threads made later.
+/// Sets the number of compute threads (1 to 1024): those of kernels/compute_pool.h, which all of
+/// panal's passes over tensors use. What torch itself is asked for runs on the thread that asks, so
+/// that no two pools want the same cores. Flushes denormals in all of them and in the calling
+/// thread. Call once per process before the first tensor operation.
 void set_num_threads(int num_threads);
 int num_threads();
 
-/// Flushes denormals to zero in the calling thread and in every thread of the compute pool.
+/// Flushes denormals to zero in the calling thread. The compute threads do it by themselves.
 void flush_denormals();
+
+/// From here on torch and the libraries inside it compute on the calling thread alone. The chunks
+/// of a pass begin with it: their threads never asked torch for anything before.
+void use_one_library_thread();
+
+/// While it lives, torch divides what the calling thread asks for among threads of its own: to
+/// measure them. One at a time.
+class LibraryThreads {
+ public:
+  LibraryThreads();
+  ~LibraryThreads();
+  LibraryThreads(const LibraryThreads&) = delete;
+  LibraryThreads& operator=(const LibraryThreads&) = delete;
+};
 
 /// Puts a PageRegion behind the tensors of the host's memory: buffers of 64 KiB and more reuse the
 /// pages of freed ones, and the process holds what its tensors held at their most, and one part in

@@ -1,6 +1,5 @@
 #include "tensor/update.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <cmath>
@@ -8,10 +7,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 #include "kernels/cpu/update.h"
 #include "tensor/device/launch.h"
 #include "tensor/device/update.h"
-#include "tensor/row_grain.h"
 
 namespace panal::tensor {
 namespace {
@@ -55,8 +54,8 @@ kernels::cpu::NumberSpan operator+(kernels::cpu::NumberSpan span, std::int64_t o
 
 template <typename Piece>
 void in_pieces(std::int64_t count, const Piece& piece) {
-  at::parallel_for(0, count, kElementsPerThread,
-                   [&](std::int64_t begin, std::int64_t end) { piece(begin, end - begin); });
+  kernels::for_elements(count,
+                        [&](std::int64_t begin, std::int64_t end) { piece(begin, end - begin); });
 }
 
 void require_elements(const ExactParameter& parameter, const at::Tensor& tensor, const char* what) {
@@ -91,7 +90,7 @@ double squares_of(const at::Tensor& numbers) {
   // The pieces are the same for any number of threads, and so is the sum.
   constexpr std::int64_t kPiece = 1 << 11;
   std::vector<double> sums(static_cast<std::size_t>((count + kPiece - 1) / kPiece));
-  at::parallel_for(0, static_cast<std::int64_t>(sums.size()), 1, [&](auto begin, auto end) {
+  kernels::for_rows(static_cast<std::int64_t>(sums.size()), kPiece, [&](auto begin, auto end) {
     for (std::int64_t i = begin; i < end; ++i) {
       kernels::cpu::square_sum(span + i * kPiece, std::min(kPiece, count - i * kPiece),
                                &sums[static_cast<std::size_t>(i)]);

@@ -1,7 +1,6 @@
 #include "train/probes.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -13,6 +12,7 @@
 #include <limits>
 #include <string>
 
+#include "kernels/compute_pool.h"
 #include "machine/inventory.h"
 #include "tensor/device.h"
 #include "tensor/linear.h"
@@ -54,7 +54,10 @@ double gemm_peak_flops(tensor::Precision precision, const c10::Device& device, c
     fastest = std::min(fastest, seconds(clock.steady_now() - begin));
   };
   for (int i = 0; i < repeats; ++i) {
-    time([&] { return at::mm(a, b); });
+    time([&] {
+      const tensor::LibraryThreads threads;
+      return at::mm(a, b);
+    });
     time([&] { return tensor::product_nt(a, b); });
   }
   return flops / fastest;
@@ -76,7 +79,7 @@ std::optional<double> measured_memory_bytes_per_s(const Clock& clock, const c10:
   const auto on_cpu = [&] {
     float* a = sum.data_ptr<float>();
     const float *b = first.const_data_ptr<float>(), *c = second.const_data_ptr<float>();
-    at::parallel_for(0, elements, 1 << 16, [&](std::int64_t from, std::int64_t to) {
+    kernels::for_elements(elements, [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t k = from; k < to; ++k) a[k] = b[k] + 3.0f * c[k];
     });
   };

@@ -1,5 +1,4 @@
 // Each kernel equals a plain double loop, at every instruction set this machine has.
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 

@@ -1,7 +1,6 @@
 // Products by our own kernels and by torch's libraries equal products in double.
 #include "tensor/product.h"
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
@@ -12,6 +11,7 @@
 #include "base/error.h"
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/product.h"
+#include "tensor/library_product.h"
 #include "tensor/linear.h"
 #include "tensor/runtime.h"
 
@@ -135,19 +135,48 @@ TEST_P(Products, EqualOnesInDouble) {
   }
 }
 
-// Sums run in one order: training gives equal bits with any number of threads.
-TEST(OwnProducts, DoNotDependOnTheNumberOfThreads) {
-  if (!kernels::cpu::are_products_fastest())
-    GTEST_SKIP() << "this CPU leaves products to the libraries";
-  const int threads = at::get_num_threads();
+// Own products sum in one order; the libraries' are cut by their shape alone.
+TEST(Products, DoNotDependOnTheNumberOfThreads) {
   const at::Tensor a = random_matrix(1, 200, 4500, true, at::kBFloat16);
   const at::Tensor b = random_matrix(2, 4500, 300, false, at::kBFloat16);
-  at::set_num_threads(1);
-  const at::Tensor one = product(a, b, at::kBFloat16);
-  at::set_num_threads(3);
-  const at::Tensor three = product(a, b, at::kBFloat16);
-  at::set_num_threads(threads);
-  EXPECT_TRUE(at::equal(one, three));
+  const at::Tensor few = random_matrix(3, 5, 4500, false, at::kFloat);
+  for (const auto level : {kernels::cpu::Level::kAvx512BFloat16, kernels::cpu::Level::kAvx512}) {
+    kernels::cpu::set_level_for_test(level);
+    std::vector<at::Tensor> first;
+    for (const int threads : {1, 2, 3}) {
+      set_num_threads(threads);
+      const at::Tensor sum = at::ones({200, 300}, at::kFloat);
+      product_into(sum, a, b, true);
+      const std::vector<at::Tensor> made{product(a, b, at::kBFloat16), sum,
+                                         product(a.to(at::kFloat), b.to(at::kFloat), at::kFloat),
+                                         product_nt(few, b.t().to(at::kFloat))};
+      if (first.empty()) first = made;
+      for (std::size_t i = 0; i < made.size(); ++i)
+        EXPECT_TRUE(at::equal(made[i], first[i])) << i << " with " << threads << " threads";
+    }
+  }
+  kernels::cpu::set_level_for_test(kernels::cpu::Level::kAvx512BFloat16);
+  set_num_threads(2);
+}
+
+// Shapes that the pieces do not divide, and vectors.
+TEST(LibraryProducts, ArePutTogetherWhole) {
+  for (const auto& shape : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {1, 3000}, {3000, 1}, {700, 333}, {333, 700}, {2, 2}}) {
+    const std::int64_t rows = shape.first, columns = shape.second;
+    const at::Tensor a = random_matrix(1, rows, 500, false, at::kFloat);
+    const at::Tensor b = random_matrix(2, 500, columns, true, at::kFloat);
+    const at::Tensor bias = at::randn({columns}), sum = at::ones({rows, columns});
+    const at::Tensor wanted = at::mm(a.to(at::kDouble), b.to(at::kDouble));
+    const auto expect_near = [&](const at::Tensor& found, const at::Tensor& offset) {
+      EXPECT_LT((found - wanted - offset).abs().max().item<double>(), 1e-3)
+          << rows << " x " << columns;
+    };
+    library_product_into(sum, a, b, true);
+    expect_near(sum, at::ones({1}));
+    expect_near(library_product(a, b), at::zeros({1}));
+    expect_near(library_product_nt(a, b.t(), bias), bias);
+  }
 }
 
 TEST(OwnProducts, RefuseAResultOfAnotherType) {

@@ -8,11 +8,13 @@
 
 #include <atomic>
 #include <fstream>
+#include <latch>
 #include <limits>
 #include <thread>
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/compute_pool.h"
 
 namespace panal::tensor {
 namespace {
@@ -23,19 +25,36 @@ bool flushes_here() {
   return smallest * 0.5f == 0.0f;
 }
 
-TEST(Runtime, EveryPoolThreadFlushesDenormalsAfterTheNumberChanges) {
+TEST(Runtime, EveryComputeThreadFlushesDenormalsAfterTheNumberChanges) {
   for (const int threads : {2, 4}) {
     set_num_threads(threads);
     EXPECT_EQ(num_threads(), threads);
-    std::atomic<int> flushed = 0, asked = 0;
-    at::parallel_for(0, threads, 1, [&](std::int64_t, std::int64_t) {
-      ++asked;
+    EXPECT_TRUE(flushes_here());
+    std::latch all(threads);  // So that each thread has one of the chunks.
+    std::atomic<int> flushed = 0;
+    kernels::for_chunks(threads, 1, [&](std::int64_t, std::int64_t, int) {
+      all.arrive_and_wait();
       if (flushes_here()) ++flushed;
     });
-    EXPECT_EQ(flushed, asked);
-    EXPECT_GT(asked, 1) << "parallel_for ran on one thread: is OpenMP on for this room?";
+    EXPECT_EQ(flushed, threads);
   }
   set_num_threads(2);
+}
+
+TEST(Runtime, TorchComputesOnTheThreadThatAsks) {
+  set_num_threads(2);
+  EXPECT_EQ(at::get_num_threads(), 1);
+  std::atomic<int> several = 0;
+  kernels::for_chunks(8, 1, [&](std::int64_t, std::int64_t, int) {
+    use_one_library_thread();
+    if (at::get_num_threads() != 1) ++several;
+  });
+  EXPECT_EQ(several, 0);
+  {
+    const LibraryThreads threads;
+    EXPECT_EQ(at::get_num_threads(), 2);
+  }
+  EXPECT_EQ(at::get_num_threads(), 1);
 }
 
 TEST(Runtime, AThreadMadeLaterFlushesAfterAsking) {

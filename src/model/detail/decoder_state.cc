@@ -15,6 +15,7 @@
 #include "tensor/layers.h"
 #include "tensor/linear.h"
 #include "tensor/residual.h"
+#include "tensor/slices.h"
 
 namespace panal::model {
 
@@ -344,9 +345,9 @@ void Decoder::State::round_weights() {
   const auto round = [&](const at::Tensor& weight, at::Tensor& rounded) {
     if (weight.scalar_type() == at::kBFloat16) return;
     if (!rounded.defined()) {
-      rounded = weight.detach().to(at::kBFloat16);
+      rounded = tensor::converted(weight.detach(), at::kBFloat16);
     } else if (weight.requires_grad()) {
-      rounded.copy_(weight.detach());
+      tensor::convert_into(rounded, weight.detach());
     }
   };
   for_each_linear(layers, [&](LinearLayer& linear) { round(linear.weight, linear.rounded); });

@@ -1,15 +1,16 @@
 #include "model/detail/serving_forward.h"
 
-#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "kernels/compute_pool.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/layers.h"
-#include "tensor/row_grain.h"
+#include "kernels/cpu/residual.h"
+#include "tensor/slices.h"
 
 namespace panal::model::detail {
 namespace {
@@ -68,16 +69,24 @@ class Forward {
   }
 
   at::Tensor normed(const at::Tensor& x, const Norm& norm) const {
-    if (!is_llama())
-      return at::layer_norm(x, {x.size(1)}, norm.weight, norm.bias, config_.norm_epsilon);
     const std::int64_t rows = x.size(0), width = x.size(1);
-    at::Tensor y = at::empty_like(x), scratch = at::empty({rows}, at::kFloat);
-    const std::int64_t grain = tensor::row_grain(width);
-    at::parallel_for(0, rows, grain, [&](std::int64_t begin, std::int64_t end) {
-      kernels::cpu::rms_norm(
-          x.const_data_ptr<float>() + begin * width, norm.weight.const_data_ptr<float>(),
-          static_cast<float>(config_.norm_epsilon), end - begin, width,
-          y.data_ptr<float>() + begin * width, scratch.data_ptr<float>() + begin);
+    at::Tensor y = at::empty_like(x);
+    const at::Tensor means = at::empty({rows}, at::kFloat),
+                     inverses = at::empty({rows}, at::kFloat);
+    const kernels::cpu::NormPlan whole{
+        .rows = rows,
+        .width = width,
+        .epsilon = static_cast<float>(config_.norm_epsilon),
+        .weight = norm.weight.const_data_ptr<float>(),
+        .bias = norm.bias.defined() ? norm.bias.const_data_ptr<float>() : nullptr,
+        .is_centered = !is_llama()};
+    kernels::for_rows(rows, width, [&](std::int64_t begin, std::int64_t end) {
+      kernels::cpu::NormPlan part = whole;
+      part.rows = end - begin;
+      const float* const nothing_added = nullptr;
+      kernels::cpu::add_norm(part, x.const_data_ptr<float>() + begin * width, nothing_added,
+                             nullptr, y.data_ptr<float>() + begin * width,
+                             means.data_ptr<float>() + begin, inverses.data_ptr<float>() + begin);
     });
     return y;
   }
@@ -110,25 +119,23 @@ class Forward {
     const std::int64_t heads = config_.heads, key_heads = config_.key_value_heads;
     const auto epsilon = static_cast<float>(config_.norm_epsilon);
     float* data = qkv.data_ptr<float>();
-    at::parallel_for(
-        0, rows_, tensor::row_grain(stride), [&](std::int64_t begin, std::int64_t end) {
-          std::vector<float> scratch(static_cast<std::size_t>(heads));
-          for (float* row = data + begin * stride; row < data + end * stride; row += stride) {
-            kernels::cpu::rms_norm(row, layer.q_norm.weight.const_data_ptr<float>(), epsilon, heads,
-                                   width, row, scratch.data());
-            float* keys = row + heads * width;
-            kernels::cpu::rms_norm(keys, layer.k_norm.weight.const_data_ptr<float>(), epsilon,
-                                   key_heads, width, keys, scratch.data());
-          }
-        });
+    kernels::for_rows(rows_, stride, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch(static_cast<std::size_t>(heads));
+      for (float* row = data + begin * stride; row < data + end * stride; row += stride) {
+        kernels::cpu::rms_norm(row, layer.q_norm.weight.const_data_ptr<float>(), epsilon, heads,
+                               width, row, scratch.data());
+        float* keys = row + heads * width;
+        kernels::cpu::rms_norm(keys, layer.k_norm.weight.const_data_ptr<float>(), epsilon,
+                               key_heads, width, keys, scratch.data());
+      }
+    });
   }
 
   // Queries and keys lie side by side and turn by the same angle: one call for both.
   void rotate(at::Tensor& qkv) const {
     const std::int64_t stride = qkv.size(1), heads = config_.heads + config_.key_value_heads;
     float* data = qkv.data_ptr<float>();
-    const std::int64_t grain = tensor::row_grain(stride);
-    at::parallel_for(0, rows_, grain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::for_rows(rows_, stride, [&](std::int64_t begin, std::int64_t end) {
       kernels::cpu::rotate(data + begin * stride, stride, data + begin * stride, stride,
                            positions_.data() + begin, end - begin, heads, config_.head_width,
                            core_.rotary.cosine.const_data_ptr<float>(),
@@ -177,8 +184,7 @@ class Forward {
     std::int64_t longest = 1;
     for (const std::size_t i : single) longest = std::max(longest, steps_[i].cache->length() + 1);
     const auto jobs = static_cast<std::int64_t>(single.size()) * heads;
-    const std::int64_t grain = tensor::row_grain(longest * width * group);
-    at::parallel_for(0, jobs, grain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::for_rows(jobs, longest * width * group, [&](std::int64_t begin, std::int64_t end) {
       std::vector<float> scores(static_cast<std::size_t>(group * longest));
       for (std::int64_t job = begin; job < end; ++job) {
         const std::size_t i = single[static_cast<std::size_t>(job / heads)];
@@ -197,24 +203,31 @@ class Forward {
     const KeyValueCache& cache = *steps_[i].cache;
     const auto T = static_cast<std::int64_t>(steps_[i].tokens.size());
     const std::int64_t past = cache.length(), width = config_.head_width;
-    const at::Tensor q = qkv.narrow(0, begins_[i], T)
-                             .narrow(1, 0, config_.heads * width)
-                             .view({1, T, config_.heads, width})
-                             .transpose(1, 2);
-    const at::Tensor k = cache.view(layer, 0, past + T).unsqueeze(0);
-    const at::Tensor v = cache.view(layer, 1, past + T).unsqueeze(0);
+    const std::int64_t heads = config_.heads, group = heads / config_.key_value_heads;
+    const auto by_heads = [&](const at::Tensor& rows) {  // -> [heads, T, width]
+      return rows.narrow(0, begins_[i], T)
+          .narrow(1, 0, heads * width)
+          .view({T, heads, width})
+          .transpose(0, 1);
+    };
+    const at::Tensor q = by_heads(qkv), y = by_heads(out);
+    const at::Tensor k = cache.view(layer, 0, past + T), v = cache.view(layer, 1, past + T);
     std::optional<at::Tensor> mask;
     if (past > 0) mask = at::ones({T, past + T}, at::kBool).tril(past);
-    const at::Tensor y = at::scaled_dot_product_attention(
-        q, k, v, mask, 0.0, past == 0, std::nullopt, config_.heads != config_.key_value_heads);
-    out.narrow(0, begins_[i], T).view({1, T, config_.heads, width}).copy_(y.transpose(1, 2));
+    tensor::for_library_chunks(heads, 1, [&](std::int64_t head, std::int64_t) {
+      const auto of_one = [](const at::Tensor& x, std::int64_t index) {
+        return x.narrow(0, index, 1).unsqueeze(0);
+      };
+      y[head].copy_(at::scaled_dot_product_attention(of_one(q, head), of_one(k, head / group),
+                                                     of_one(v, head / group), mask, 0.0,
+                                                     past == 0)[0][0]);
+    });
   }
 
   at::Tensor gated(const at::Tensor& gate_up) const {
     const std::int64_t width = config_.feed_forward_width;
     at::Tensor y = at::empty({rows_, width}, at::kFloat);
-    const std::int64_t grain = tensor::row_grain(width);
-    at::parallel_for(0, rows_, grain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::for_rows(rows_, width, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
         const float* gate = gate_up.const_data_ptr<float>() + row * 2 * width;
         kernels::cpu::swiglu(gate, gate + width, width, y.data_ptr<float>() + row * width);
@@ -224,13 +237,17 @@ class Forward {
   }
 
   at::Tensor activated(const at::Tensor& up) const {
-    if (config_.actual_activation() == recipe::Activation::kGelu) return at::gelu(up, "tanh");
+    const bool is_gelu = config_.actual_activation() == recipe::Activation::kGelu;
     at::Tensor y = at::empty_like(up);
-    at::parallel_for(0, up.numel(), tensor::kElementsPerThread,
-                     [&](std::int64_t begin, std::int64_t end) {
-                       kernels::cpu::relu_squared(up.const_data_ptr<float>() + begin, end - begin,
-                                                  y.data_ptr<float>() + begin);
-                     });
+    kernels::for_elements(up.numel(), [&](std::int64_t begin, std::int64_t end) {
+      const float* from = up.const_data_ptr<float>() + begin;
+      float* to = y.data_ptr<float>() + begin;
+      if (is_gelu) {
+        kernels::cpu::gelu(from, end - begin, to);
+      } else {
+        kernels::cpu::relu_squared(from, end - begin, to);
+      }
+    });
     return y;
   }
 
