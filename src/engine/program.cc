@@ -38,12 +38,13 @@ Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_t
   if (kind == "losses") return document_losses(context);
   if (kind == "train") return train(context);
   if (kind == "benchmark") return benchmark(context);
+  if (kind == "contention") return benchmark_contention(context);
   if (kind == "optimizers") return benchmark_optimizers(context);
   if (kind == "measure") return measure(context);
   return Status(
       Code::kInvalidArgument,
       fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, choices, "
-                  "losses, train, benchmark, optimizers or measure, found \"{}\"",
+                  "losses, train, benchmark, contention, optimizers or measure, found \"{}\"",
                   kind));
 }
 

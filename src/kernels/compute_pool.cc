@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/timing.h"
 
 namespace panal::kernels {
 namespace {
@@ -226,10 +227,9 @@ void ComputePool::await_finished() {
 }
 
 ComputePool& compute_pool() {
-  static const SystemClock clock;
   // Lives as long as the process: threads of others may still compute when what is static ends.
-  static ComputePool* const pool =
-      new ComputePool(std::max(1, static_cast<int>(std::thread::hardware_concurrency())), clock);
+  static ComputePool* const pool = new ComputePool(
+      std::max(1, static_cast<int>(std::thread::hardware_concurrency())), system_clock());
   return *pool;
 }
 

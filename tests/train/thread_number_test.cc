@@ -12,27 +12,27 @@
 namespace panal::train {
 namespace {
 
-model::ModelConfig toy(model::Architecture architecture) {
-  model::ModelConfig config;
+recipe::ModelConfig toy(recipe::Architecture architecture) {
+  recipe::ModelConfig config;
   config.architecture = architecture;
   config.vocabulary_size = 1100;
   config.width = 192;
   config.layers = 2;
   config.heads = 3;
-  config.key_value_heads = architecture == model::Architecture::kGpt2 ? 3 : 1;
+  config.key_value_heads = architecture == recipe::Architecture::kGpt2 ? 3 : 1;
   config.head_width = 64;
   config.feed_forward_width = 416;
   config.context_length = 80;
-  config.tied_embeddings = config.attention_bias = architecture == model::Architecture::kGpt2;
+  config.tied_embeddings = config.attention_bias = architecture == recipe::Architecture::kGpt2;
   return config;
 }
 
 // Every trainable number after three updates.
-std::vector<at::Tensor> trained(model::Architecture architecture, tensor::Precision precision,
+std::vector<at::Tensor> trained(recipe::Architecture architecture, tensor::Precision precision,
                                 bool is_lora, int threads) {
   tensor::set_num_threads(threads);
   tensor::seed_everything(3);
-  const model::ModelConfig config = toy(architecture);
+  const recipe::ModelConfig config = toy(architecture);
   const at::Tensor tokens = at::randint(0, config.vocabulary_size, {5, 80}, at::kLong);
   model::Decoder decoder = model::Decoder::random(config, 1);
   if (is_lora) {
@@ -57,7 +57,7 @@ std::vector<at::Tensor> trained(model::Architecture architecture, tensor::Precis
   return values;
 }
 
-using Case = std::tuple<model::Architecture, tensor::Precision, bool, kernels::cpu::Level>;
+using Case = std::tuple<recipe::Architecture, tensor::Precision, bool, kernels::cpu::Level>;
 class NumberOfThreads : public testing::TestWithParam<Case> {
  protected:
   void TearDown() override {
@@ -81,7 +81,7 @@ TEST_P(NumberOfThreads, ChangesNoBit) {
 // The second level leaves products to the libraries.
 INSTANTIATE_TEST_SUITE_P(
     Training, NumberOfThreads,
-    testing::Combine(testing::Values(model::Architecture::kGpt2, model::Architecture::kLlama),
+    testing::Combine(testing::Values(recipe::Architecture::kGpt2, recipe::Architecture::kLlama),
                      testing::Values(tensor::Precision::kFloat32, tensor::Precision::kBFloat16),
                      testing::Bool(),
                      testing::Values(kernels::cpu::Level::kAvx512BFloat16,

@@ -70,6 +70,7 @@ void add_bench_command(CLI::App& app, Action& action) {
   add_bench_data_commands(*bench, action);
   add_bench_optim_command(*bench, action);
   add_bench_requests_command(*bench, action);
+  add_bench_contention_command(*bench, action);
   auto options = std::make_shared<BenchTrainOptions>();  // Shared by the flags and the callback.
   CLI::App* train =
       bench->add_subcommand("train", "Speed of training steps on random tokens, with MFU");

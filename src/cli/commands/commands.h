@@ -74,5 +74,7 @@ void add_bench_data_commands(CLI::App& bench, Action& action);
 void add_bench_optim_command(CLI::App& bench, Action& action);
 /// Adds `requests` to `panal bench`.
 void add_bench_requests_command(CLI::App& bench, Action& action);
+/// Adds `contention` to `panal bench`.
+void add_bench_contention_command(CLI::App& bench, Action& action);
 
 }  // namespace panal::cli

@@ -51,6 +51,10 @@ Result<Json> measure(const JobContext& job);
 /// layers, vocab and context may then stand beside it.
 Result<Json> benchmark(const JobContext& job);
 
+/// {"rounds", "seconds", "model"?: a core's path}: speeds alone and beside a process that keeps one
+/// core busy.
+Result<Json> benchmark_contention(const JobContext& job);
+
 /// {"data": [paths], "rules": [names], "target"?, "seeds", "layers", "width", "heads", "vocab",
 /// "context", "batch", "steps", "warmup", "every", "validation_tokens", "precision",
 /// "learning_rates", "embedding_learning_rates", "extrapolations": {rule: [values]}}: what update
