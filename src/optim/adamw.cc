@@ -56,9 +56,9 @@ at::Tensor make_momentum(const Target& target, tensor::Precision state) {
   return at::zeros(target.exact.value.sizes(), target.exact.value.options().dtype(type));
 }
 
-std::unique_ptr<UpdateRule> make_adamw(const recipe::AdamWConfig& config, tensor::Precision state,
-                                       Target target) {
-  return std::make_unique<AdamW>(config, state, std::move(target));
+std::unique_ptr<UpdateRule> make_adamw(const recipe::OptimizerConfig& config,
+                                       const Target& target) {
+  return std::make_unique<AdamW>(config.adamw, config.state_precision, target);
 }
 
 }  // namespace panal::optim::detail

@@ -33,9 +33,8 @@ class Muon final : public OrthogonalRule {
 
 }  // namespace
 
-std::unique_ptr<UpdateRule> make_muon(const recipe::MuonConfig& config, tensor::Precision state,
-                                      Target target) {
-  return std::make_unique<Muon>(config, state, target);
+std::unique_ptr<UpdateRule> make_muon(const recipe::OptimizerConfig& config, const Target& target) {
+  return std::make_unique<Muon>(config.muon, config.state_precision, target);
 }
 
 }  // namespace panal::optim::detail

@@ -55,9 +55,9 @@ class NorMuon final : public OrthogonalRule {
 
 }  // namespace
 
-std::unique_ptr<UpdateRule> make_normuon(const recipe::MuonConfig& config, tensor::Precision state,
-                                         Target target) {
-  return std::make_unique<NorMuon>(config, state, target);
+std::unique_ptr<UpdateRule> make_normuon(const recipe::OptimizerConfig& config,
+                                         const Target& target) {
+  return std::make_unique<NorMuon>(config.muon, config.state_precision, target);
 }
 
 }  // namespace panal::optim::detail

@@ -29,29 +29,7 @@ void require_between(double value, double low, double high, std::string_view wha
 }
 
 void check_config(const recipe::OptimizerConfig& config) {
-  const auto rate = [](double value, std::string_view what) {
-    require_between(value, 0, 1e3, what);
-  };
-  rate(config.adamw.learning_rate, "AdamW's learning rate");
-  require_between(config.adamw.beta1, 0, 1, "beta1");
-  require_between(config.adamw.beta2, 0, 1, "beta2");
-  require_between(config.adamw.epsilon, 1e-30, 1, "epsilon");
-  rate(config.adamw.weight_decay, "AdamW's weight decay");
-  rate(config.muon.learning_rate, "Muon's learning rate");
-  require_between(config.muon.momentum, 0, 1, "Muon's momentum");
-  rate(config.muon.weight_decay, "Muon's weight decay");
-  require_between(config.muon.newton_schulz_steps, 1, 21, "Newton-Schulz steps");
-  require_between(config.muon.row_beta, 0, 1, "NorMuon's row beta");
-  rate(config.scion.learning_rate, "Scion's learning rate");
-  require_between(config.scion.momentum, 0, 1, "Scion's momentum");
-  if (config.scion.radius) require_between(*config.scion.radius, 1e-9, 1e9, "Scion's radius");
-  const auto& transported = config.transported_scion;
-  rate(transported.learning_rate, "Transported Scion's learning rate");
-  require_between(transported.momentum, 0, 1, "Transported Scion's momentum");
-  rate(transported.weight_decay, "Transported Scion's weight decay");
-  require_between(transported.extrapolation, 0, 100.1, "Transported Scion's extrapolation");
-  require_between(static_cast<double>(transported.extrapolation_warmup_steps), 0, 1e15,
-                  "the extrapolation's warm-up steps");
+  ok_or_throw(recipe::check_settings(config));
   require_between(config.ema_nesterov.extrapolation, 0, 100.1, "EMA-Nesterov's extrapolation");
   require_between(config.ema_nesterov.keep, 0, 1, "EMA-Nesterov's keep");
 }
@@ -71,75 +49,19 @@ void check_parameter(const NamedTensor& parameter, const at::Device& device) {
 recipe::OptimizerConfig with_assignment(recipe::OptimizerConfig config,
                                         const recipe::Assignment& line) {
   config.rule = line.rule;
-  double* rate = nullptr;
-  double* decay = nullptr;
-  switch (line.rule) {
-    case recipe::Rule::kAdamW:
-      rate = &config.adamw.learning_rate;
-      decay = &config.adamw.weight_decay;
-      break;
-    case recipe::Rule::kMuon:
-    case recipe::Rule::kNorMuon:
-      rate = &config.muon.learning_rate;
-      decay = &config.muon.weight_decay;
-      break;
-    case recipe::Rule::kScion:
-      rate = &config.scion.learning_rate;
-      config.scion.norm = line.norm.value_or(config.scion.norm);
-      if (line.radius) config.scion.radius = line.radius;
-      break;
-    case recipe::Rule::kTransportedScion:
-      rate = &config.transported_scion.learning_rate;
-      decay = &config.transported_scion.weight_decay;
-      config.transported_scion.norm = line.norm.value_or(config.transported_scion.norm);
-      break;
-  }
-  *rate = line.learning_rate.value_or(*rate);
-  if (decay != nullptr) *decay = line.weight_decay.value_or(*decay);
-  PANAL_REQUIRE(decay != nullptr || !line.weight_decay,
-                fmt::format("weight decay does not go with rule {}: {}",
-                            recipe::rule_name(line.rule), line.match));
-  PANAL_REQUIRE(!line.radius || line.rule == recipe::Rule::kScion,
-                fmt::format("a radius is for rule scion, found rule {}: {}",
-                            recipe::rule_name(line.rule), line.match));
-  PANAL_REQUIRE(!line.norm || line.rule == recipe::Rule::kScion ||
-                    line.rule == recipe::Rule::kTransportedScion,
-                fmt::format("a norm is for rules scion and transported_scion, found rule {}: {}",
-                            recipe::rule_name(line.rule), line.match));
+  const recipe::RuleAccess& access = line.rule.descriptor().access;
+  const auto put = [&](const auto& value, auto access_to, std::string_view what) {
+    if (!value) return;
+    PANAL_REQUIRE(access_to != nullptr, fmt::format("{} does not go with rule {}: {}", what,
+                                                    rule_name(line.rule), line.match));
+    access_to(config) = *value;
+  };
+  put(line.learning_rate, access.learning_rate, "a learning rate");
+  put(line.weight_decay, access.weight_decay, "weight decay");
+  put(line.norm, access.norm, "a norm");
+  put(line.radius, access.radius, "a radius");
   check_config(config);
   return config;
-}
-
-std::unique_ptr<detail::UpdateRule> make_plain_rule(const recipe::OptimizerConfig& config,
-                                                    const detail::Target& target) {
-  const auto state = config.state_precision;
-  switch (config.rule) {
-    case recipe::Rule::kAdamW:
-      return detail::make_adamw(config.adamw, state, target);
-    case recipe::Rule::kScion:
-      return detail::make_scion(config.scion, config.muon, state, target);
-    case recipe::Rule::kTransportedScion:
-      return detail::make_transported_scion(config.transported_scion, config.muon, state, target);
-    case recipe::Rule::kMuon:
-    case recipe::Rule::kNorMuon:
-      break;
-  }
-  PANAL_REQUIRE(target.exact.value.dim() == 2,
-                fmt::format("rule {} is for matrices, found {} dimensions: {}",
-                            recipe::rule_name(config.rule), target.exact.value.dim(), target.name));
-  return config.rule == recipe::Rule::kMuon ? detail::make_muon(config.muon, state, target)
-                                            : detail::make_normuon(config.muon, state, target);
-}
-
-std::unique_ptr<detail::UpdateRule> make_rule(const recipe::OptimizerConfig& config,
-                                              const detail::Target& target) {
-  auto rule = make_plain_rule(config, target);
-  if (config.ema_nesterov.extrapolation == 0) return rule;
-  PANAL_REQUIRE(config.rule != recipe::Rule::kTransportedScion,
-                "EMA-Nesterov goes on top of any rule but transported_scion, which extrapolates "
-                "by itself: give one of them");
-  return detail::make_ema_nesterov(config.ema_nesterov, config.state_precision, target,
-                                   std::move(rule));
 }
 
 struct Slot {
@@ -333,7 +255,7 @@ std::unique_ptr<Optimizer> make_optimizer_of(const recipe::OptimizerConfig& conf
       target.exact.remainder =
           at::zeros(parameter.value.sizes(), target.exact.value.options().dtype(at::kShort));
     }
-    auto rule = make_rule(own, target);
+    auto rule = detail::make_rule(own, target);
     Slot slot{parameter, std::move(target), std::move(rule)};
     if (config.has_states_on_host) slot.away.emplace(movable(slot.states()));
     slots.push_back(std::move(slot));

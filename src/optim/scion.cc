@@ -90,10 +90,9 @@ at::Tensor uphill(recipe::Norm resolved, const Target& target, const at::Tensor&
   return outputs_first(target.name, change);
 }
 
-std::unique_ptr<UpdateRule> make_scion(const recipe::ScionConfig& config,
-                                       const recipe::MuonConfig& newton_schulz,
-                                       tensor::Precision state, Target target) {
-  return std::make_unique<Scion>(config, newton_schulz, state, target);
+std::unique_ptr<UpdateRule> make_scion(const recipe::OptimizerConfig& config,
+                                       const Target& target) {
+  return std::make_unique<Scion>(config.scion, config.muon, config.state_precision, target);
 }
 
 }  // namespace panal::optim::detail

@@ -76,10 +76,10 @@ class TransportedScion final : public OrthogonalRule {
 
 }  // namespace
 
-std::unique_ptr<UpdateRule> make_transported_scion(const recipe::TransportedScionConfig& config,
-                                                   const recipe::MuonConfig& newton_schulz,
-                                                   tensor::Precision state, Target target) {
-  return std::make_unique<TransportedScion>(config, newton_schulz, state, target);
+std::unique_ptr<UpdateRule> make_transported_scion(const recipe::OptimizerConfig& config,
+                                                   const Target& target) {
+  return std::make_unique<TransportedScion>(config.transported_scion, config.muon,
+                                            config.state_precision, target);
 }
 
 }  // namespace panal::optim::detail

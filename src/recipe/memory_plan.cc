@@ -275,7 +275,7 @@ std::vector<MemoryItem> at_update(const StepShape& shape, const Sizes& s) {
   add_lasting(shape, s, items);
   items.push_back({kGradients, "gradients", s.bytes_of(s.own)});
   double buffers = s.is_shared ? 0 : embedding_gradient(shape, s);
-  if (shape.optimizer.rule != Rule::kAdamW) {
+  if (shape.optimizer.rule.descriptor().makes_orthogonal) {
     const bool is_rounded = shape.optimizer.muon.precision == Precision::kBFloat16;
     const double element = is_rounded ? kBFloat16 : kFloat;
     const double largest = s.own.largest_hidden;
@@ -323,9 +323,9 @@ double MemoryPlan::bytes(MemoryKind kind) const {
 
 double optimizer_state_bytes(const OptimizerConfig& config, Rule rule) {
   const double momentum = config.state_precision == Precision::kBFloat16 ? kBFloat16 : kFloat;
+  const RuleDescriptor& descriptor = rule.descriptor();
   const double ahead = config.ema_nesterov.extrapolation > 0 ? momentum : 0;
-  if (rule == Rule::kAdamW) return momentum + kFloat + ahead;
-  return momentum + ahead + (rule == Rule::kTransportedScion ? kBFloat16 : 0);
+  return descriptor.num_moments * momentum + descriptor.other_state_bytes + ahead;
 }
 
 double logits_per_chunk(const StepShape& shape) {

@@ -1,83 +1,43 @@
 #include "recipe/optimizer.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 namespace panal::recipe {
 namespace {
 
-template <typename Value, std::size_t Count>
-std::string_view name_of(const std::array<std::pair<Value, std::string_view>, Count>& names,
-                         Value value) {
-  return std::ranges::find(names, value, [](const auto& entry) { return entry.first; })->second;
-}
-
-constexpr std::array<std::pair<Rule, std::string_view>, 5> kRuleNames{{
-    {Rule::kAdamW, "adamw"},
-    {Rule::kMuon, "muon"},
-    {Rule::kNorMuon, "normuon"},
-    {Rule::kScion, "scion"},
-    {Rule::kTransportedScion, "transported_scion"},
-}};
-constexpr std::array<std::pair<Norm, std::string_view>, 6> kNormNames{{
-    {Norm::kAuto, "auto"},
-    {Norm::kSpectral, "spectral"},
-    {Norm::kSign, "sign"},
-    {Norm::kColumn, "column"},
-    {Norm::kRow, "row"},
-    {Norm::kBiasRms, "bias_rms"},
-}};
+constexpr std::array<std::string_view, 6> kNormNames = {"auto",   "spectral", "sign",
+                                                        "column", "row",      "bias_rms"};
 
 }  // namespace
 
-std::string_view rule_name(Rule rule) { return name_of(kRuleNames, rule); }
+std::span<const std::string_view> norm_names() { return kNormNames; }
 
-const std::vector<std::string>& rule_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> all;
-    for (const auto& [rule, name] : kRuleNames) all.emplace_back(name);
-    return all;
-  }();
-  return names;
-}
-
-Result<Rule> rule_from_name(std::string_view name) {
-  for (const auto& [rule, known] : kRuleNames) {
-    if (known == name) return rule;
-  }
-  return Status(Code::kInvalidArgument,
-                fmt::format("a rule is adamw, muon, normuon, scion or transported_scion, found "
-                            "\"{}\"",
-                            name));
-}
-
-std::string_view norm_name(Norm norm) { return name_of(kNormNames, norm); }
+std::string_view norm_name(Norm norm) { return kNormNames[static_cast<std::size_t>(norm)]; }
 
 Result<Norm> norm_from_name(std::string_view name) {
-  for (const auto& [norm, known] : kNormNames) {
-    if (known == name) return norm;
-  }
-  return Status(
-      Code::kInvalidArgument,
-      fmt::format("a norm is auto, spectral, sign, column, row or bias_rms, found \"{}\"", name));
+  const auto found = std::ranges::find(kNormNames, name);
+  if (found != kNormNames.end()) return static_cast<Norm>(found - kNormNames.begin());
+  return Status(Code::kInvalidArgument, fmt::format("a norm is one of {}, found \"{}\"",
+                                                    fmt::join(kNormNames, ", "), name));
+}
+
+bool OptimizerConfig::uses(Rule wanted) const {
+  return wanted == Rule::kAdamW || wanted == rule ||
+         std::ranges::any_of(assignments, [&](const auto& line) { return line.rule == wanted; });
+}
+
+bool OptimizerConfig::makes_orthogonal() const {
+  return std::ranges::any_of(
+      rules(), [&](Rule each) { return uses(each) && each.descriptor().makes_orthogonal; });
 }
 
 double main_learning_rate(const OptimizerConfig& config) {
-  switch (config.rule) {
-    case Rule::kAdamW:
-      return config.adamw.learning_rate;
-    case Rule::kMuon:
-    case Rule::kNorMuon:
-      return config.muon.learning_rate;
-    case Rule::kScion:
-      return config.scion.learning_rate;
-    case Rule::kTransportedScion:
-      return config.transported_scion.learning_rate;
-  }
-  return 0;
+  OptimizerConfig copy = config;
+  return config.rule.descriptor().access.learning_rate(copy);
 }
 
 double orthogonalization_flops(double rows, double columns, int newton_schulz_steps) {

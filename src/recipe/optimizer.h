@@ -5,21 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "recipe/optimizer_rule.h"
 #include "tensor/precision.h"
 
 namespace panal::recipe {
-
-enum class Rule { kAdamW, kMuon, kNorMuon, kScion, kTransportedScion };
-
-/// "adamw", "muon", "normuon", "scion" or "transported_scion".
-std::string_view rule_name(Rule rule);
-Result<Rule> rule_from_name(std::string_view name);
-const std::vector<std::string>& rule_names();
 
 /// Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019. Equals torch.optim.AdamW.
 ///
@@ -90,6 +85,7 @@ enum class Norm {
 /// "auto", "spectral", "sign", "column", "row" or "bias_rms".
 std::string_view norm_name(Norm norm);
 Result<Norm> norm_from_name(std::string_view name);
+std::span<const std::string_view> norm_names();  // In their order.
 
 /// Pethick et al., "Training Deep Learning Models with Norm-Constrained LMOs", 2025.
 ///
@@ -160,6 +156,10 @@ struct OptimizerConfig {
   /// States, and the low bits of bfloat16 weights, live in the host's memory and are on the
   /// parameters' device two parameters at a time (optim/detail/state_stream.h).
   bool has_states_on_host = false;
+
+  /// Whether any parameter can get the rule. AdamW is always there for what is no matrix.
+  bool uses(Rule wanted) const;
+  bool makes_orthogonal() const;  // Whether a rule in use does.
 };
 
 /// The learning rate of the rule the config names, at a schedule's factor of 1.

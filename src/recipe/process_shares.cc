@@ -22,7 +22,7 @@ double update_cost(const ParameterShape& parameter, Rule rule) {
   constexpr int kUsualSteps = 5;
   const auto elements = static_cast<double>(parameter.num_elements());
   double cost = 1 + kPassFlopsPerElement * elements;
-  if (rule != Rule::kAdamW && is_hidden_matrix(parameter)) {
+  if (rule.descriptor().makes_orthogonal && is_hidden_matrix(parameter)) {
     const auto rows = static_cast<double>(parameter.shape[0]);
     cost += orthogonalization_flops(rows, elements / rows, kUsualSteps);
   }
@@ -33,7 +33,7 @@ double flops_of(const ParameterShape& matrix, const OptimizerConfig& optimizer) 
   const auto rows = static_cast<double>(matrix.shape[0]);
   const auto columns = static_cast<double>(matrix.shape[1]);
   const int steps = optimizer.muon.newton_schulz_steps;
-  if (optimizer.rule == Rule::kAdamW) return 0;
+  if (!optimizer.rule.descriptor().makes_orthogonal) return 0;
   const bool is_fused = matrix.name.find("attn.c_attn") != std::string::npos;
   if (is_fused && optimizer.muon.splits_fused_attention) {
     return 3 * orthogonalization_flops(rows, columns / 3, steps);

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "optim/detail/newton_schulz.h"
+#include "recipe/memory_plan.h"
 #include "tensor/named_tensor.h"
 #include "tensor/tensor_file.h"
 
@@ -246,6 +247,22 @@ TEST(Optimizer, LeavesParametersWithoutGradientAlone) {
   const at::Tensor before = parameters[0].value.detach().clone();
   make_optimizer({.rule = recipe::Rule::kMuon}, parameters)->step(1.0);
   EXPECT_TRUE(at::equal(parameters[0].value.detach(), before));
+}
+
+// What recipe describes, this room can make, with the state that plans count.
+TEST(Optimizer, EveryRuleIsMadeWithTheStateThatPlansCount) {
+  for (const recipe::Rule rule : recipe::rules()) {
+    const std::vector<NamedTensor> parameters{
+        {"layer.weight", at::zeros({64, 64}).set_requires_grad(true)}};
+    const recipe::OptimizerConfig config{.rule = rule};
+    std::int64_t bytes = 0;
+    for (const NamedTensor& state : make_optimizer(config, parameters)->state()) {
+      if (state.value.dim() == 2) bytes += static_cast<std::int64_t>(state.value.nbytes());
+    }
+    EXPECT_DOUBLE_EQ(static_cast<double>(bytes),
+                     64 * 64 * recipe::optimizer_state_bytes(config, rule))
+        << rule_name(rule);
+  }
 }
 
 TEST(Optimizer, RefusesSettingsAndTensorsThatCannotWork) {

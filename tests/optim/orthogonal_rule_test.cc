@@ -26,8 +26,7 @@ std::vector<Pupil> make_pupils() {
   for (const std::int64_t rows : {4, 3, 4, 4}) {
     Pupil pupil{.value = at::randn({rows, columns}).mul_(0.1)};
     const std::string name = "layers." + std::to_string(pupils.size()) + ".up_proj.weight";
-    pupil.rule =
-        make_muon({.newton_schulz_steps = 2}, tensor::Precision::kFloat32, {name, {pupil.value}});
+    pupil.rule = make_muon({.muon = {.newton_schulz_steps = 2}}, {name, {pupil.value}});
     pupils.push_back(std::move(pupil));
   }
   return pupils;

@@ -13,6 +13,17 @@ constexpr double kEmaKeep = 0.95;
 // 1 on the average feeds itself and grows without end.
 constexpr double kMostEmaExtrapolation = 0.95;
 
+Contender plain_contender(recipe::Rule rule) {
+  const recipe::RuleDescriptor& descriptor = rule.descriptor();
+  Contender made{.name = descriptor.name,
+                 .rule = rule,
+                 .kin = descriptor.tuning.kin,
+                 .rate_of_kin = descriptor.tuning.rate_of_kin,
+                 .learning_rates = descriptor.tuning.learning_rates};
+  if (descriptor.extrapolation) made.extrapolations = descriptor.extrapolation->tried;
+  return made;
+}
+
 bool is_near(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(a, b); }
 
 }  // namespace
@@ -24,32 +35,20 @@ bool RuleSettings::is_same(const RuleSettings& other) const {
 }
 
 std::span<const Contender> contenders() {
-  static const std::vector<Contender> kAll = {
-      {.name = "adamw", .rule = recipe::Rule::kAdamW, .learning_rates = {0.001, 0.002, 0.004}},
-      {.name = "muon", .rule = recipe::Rule::kMuon, .learning_rates = {0.01, 0.02, 0.04}},
-      {.name = "normuon",
-       .rule = recipe::Rule::kNorMuon,
-       .kin = "muon",
-       .learning_rates = {0.01, 0.02, 0.04}},
-      {.name = "scion",
-       .rule = recipe::Rule::kScion,
-       .kin = "muon",
-       .rate_of_kin = 1.0 / 50,  // The radius.
-       .learning_rates = {0.0002, 0.0004, 0.0008}},
-      {.name = "transported_scion",
-       .rule = recipe::Rule::kTransportedScion,
-       .kin = "muon",
-       .learning_rates = {0.01, 0.02, 0.04},
-       .extrapolations = {2, 4, 8}},
-      {.name = "ema_nesterov_muon",
-       .rule = recipe::Rule::kMuon,
-       .has_ema_nesterov = true,
-       .kin = "muon",
-       .rate_of_kin = 1.0 / 2,  // Movements add up to 1 / (1 - extrapolation) of an update.
-       .learning_rates = {0.005, 0.01, 0.02},
-       .extrapolations = {0.15, 0.3, 0.6},
-       .most_extrapolation = kMostEmaExtrapolation},
-  };
+  static const std::vector<Contender> kAll = [] {
+    std::vector<Contender> all;
+    for (const recipe::Rule rule : recipe::rules()) all.push_back(plain_contender(rule));
+    all.push_back({.name = "ema_nesterov_muon",
+                   .rule = recipe::Rule::kMuon,
+                   .has_ema_nesterov = true,
+                   .kin = "muon",
+                   // Movements add up to 1 / (1 - extrapolation) of an update.
+                   .rate_of_kin = 1.0 / 2,
+                   .learning_rates = {0.005, 0.01, 0.02},
+                   .extrapolations = {0.15, 0.3, 0.6},
+                   .most_extrapolation = kMostEmaExtrapolation});
+    return all;
+  }();
   return kAll;
 }
 
@@ -70,18 +69,16 @@ recipe::OptimizerConfig optimizer_of(const Contender& contender, const RuleSetti
                                      std::int64_t warmup_steps) {
   recipe::OptimizerConfig config{.rule = contender.rule};
   config.adamw.learning_rate = settings.embedding_learning_rate;
-  config.muon.learning_rate = settings.learning_rate;
-  config.scion.learning_rate = settings.learning_rate;
-  config.transported_scion.learning_rate = settings.learning_rate;
+  const recipe::RuleDescriptor& descriptor = contender.rule.descriptor();
+  descriptor.access.learning_rate(config) = settings.learning_rate;
   if (contender.rule == recipe::Rule::kAdamW) {
-    config.adamw.learning_rate = settings.learning_rate;
     config.assignments.push_back({.match = "embed_tokens",
                                   .rule = recipe::Rule::kAdamW,
                                   .learning_rate = settings.embedding_learning_rate});
   }
-  if (contender.rule == recipe::Rule::kTransportedScion) {
-    config.transported_scion.extrapolation = settings.extrapolation;
-    config.transported_scion.extrapolation_warmup_steps = 2 * warmup_steps;
+  if (descriptor.extrapolation) {
+    descriptor.extrapolation->value(config) = settings.extrapolation;
+    descriptor.extrapolation->warmup_steps(config) = 2 * warmup_steps;
   }
   if (contender.has_ema_nesterov) {
     config.ema_nesterov = {

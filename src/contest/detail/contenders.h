@@ -36,7 +36,8 @@ struct Contender {
   bool is_accelerated() const { return !extrapolations.empty(); }
 };
 
-/// adamw, muon, normuon, scion, transported_scion and ema_nesterov_muon; kin come first.
+/// Every rule of recipe::rules() as its descriptor says it is tuned, and ema_nesterov_muon; kin
+/// come first.
 std::span<const Contender> contenders();
 /// Null for a name that is none.
 const Contender* find_contender(std::string_view name);

@@ -57,18 +57,17 @@ class UpdateRule {
   virtual OrthogonalRule* orthogonal() { return nullptr; }
 };
 
-std::unique_ptr<UpdateRule> make_adamw(const recipe::AdamWConfig& config, tensor::Precision state,
-                                       Target target);
-std::unique_ptr<UpdateRule> make_muon(const recipe::MuonConfig& config, tensor::Precision state,
-                                      Target target);
-std::unique_ptr<UpdateRule> make_normuon(const recipe::MuonConfig& config, tensor::Precision state,
-                                         Target target);
-std::unique_ptr<UpdateRule> make_scion(const recipe::ScionConfig& config,
-                                       const recipe::MuonConfig& newton_schulz,
-                                       tensor::Precision state, Target target);
-std::unique_ptr<UpdateRule> make_transported_scion(const recipe::TransportedScionConfig& config,
-                                                   const recipe::MuonConfig& newton_schulz,
-                                                   tensor::Precision state, Target target);
+/// The rule that config.rule names, for one parameter. Throws Error for one that it does not suit.
+std::unique_ptr<UpdateRule> make_rule(const recipe::OptimizerConfig& config, const Target& target);
+
+// What make_rule() chooses from.
+std::unique_ptr<UpdateRule> make_adamw(const recipe::OptimizerConfig& config, const Target& target);
+std::unique_ptr<UpdateRule> make_muon(const recipe::OptimizerConfig& config, const Target& target);
+std::unique_ptr<UpdateRule> make_normuon(const recipe::OptimizerConfig& config,
+                                         const Target& target);
+std::unique_ptr<UpdateRule> make_scion(const recipe::OptimizerConfig& config, const Target& target);
+std::unique_ptr<UpdateRule> make_transported_scion(const recipe::OptimizerConfig& config,
+                                                   const Target& target);
 /// On top of another rule of the same target.
 std::unique_ptr<UpdateRule> make_ema_nesterov(const recipe::EmaNesterovConfig& config,
                                               tensor::Precision state, Target target,

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,22 +13,66 @@ namespace {
 
 constexpr double kMostRate = 10.0;
 constexpr double kMostMomentum = 0.99999;
-const std::vector<std::string> kNorms = {"auto", "spectral", "sign", "column", "row", "bias_rms"};
 
-bool uses(const OptimizerConfig& config, Rule rule) {
-  return config.rule == rule || std::ranges::any_of(config.assignments, [&](const auto& line) {
-           return line.rule == rule;
-         });
-}
-bool uses_muon(const OptimizerConfig& config) {
-  return uses(config, Rule::kMuon) || uses(config, Rule::kNorMuon);
-}
-bool uses_newton_schulz(const OptimizerConfig& config) {
-  return uses_muon(config) || uses(config, Rule::kScion) || uses(config, Rule::kTransportedScion);
+std::vector<std::string> texts_of(std::span<const std::string_view> choices) {
+  return {choices.begin(), choices.end()};
 }
 
-Norm read_norm(ConfigReader& section, Norm fallback) {
-  return norm_from_name(section.choice("norm", std::string(norm_name(fallback)), kNorms)).value();
+void read_setting(ConfigReader& section, const RuleSetting& setting, OptimizerConfig& config) {
+  using enum RuleSetting::Kind;
+  const std::optional<double> usual = setting.get(config);
+  const double fallback = usual.value_or(setting.low);
+  double value = fallback;
+  switch (setting.kind) {
+    case kNumber:
+      value = section.number(setting.key, fallback, setting.low, setting.high);
+      break;
+    case kInteger:
+      value = static_cast<double>(section.integer(setting.key, static_cast<std::int64_t>(fallback),
+                                                  static_cast<std::int64_t>(setting.low),
+                                                  static_cast<std::int64_t>(setting.high)));
+      break;
+    case kFlag:
+      value = section.flag(setting.key, fallback != 0) ? 1 : 0;
+      break;
+    case kChoice: {
+      const std::string name = section.choice(
+          setting.key, std::string(setting.choices[static_cast<std::size_t>(fallback)]),
+          texts_of(setting.choices));
+      value =
+          static_cast<double>(std::ranges::find(setting.choices, name) - setting.choices.begin());
+      break;
+    }
+  }
+  if (usual || section.has(setting.key)) setting.set(config, value);
+}
+
+void read_settings(ConfigReader& section, std::span<const RuleSetting> settings,
+                   OptimizerConfig& config) {
+  for (const RuleSetting& setting : settings) read_setting(section, setting, config);
+}
+
+Json setting_json(const RuleSetting& setting, double value) {
+  using enum RuleSetting::Kind;
+  switch (setting.kind) {
+    case kNumber:
+      return value;
+    case kInteger:
+      return static_cast<std::int64_t>(value);
+    case kFlag:
+      return value != 0;
+    case kChoice:
+      return setting.choices[static_cast<std::size_t>(value)];
+  }
+  return nullptr;
+}
+
+void add_settings(std::span<const RuleSetting> settings, const OptimizerConfig& config,
+                  Json& json) {
+  for (const RuleSetting& setting : settings) {
+    const std::optional<double> value = setting.get(config);
+    if (value) json[std::string(setting.key)] = setting_json(setting, *value);
+  }
 }
 
 Assignment read_assignment(ConfigReader& line) {
@@ -34,66 +80,19 @@ Assignment read_assignment(ConfigReader& line) {
   found.match = line.required_text("match");
   if (!line.has("rule")) line.reject("rule", "is missing; it must name the rule of the line");
   found.rule = rule_from_name(line.choice("rule", "adamw", rule_names())).value();
-  const bool is_scion = found.rule == Rule::kScion;
-  const double rate = line.number("learning_rate", 0.0, 0.0, kMostRate);
-  if (line.has("learning_rate")) found.learning_rate = rate;
-  if (!is_scion) {
-    const double decay = line.number("weight_decay", 0.0, 0.0, kMostRate);
-    if (line.has("weight_decay")) found.weight_decay = decay;
-  }
-  if (is_scion || found.rule == Rule::kTransportedScion) {
-    const Norm norm = read_norm(line, Norm::kAuto);
-    if (line.has("norm")) found.norm = norm;
-  }
-  if (is_scion) {
-    const double radius = line.number("radius", 1.0, 1e-6, 1e6);
-    if (line.has("radius")) found.radius = radius;
+  const RuleAccess& access = found.rule.descriptor().access;
+  const auto read = [&](const char* key, double low, double high, std::optional<double>& value) {
+    const double number = line.number(key, low, low, high);
+    if (line.has(key)) value = number;
+  };
+  read("learning_rate", 0.0, kMostRate, found.learning_rate);
+  if (access.weight_decay != nullptr) read("weight_decay", 0.0, kMostRate, found.weight_decay);
+  if (access.radius != nullptr) read("radius", 1e-6, 1e6, found.radius);
+  if (access.norm != nullptr) {
+    const std::string norm = line.choice("norm", "auto", texts_of(norm_names()));
+    if (line.has("norm")) found.norm = norm_from_name(norm).value();
   }
   return found;
-}
-
-void read_newton_schulz(ConfigReader& section, tensor::Precision precision, MuonConfig& muon) {
-  const std::string kind =
-      section.choice("newton_schulz", "original", {"original", "polar_express", "exact"});
-  muon.orthogonalization = kind == "exact"           ? Orthogonalization::kExact
-                           : kind == "polar_express" ? Orthogonalization::kPolarExpress
-                                                     : Orthogonalization::kOriginal;
-  const int usual = kind == "exact" ? 12 : muon.newton_schulz_steps;
-  muon.newton_schulz_steps = static_cast<int>(section.integer("newton_schulz_steps", usual, 1, 20));
-  muon.splits_fused_attention = section.flag("split_qkv", muon.splits_fused_attention);
-  muon.has_cautious_decay = section.flag("cautious_weight_decay", muon.has_cautious_decay);
-  muon.precision = precision;
-}
-
-void read_muon(ConfigReader& section, bool has_rows, MuonConfig& muon) {
-  muon.learning_rate = section.number("muon_learning_rate", muon.learning_rate, 0.0, kMostRate);
-  muon.momentum = section.number("momentum", muon.momentum, 0.0, kMostMomentum);
-  muon.nesterov = section.flag("nesterov", muon.nesterov);
-  muon.weight_decay = section.number("muon_weight_decay", muon.weight_decay, 0.0, 10.0);
-  const bool matches_adamw =
-      section.choice("muon_scale", "original", {"original", "match_adamw"}) == "match_adamw";
-  muon.scale = matches_adamw ? MuonScale::kMatchAdamW : MuonScale::kOriginal;
-  if (has_rows) muon.row_beta = section.number("row_beta", muon.row_beta, 0.0, kMostMomentum);
-}
-
-void read_scion(ConfigReader section, ScionConfig& scion) {
-  scion.learning_rate = section.number("learning_rate", scion.learning_rate, 0.0, kMostRate);
-  scion.momentum = section.number("momentum", scion.momentum, 0.0, kMostMomentum);
-  scion.norm = read_norm(section, scion.norm);
-  scion.is_constrained = section.flag("constrained", scion.is_constrained);
-  const double radius = section.number("radius", 1.0, 1e-6, 1e6);
-  if (section.has("radius")) scion.radius = radius;
-}
-
-void read_transported(ConfigReader section, TransportedScionConfig& rule) {
-  rule.learning_rate = section.number("learning_rate", rule.learning_rate, 0.0, kMostRate);
-  rule.momentum = section.number("momentum", rule.momentum, 0.0, kMostMomentum);
-  rule.nesterov = section.flag("nesterov", rule.nesterov);
-  rule.weight_decay = section.number("weight_decay", rule.weight_decay, 0.0, 10.0);
-  rule.norm = read_norm(section, rule.norm);
-  rule.extrapolation = section.number("extrapolation", rule.extrapolation, 0.0, 100.0);
-  rule.extrapolation_warmup_steps = section.integer(
-      "extrapolation_warmup_steps", rule.extrapolation_warmup_steps, 0, 1'000'000'000);
 }
 
 void read_ema_nesterov(ConfigReader& top, RunConfig& config) {
@@ -103,7 +102,10 @@ void read_ema_nesterov(ConfigReader& top, RunConfig& config) {
   ema.extrapolation = section.number("extrapolation", usual, 0.0, 100.0);
   ema.keep = section.number("keep", ema.keep, 0.0, kMostMomentum);
   ema.begin_step = section.integer("begin_step", ema.begin_step, 0, 1'000'000'000);
-  if (ema.extrapolation > 0 && uses(config.optimizer, Rule::kTransportedScion)) {
+  const bool has_own = std::ranges::any_of(rules(), [&](Rule rule) {
+    return config.optimizer.uses(rule) && rule.descriptor().extrapolation;
+  });
+  if (ema.extrapolation > 0 && has_own) {
     top.reject("ema_nesterov",
                "goes on top of any rule but transported_scion, which extrapolates by itself");
   }
@@ -123,11 +125,6 @@ void read_qk_clip(ConfigReader& top, RunConfig& config) {
   config.qk_clip = clip;
 }
 
-std::string_view orthogonalization_name(Orthogonalization kind) {
-  if (kind == Orthogonalization::kExact) return "exact";
-  return kind == Orthogonalization::kPolarExpress ? "polar_express" : "original";
-}
-
 Json assignment_json(const Assignment& line) {
   Json json = {{"match", line.match}, {"rule", rule_name(line.rule)}};
   if (line.learning_rate) json["learning_rate"] = *line.learning_rate;
@@ -137,72 +134,30 @@ Json assignment_json(const Assignment& line) {
   return json;
 }
 
-Json scion_json(const ScionConfig& scion) {
-  Json json = {{"learning_rate", scion.learning_rate},
-               {"momentum", scion.momentum},
-               {"norm", norm_name(scion.norm)},
-               {"constrained", scion.is_constrained}};
-  if (scion.radius) json["radius"] = *scion.radius;
-  return json;
-}
-
-Json transported_json(const TransportedScionConfig& rule) {
-  return {{"learning_rate", rule.learning_rate},
-          {"momentum", rule.momentum},
-          {"nesterov", rule.nesterov},
-          {"weight_decay", rule.weight_decay},
-          {"norm", norm_name(rule.norm)},
-          {"extrapolation", rule.extrapolation},
-          {"extrapolation_warmup_steps", rule.extrapolation_warmup_steps}};
-}
-
-void add_muon_json(const OptimizerConfig& config, Json& json) {
-  const auto& muon = config.muon;
-  if (uses_newton_schulz(config)) {
-    json["newton_schulz"] = orthogonalization_name(muon.orthogonalization);
-    json["newton_schulz_steps"] = muon.newton_schulz_steps;
-    json["split_qkv"] = muon.splits_fused_attention;
-    json["cautious_weight_decay"] = muon.has_cautious_decay;
-  }
-  if (!uses_muon(config)) return;
-  json["muon_learning_rate"] = muon.learning_rate;
-  json["momentum"] = muon.momentum;
-  json["nesterov"] = muon.nesterov;
-  json["muon_weight_decay"] = muon.weight_decay;
-  json["muon_scale"] = muon.scale == MuonScale::kMatchAdamW ? "match_adamw" : "original";
-  if (uses(config, Rule::kNorMuon)) json["row_beta"] = muon.row_beta;
-}
-
 }  // namespace
 
 void read_optimizer(ConfigReader section, RunConfig& config) {
   OptimizerConfig& optimizer = config.optimizer;
-  auto& adamw = optimizer.adamw;
   optimizer.rule =
       rule_from_name(section.choice("rule", std::string(rule_name(optimizer.rule)), rule_names()))
           .value();
   for (ConfigReader& line : section.sections("rules")) {
     optimizer.assignments.push_back(read_assignment(line));
   }
-  adamw.learning_rate = section.number("learning_rate", adamw.learning_rate, 0.0, kMostRate);
-  adamw.beta1 = section.number("beta1", adamw.beta1, 0.0, kMostMomentum);
-  adamw.beta2 = section.number("beta2", adamw.beta2, 0.0, 0.9999999);
-  adamw.epsilon = section.number("epsilon", adamw.epsilon, 1e-20, 1e-2);
-  adamw.weight_decay = section.number("weight_decay", adamw.weight_decay, 0.0, 10.0);
   config.clip_norm = section.number("clip_norm", config.clip_norm, 0.0, 1e9);
   const std::string state = section.choice("state_precision", "fp32", {"fp32", "bf16"});
   optimizer.state_precision =
       state == "bf16" ? tensor::Precision::kBFloat16 : tensor::Precision::kFloat32;
   // The keys of a rule that nothing uses are a mistake, and unknown.
-  if (uses_newton_schulz(optimizer)) {
-    read_newton_schulz(section, config.precision, optimizer.muon);
+  if (optimizer.makes_orthogonal()) {
+    read_settings(section, newton_schulz_settings(), optimizer);
+    optimizer.muon.precision = config.precision;
   }
-  if (uses_muon(optimizer)) {
-    read_muon(section, uses(optimizer, Rule::kNorMuon), optimizer.muon);
-  }
-  if (uses(optimizer, Rule::kScion)) read_scion(section.section("scion"), optimizer.scion);
-  if (uses(optimizer, Rule::kTransportedScion)) {
-    read_transported(section.section("transported_scion"), optimizer.transported_scion);
+  for (const Rule rule : rules()) {
+    if (!optimizer.uses(rule)) continue;
+    const RuleDescriptor& descriptor = rule.descriptor();
+    ConfigReader own = descriptor.section.empty() ? section : section.section(descriptor.section);
+    read_settings(own, descriptor.settings, optimizer);
   }
   read_ema_nesterov(section, config);
   read_qk_clip(section, config);
@@ -210,19 +165,15 @@ void read_optimizer(ConfigReader section, RunConfig& config) {
 
 Json optimizer_json(const RunConfig& config) {
   const OptimizerConfig& optimizer = config.optimizer;
-  const auto& adamw = optimizer.adamw;
   Json json = {{"rule", rule_name(optimizer.rule)},
-               {"learning_rate", adamw.learning_rate},
-               {"beta1", adamw.beta1},
-               {"beta2", adamw.beta2},
-               {"epsilon", adamw.epsilon},
-               {"weight_decay", adamw.weight_decay},
                {"clip_norm", config.clip_norm},
                {"state_precision", tensor::precision_name(optimizer.state_precision)}};
-  add_muon_json(optimizer, json);
-  if (uses(optimizer, Rule::kScion)) json["scion"] = scion_json(optimizer.scion);
-  if (uses(optimizer, Rule::kTransportedScion)) {
-    json["transported_scion"] = transported_json(optimizer.transported_scion);
+  if (optimizer.makes_orthogonal()) add_settings(newton_schulz_settings(), optimizer, json);
+  for (const Rule rule : rules()) {
+    if (!optimizer.uses(rule)) continue;
+    const RuleDescriptor& descriptor = rule.descriptor();
+    Json& own = descriptor.section.empty() ? json : json[std::string(descriptor.section)];
+    add_settings(descriptor.settings, optimizer, own);
   }
   if (optimizer.ema_nesterov.extrapolation > 0) {
     json["ema_nesterov"] = {{"extrapolation", optimizer.ema_nesterov.extrapolation},
