@@ -44,6 +44,9 @@ constexpr auto kFields = std::to_array<ListedField>({
     {"data.deduplicate", kShapesWeights},
     {"data.near_threshold", kShapesWeights},
     {"data.packing", kShapesWeights},
+    {"data.text_column", kShapesWeights},
+    {"data.special_tokens", kShapesWeights},
+    {"data.train_on", kShapesWeights},
     {"data.passage_bytes", kShapesWeights},
     {"data.max_bytes", kFree},  // Over it nothing is read at all.
 

@@ -67,7 +67,7 @@ data: {sources: [{name: a, path: a.txt}, {name: b, paths: [b.txt, c.txt], weight
        validation_path: held.txt}
 tokenizer: {path: tokenizer}
 optimizer: {rule: muon, qk_clip: {threshold: 50}, ema_nesterov: {extrapolation: 0.5},
-            rules: [{parameters: "*.q.*", rule: adamw}]}
+            rules: [{match: q_proj, rule: adamw}]}
 schedule: {shape: wsd, warmup_steps: 5}
 evaluation: {tasks: [{name: t, path: t.jsonl, shots_path: s.jsonl}]}
 limits: {max_seconds: 60, steps: 5, threads: 2}
@@ -77,7 +77,8 @@ limits: {max_seconds: 60, steps: 5, threads: 2}
         std::string(kLora) + "lora: {targets: [q_proj, v_proj]}\n", sources}) {
     const auto config = parse_run_config(yaml, "run.yaml");
     ASSERT_TRUE(config.ok()) << config.status().message();
-    for (const auto& [pointer, value] : run_config_to_json(*config).flatten().items()) {
+    const Json fields = run_config_to_json(*config).flatten();
+    for (const auto& [pointer, value] : fields.items()) {
       std::string field = pointer.substr(1);
       std::ranges::replace(field, '/', '.');
       EXPECT_TRUE(role_of(field).has_value()) << field << " is not in recipe/run_fields.cc";
