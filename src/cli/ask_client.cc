@@ -25,8 +25,7 @@ Status status_of(const net::ClientResponse& response) {
 }
 
 // Takes one event of the stream into the answer.
-Status take_event(std::string_view data, Json& answer,
-                  const std::function<void(std::string_view)>& on_text) {
+Status take_event(std::string_view data, Json& answer, const OnText& on_text) {
   if (data == "[DONE]") return Status();
   PANAL_ASSIGN(const Json event, parse_json(data, "event of the hub"));
   if (json_has(event, "error"))
@@ -40,16 +39,26 @@ Status take_event(std::string_view data, Json& answer,
   if (json_has(choice, "delta") && json_has(choice.at("delta"), "content")) {
     const std::string piece = choice.at("delta").value("content", "");
     answer["text"].get_ref<std::string&>() += piece;
-    if (on_text) on_text(piece);
+    if (on_text) return on_text(piece);
   }
   return Status();
 }
 
+// OpenAI's clients want the base URL with /v1, which `panal up` prints; this one knows the paths.
+std::string_view address_of(std::string_view url) {
+  const auto drop_slashes = [&] {
+    while (url.ends_with('/') && !url.ends_with("//")) url.remove_suffix(1);
+  };
+  drop_slashes();
+  if (url.ends_with("/v1")) url.remove_suffix(3);
+  drop_slashes();
+  return url;
+}
+
 }  // namespace
 
-Result<Json> ask_hub(const Question& question, const std::function<void(std::string_view)>& on_text,
-                     std::stop_token stop) {
-  PANAL_ASSIGN(const auto endpoint, net::parse_endpoint(question.url));
+Result<Json> ask_hub(const Question& question, const OnText& on_text, std::stop_token stop) {
+  PANAL_ASSIGN(const auto endpoint, net::parse_endpoint(address_of(question.url)));
   Json body = {{"model", question.model},
                {"messages", Json::array({{{"role", "user"}, {"content", question.text}}})},
                {"stream", true},

@@ -14,18 +14,20 @@
 namespace panal::cli {
 
 struct Question {
-  std::string url = "http://127.0.0.1:7070";
+  std::string url = "http://127.0.0.1:7070";  // With or without /v1.
   std::string text;
   std::string model = "auto";
   std::optional<std::int64_t> max_tokens;
   std::optional<double> temperature;
 };
 
+/// Gets a piece of the answer; an error ends the question, which then fails with it.
+using OnText = std::function<Status(std::string_view)>;
+
 /// The whole answer: {"text", "finish_reason", "usage", "panal"}. on_text gets the pieces as they
 /// come. Errors: kUnavailable when no hub listens at the url (says how to start one); what the hub
-/// said.
-Result<Json> ask_hub(const Question& question, const std::function<void(std::string_view)>& on_text,
-                     std::stop_token stop);
+/// said; what on_text said.
+Result<Json> ask_hub(const Question& question, const OnText& on_text, std::stop_token stop);
 
 /// The trace for a person: a line per part (who, why, speed) and one for energy and carbon.
 void print_trace(const Json& trace, Terminal& terminal);

@@ -4,8 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+
 namespace panal::cli {
 
-int run_program(std::vector<std::string> arguments);
+/// 0 done; 2 what was asked for cannot be right, on the command line or in a file it names:
+/// repeating it cannot help; 1 anything else.
+int exit_code_of(Code code);
+
+/// Runs the program and returns its exit code. A result or help text that could not be written is a
+/// failure. SIGINT and SIGTERM ask the command to end.
+int run_program(const std::vector<std::string>& arguments);
 
 }  // namespace panal::cli

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <utility>
 
 namespace panal::cli {
 namespace {
@@ -17,51 +19,81 @@ std::size_t shown_width(std::string_view text) {
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
+// Whether it was written or not: what is told there is told to a person, if one listens.
+void tell(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+bool is_set(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0';
+}
+
 }  // namespace
 
-Terminal::Terminal(bool json, const Clock& clock)
-    : json_(json), is_terminal_(isatty(STDERR_FILENO) == 1), clock_(clock) {}
+bool draws_on_standard_error() {
+  const char* terminal = std::getenv("TERM");
+  const bool knows_codes = is_set("TERM") && std::string_view(terminal) != "dumb";
+  return knows_codes && !is_set("NO_COLOR") && isatty(STDERR_FILENO) == 1;
+}
+
+Terminal::Terminal(const TerminalOptions& options, const Clock& clock,
+                   std::unique_ptr<store::OutputFile> output)
+    : options_(options), clock_(clock), output_(std::move(output)) {}
+
+void Terminal::write(std::string_view text) {
+  if (output_status_.ok()) output_status_ = output_->write(text);
+}
+
+Status Terminal::close() {
+  end_progress();
+  const Status closed = output_->close();
+  if (output_status_.ok()) output_status_ = closed;
+  return output_status_;
+}
 
 void Terminal::print(std::string_view line) {
-  if (json_) return;
+  if (options_.json) return;
   end_progress();
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
+  write(std::string(line) + "\n");
 }
 
 void Terminal::stream(std::string_view text) {
-  if (json_) return;
+  if (options_.json) return;
   end_progress();
-  fmt::print("{}", text);
-  std::fflush(stdout);
+  write(text);
+}
+
+void Terminal::print_plain(std::string_view text) {
+  end_progress();
+  write(text);
 }
 
 void Terminal::print_json(std::string_view document) {
-  if (!json_) return;
-  fmt::print("{}\n", document);
-  std::fflush(stdout);
+  if (!options_.json) return;
+  write(std::string(document) + "\n");
 }
 
 void Terminal::note(std::string_view line) {
   end_progress();
-  fmt::print(stderr, "  {}\n", line);
+  tell(fmt::format("  {}\n", line));
 }
 
 void Terminal::heading(std::string_view title) {
   end_progress();
-  fmt::print(stderr, "\n{}{}{}\n", is_terminal_ ? "\033[1m" : "", title,
-             is_terminal_ ? "\033[0m" : "");
+  tell(options_.draws ? fmt::format("\n\033[1m{}\033[0m\n", title) : fmt::format("\n{}\n", title));
 }
 
 void Terminal::progress(double fraction, std::string_view text) {
   const Nanoseconds now = clock_.steady_now();
   const auto pause =
-      is_terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(5000);
+      options_.draws ? std::chrono::milliseconds(100) : std::chrono::milliseconds(5000);
   if (last_drawn_ && now - *last_drawn_ < pause) return;
   last_drawn_ = now;
-  if (!is_terminal_) {
-    fmt::print(stderr, "  {}{}\n", fraction >= 0 ? fmt::format("{:3.0f} %  ", 100 * fraction) : "",
-               text);
+  if (!options_.draws) {
+    tell(fmt::format("  {}{}\n", fraction >= 0 ? fmt::format("{:3.0f} %  ", 100 * fraction) : "",
+                     text));
     return;
   }
   std::string bar;
@@ -70,15 +102,14 @@ void Terminal::progress(double fraction, std::string_view text) {
     for (int i = 0; i < kBarWidth; ++i) bar += i < full ? "█" : "░";
     bar += fmt::format(" {:3.0f} %  ", 100 * fraction);
   }
-  fmt::print(stderr, "\r\033[K  {}{}", bar, text);
-  std::fflush(stderr);
+  tell(fmt::format("\r\033[K  {}{}", bar, text));
   line_is_open_ = true;
 }
 
 void Terminal::end_progress() {
-  if (line_is_open_) fmt::print(stderr, "\r\033[K");
+  if (line_is_open_) tell("\r\033[K");
   line_is_open_ = false;
-  last_drawn_ = {};
+  last_drawn_.reset();
 }
 
 void Terminal::table(const std::vector<std::vector<std::string>>& rows) {

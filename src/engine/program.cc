@@ -11,6 +11,7 @@
 #include "engine/commands/commands.h"
 #include "panal_version.h"
 #include "store/file_system.h"
+#include "store/output.h"
 #include "tensor/runtime.h"
 
 namespace panal::engine {
@@ -85,17 +86,23 @@ int compute_threads() {
   return wanted >= 1 && wanted <= 1024 ? wanted : available;
 }
 
+int print(std::string_view text) {
+  const auto output = store::standard_output();
+  Status written = output->write(text);
+  if (written.ok()) written = output->close();
+  if (written.ok()) return 0;
+  fmt::print(stderr, "panal-engine: {}\n", written.message());
+  return 1;
+}
+
 }  // namespace
 
 int run_program(std::span<const std::string> arguments) {
-  if (arguments.size() == 1 && arguments[0] == "--version") {
-    fmt::print("panal-engine {} ({})\n", PANAL_VERSION, PANAL_COMMIT);
-    return 0;
-  }
-  if (arguments.size() == 1 && arguments[0] == "--help") {
-    std::fputs(kUsage, stdout);
-    return 0;
-  }
+  store::occupy_standard_descriptors();
+  const StopOnSignal signals;  // First: a reader that is gone is an error to report, no signal.
+  if (arguments.size() == 1 && arguments[0] == "--version")
+    return print(fmt::format("panal-engine {} ({})\n", PANAL_VERSION, PANAL_COMMIT));
+  if (arguments.size() == 1 && arguments[0] == "--help") return print(kUsage);
   const bool is_job = arguments.size() == 2 && arguments[0] == "job";
   const bool is_serve = arguments.size() == 5 && arguments[0] == "serve" &&
                         arguments[1] == "--spec" && arguments[3] == "--socket";
@@ -103,7 +110,6 @@ int run_program(std::span<const std::string> arguments) {
     std::fputs(kUsage, stderr);
     return 2;
   }
-  const StopOnSignal signals;
   EventWriter events;
   tensor::set_num_threads(compute_threads());
   tensor::reuse_pages();

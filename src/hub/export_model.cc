@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "base/hash.h"
 #include "hub/model_source.h"
+#include "store/file_system.h"
 
 namespace panal::hub {
 namespace {
@@ -44,6 +46,26 @@ Status name_folder(const std::filesystem::path& partial, const std::filesystem::
                 fmt::format("cannot name {}: {}", output.string(), error.message()));
 }
 
+// Where an export may go: nothing is there yet, or an empty folder, also behind a link.
+Result<std::filesystem::path> new_folder(const std::filesystem::path& named) {
+  auto folder = std::filesystem::absolute(named).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error)) return folder;
+  if (!std::filesystem::is_directory(folder, error)) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} must be a new or an empty folder, found a file", named.string()));
+  }
+  if (!std::filesystem::is_empty(folder, error) || error) {
+    return Status(Code::kConflict,
+                  fmt::format("{} exists and is not empty; name a new folder", named.string()));
+  }
+  auto real = std::filesystem::canonical(folder, error);
+  if (!error) return real;
+  return Status(Code::kUnavailable,
+                fmt::format("cannot find {}: {}", named.string(), error.message()));
+}
+
 }  // namespace
 
 Json to_json(const ExportedModel& exported) {
@@ -55,22 +77,22 @@ Json to_json(const ExportedModel& exported) {
 
 Result<ExportedModel> export_model(Hive& hive, const ExportModel& request, const Watch& watch) {
   PANAL_ASSIGN(const ModelSource source, find_model_source(hive, request.model));
-  auto output = std::filesystem::absolute(request.folder).lexically_normal();
-  if (!output.has_filename()) output = output.parent_path();
-  std::error_code error;
-  if (std::filesystem::exists(output, error) && !std::filesystem::is_empty(output, error)) {
-    return Status(Code::kConflict, fmt::format("{} exists and is not empty; name a new folder",
-                                               request.folder.string()));
-  }
+  PANAL_ASSIGN(const auto output, new_folder(request.folder));
   ExportedModel exported{.model = source.label, .folder = output};
-  const std::filesystem::path partial = output.string() + ".partial";
-  std::filesystem::remove_all(partial, error);
+  // The folder gets its name when it is whole.
+  const std::filesystem::path partial =
+      fmt::format("{}.{}.partial", output.string(), random_hex(6));
   Status written;
   if (source.adapter) {
     exported.adapter_of = source.version->lineage.parent;
     written = copy_adapter(source, partial);
   } else {
     written = write_whole_model(hive, source, partial, exported, watch);
+  }
+  std::error_code error;
+  if (written.ok() && std::filesystem::exists(output, error)) {
+    // Where it cannot be kept, the folder belongs to whoever exports, as a new one would.
+    (void)store::posix_file_system().copy_ownership(output, partial);
   }
   if (written.ok()) written = name_folder(partial, output);
   if (written.ok()) return exported;

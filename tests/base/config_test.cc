@@ -172,6 +172,8 @@ TEST(ConfigReader, ReadsJsonToo) {
 TEST(NearestWord, SuggestsOnlyWhatIsNear) {
   EXPECT_EQ(nearest_word("wdith", {"height", "width"}), "width");
   EXPECT_EQ(nearest_word("completely-else", {"height", "width"}), "");
+  EXPECT_EQ(nearest_word("modles", {"data", "models"}), "models");
+  EXPECT_EQ(nearest_word("nope", {"core"}), "");
   EXPECT_EQ(nearest_word("x", {}), "");
 }
 

@@ -11,7 +11,7 @@
 #include "cli/commands/commands.h"
 #include "report/chart.h"
 #include "report/target_page.h"
-#include "store/file_system.h"
+#include "store/output.h"
 
 namespace panal::cli {
 namespace {
@@ -91,7 +91,7 @@ Result<Json> spec_of(const BenchOptimOptions& options) {
 Status write_charts(const BenchOptimOptions& options, const Json& result, Workspace& workspace) {
   const auto write = [&](const std::string& path, const std::string& text) -> Status {
     if (path.empty()) return Status();
-    PANAL_TRY(store::write_file_atomically(store::posix_file_system(), path, text));
+    PANAL_TRY(store::write_output(store::posix_file_system(), path, text));
     workspace.terminal().note(fmt::format("wrote {}", path));
     return Status();
   };

@@ -281,10 +281,13 @@ class Demo {
                               .model = "auto",
                               .max_tokens = sizes_.answer_tokens,
                               .temperature = 0.0};
-      PANAL_ASSIGN(Json answer,
-                   ask_hub(
-                       question, [&](std::string_view piece) { terminal_.stream(piece); },
-                       workspace_.stop()));
+      PANAL_ASSIGN(Json answer, ask_hub(
+                                    question,
+                                    [&](std::string_view piece) {
+                                      terminal_.stream(piece);
+                                      return terminal_.output_status();
+                                    },
+                                    workspace_.stop()));
       terminal_.print("");
       print_trace(answer.value("panal", Json::object()), terminal_);
       answer["question"] = text;

@@ -4,7 +4,7 @@
 
 #include "cli/commands/commands.h"
 #include "hub/evaluate.h"
-#include "store/file_system.h"
+#include "store/output.h"
 
 namespace panal::cli {
 namespace {
@@ -43,8 +43,7 @@ Result<Json> eval_choices(const EvalOptions& options, Workspace& workspace) {
   request.wants_details = !options.details.empty();
   PANAL_ASSIGN(const auto scores, hub::evaluate_choices(*hive, request, workspace.watch()));
   if (request.wants_details) {
-    PANAL_TRY(
-        store::write_file_atomically(store::posix_file_system(), options.details, scores.details));
+    PANAL_TRY(store::write_output(store::posix_file_system(), options.details, scores.details));
   }
   print_accuracies(scores, workspace.terminal());
   Json document = {{"model", scores.model},

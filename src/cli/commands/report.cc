@@ -7,7 +7,7 @@
 #include "report/analysis.h"
 #include "report/figures.h"
 #include "report/page.h"
-#include "store/file_system.h"
+#include "store/output.h"
 
 namespace panal::cli {
 namespace {
@@ -46,7 +46,7 @@ Result<Json> report_runs(const ReportOptions& options, Workspace& workspace) {
   print_figures(runs, workspace.terminal());
   if (options.html.empty()) return document;
   const std::string page = report::html_page(runs, iso_time(workspace.clock().unix_ms()));
-  PANAL_TRY(store::write_file_atomically(store::posix_file_system(), options.html, page));
+  PANAL_TRY(store::write_output(store::posix_file_system(), options.html, page));
   workspace.terminal().note(fmt::format("wrote {}", options.html));
   document["html"] = options.html;
   return document;

@@ -72,6 +72,7 @@ Result<Json> serve_until_stopped(Hub& hub, const UpOptions& options, const std::
   if (const Status warm = hub.warm_up(); !warm.ok()) terminal.note(warm.message());
   terminal.print(fmt::format("{} on {}/v1, page on {}/  (Ctrl-C stops)", what, url, url));
   terminal.print_json(to_line(Json{{"url", url + "/v1"}, {"port", api->port()}}));
+  PANAL_TRY(terminal.output_status());  // Nobody would know where it listens.
   std::mutex mutex;
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
@@ -112,10 +113,13 @@ void add_listen_options(CLI::App* command, UpOptions& options) {
 
 Result<Json> run_ask(const Question& question, Workspace& workspace) {
   Terminal& terminal = workspace.terminal();
-  PANAL_ASSIGN(
-      const Json answer,
-      ask_hub(
-          question, [&](std::string_view text) { terminal.stream(text); }, workspace.stop()));
+  PANAL_ASSIGN(const Json answer, ask_hub(
+                                      question,
+                                      [&](std::string_view text) {
+                                        terminal.stream(text);
+                                        return terminal.output_status();
+                                      },
+                                      workspace.stop()));
   terminal.print("");
   print_trace(answer.value("panal", Json::object()), terminal);
   return answer;
@@ -149,7 +153,8 @@ void add_ask_command(CLI::App& app, Action& action) {
   CLI::App* command =
       app.add_subcommand("ask", "Ask the hub that `panal up` runs; shows route, speed and energy");
   command->add_option("question", question->text, "What to ask")->required();
-  command->add_option("--url", question->url, "Where the hub listens")->capture_default_str();
+  command->add_option("--url", question->url, "Where the hub listens, with or without /v1")
+      ->capture_default_str();
   command->add_option("--model", question->model, "auto, an endpoint, a core or an expert")
       ->capture_default_str();
   command->add_option("--max-tokens", question->max_tokens, "Most tokens of the answer")
