@@ -6,6 +6,8 @@
 
 #include "report/chart.h"
 #include "report/detail/page_parts.h"
+#include "report/detail/pages.h"
+#include "report/detail/template.h"
 #include "report/figures.h"
 
 namespace panal::report {
@@ -108,43 +110,47 @@ Chart gradient_chart(std::span<const RunAnalysis> runs) {
 }
 
 // What one looks for first, per run.
-std::string tiles(std::span<const RunAnalysis> runs) {
-  std::string html = "<div class=\"tiles\">\n";
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    const RunAnalysis& run = runs[i];
-    const Stretch& last = run.stretches.back();
-    const auto& curve = run.validation.empty() ? run.smoothed : run.validation;
-    const std::string loss = curve.empty()
-                                 ? std::string()
-                                 : fmt::format("loss {:.3f} {} &middot; ", curve.back().loss,
-                                               run.validation.empty() ? "training" : "validation");
-    html += fmt::format(
-        "<div class=\"tile\"><h3><i class=\"dot c{}\"></i>{}</h3><b>{} tokens/s</b><span>{}MFU "
-        "{} &middot; {}</span></div>\n",
-        i % 8, escaped(run.record.name),
-        last.mean_tokens_per_s ? short_number(*last.mean_tokens_per_s) : "unknown", loss,
-        last.mfu ? fmt::format("{:.1f} %", 100 * *last.mfu) : "unknown",
-        escaped(machine::machine_label(last.machine)));
-  }
-  return html + "</div>\n";
+Json tile_of(const RunAnalysis& run, std::size_t colour) {
+  const Stretch& last = run.stretches.back();
+  const bool is_validated = !run.validation.empty();
+  const auto& curve = is_validated ? run.validation : run.smoothed;
+  return Json{{"colour", colour},
+              {"name", run.record.name},
+              {"rate", last.mean_tokens_per_s ? short_number(*last.mean_tokens_per_s) : "unknown"},
+              {"loss", curve.empty() ? std::string()
+                                     : fmt::format("loss {:.3f} {}", curve.back().loss,
+                                                   is_validated ? "validation" : "training")},
+              {"mfu", last.mfu ? fmt::format("{:.1f} %", 100 * *last.mfu) : "unknown"},
+              {"machine", machine::machine_label(last.machine)}};
 }
 
-std::string table(const Figures& figures) {
-  std::string html = "<div class=\"scroll\"><table>\n<thead><tr><th></th>";
-  for (const Column& column : figures.columns) {
-    html +=
-        fmt::format("<th><i class=\"dot c{}\"></i>{}</th>", column.run % 8, escaped(column.title));
-  }
-  html += "</tr></thead>\n<tbody>\n";
+void add_table(const Figures& figures, Json& values) {
+  for (const Column& column : figures.columns)
+    values["columns"].push_back({{"colour", column.run % 8}, {"title", column.title}});
   for (const FigureRow& row : figures.rows) {
-    html += fmt::format("<tr><th>{}</th>", escaped(row.name));
-    for (const std::string& cell : row.cells) {
-      html += fmt::format("<td{}>{}</td>", cell == "unknown" ? " class=\"unknown\"" : "",
-                          escaped(cell));
-    }
-    html += "</tr>\n";
+    Json cells = Json::array();
+    for (const std::string& cell : row.cells)
+      cells.push_back({{"text", cell}, {"is_unknown", cell == "unknown"}});
+    values["rows"].push_back({{"name", row.name}, {"cells", std::move(cells)}});
   }
-  return html + "</tbody></table></div>\n";
+}
+
+void add_charts(std::span<const RunAnalysis> runs, Json& charts) {
+  const bool has_curves = std::ranges::any_of(
+      runs, [](const auto& run) { return !run.training.empty() || !run.validation.empty(); });
+  if (has_curves) {
+    const auto steps = [](const LossPoint& point) { return static_cast<double>(point.step); };
+    const auto tokens = [](const LossPoint& point) { return static_cast<double>(point.tokens); };
+    const auto spent = [](const LossPoint& point) { return point.seconds; };
+    charts.push_back(detail::chart_values(loss_chart(runs, "steps", steps, 1100), true));
+    charts.push_back(detail::chart_values(loss_chart(runs, "tokens", tokens, 540), false));
+    charts.push_back(
+        detail::chart_values(loss_chart(runs, "seconds of training", spent, 540), false));
+  }
+  charts.push_back(detail::chart_values(rate_chart(runs), false));
+  charts.push_back(detail::chart_values(step_chart(runs), false));
+  const Chart gradients = gradient_chart(runs);
+  if (!gradients.series.empty()) charts.push_back(detail::chart_values(gradients, false));
 }
 
 std::vector<std::string> notes_of(std::span<const RunAnalysis> runs) {
@@ -165,25 +171,14 @@ std::vector<std::string> notes_of(std::span<const RunAnalysis> runs) {
 std::string html_page(std::span<const RunAnalysis> runs, const std::string& made_at) {
   const std::string title = runs.size() == 1 ? "Training report: " + runs[0].record.name
                                              : fmt::format("Training report: {} runs", runs.size());
-  std::string html = tiles(runs);
-  const bool has_curves = std::ranges::any_of(
-      runs, [](const auto& run) { return !run.training.empty() || !run.validation.empty(); });
-  html += "<h2>Curves</h2>\n<div class=\"charts\">\n";
-  if (has_curves) {
-    const auto steps = [](const LossPoint& point) { return static_cast<double>(point.step); };
-    const auto tokens = [](const LossPoint& point) { return static_cast<double>(point.tokens); };
-    const auto spent = [](const LossPoint& point) { return point.seconds; };
-    html += detail::figure(loss_chart(runs, "steps", steps, 1100), true);
-    html += detail::figure(loss_chart(runs, "tokens", tokens, 540), false);
-    html += detail::figure(loss_chart(runs, "seconds of training", spent, 540), false);
-  }
-  html += detail::figure(rate_chart(runs), false) + detail::figure(step_chart(runs), false);
-  const Chart gradients = gradient_chart(runs);
-  if (!gradients.series.empty()) html += detail::figure(gradients, false);
-  html += "</div>\n<h2>Figures</h2>\n" + table(figures_of(runs));
-  html += "<h2>How they were made</h2>\n" + detail::list(methods_of(runs));
-  html += "<h2>Sources and notes</h2>\n" + detail::list(notes_of(runs));
-  return detail::page_of(title, "panal report, " + made_at, html);
+  Json values = {{"tiles", Json::array()},      {"charts", Json::array()},
+                 {"columns", Json::array()},    {"rows", Json::array()},
+                 {"methods", methods_of(runs)}, {"notes", notes_of(runs)}};
+  for (std::size_t i = 0; i < runs.size(); ++i) values["tiles"].push_back(tile_of(runs[i], i % 8));
+  add_charts(runs, values["charts"]);
+  add_table(figures_of(runs), values);
+  return detail::page_of(title, "panal report, " + made_at,
+                         detail::filled(pages::kReportHtml, values));
 }
 
 }  // namespace panal::report

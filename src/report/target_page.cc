@@ -7,6 +7,8 @@
 
 #include "report/analysis.h"
 #include "report/detail/page_parts.h"
+#include "report/detail/pages.h"
+#include "report/detail/template.h"
 
 namespace panal::report {
 namespace {
@@ -144,26 +146,18 @@ void add_rule(const TargetRule& rule, int colour, double highest, Chart& chart) 
 }
 
 // "mean (low to high)" breaks before its bracket alone.
-std::string cell_text(const std::string& text) {
+Json cell_values(const std::string& text, bool is_name) {
   const std::size_t bracket = text.find(" (");
-  if (bracket == std::string::npos) return escaped(text);
-  return fmt::format("{} <span class=\"range\">{}</span>", escaped(text.substr(0, bracket)),
-                     escaped(text.substr(bracket + 1)));
+  const bool has_range = bracket != std::string::npos;
+  return Json{{"text", text.substr(0, bracket)},
+              {"range", has_range ? text.substr(bracket + 1) : std::string()},
+              {"is_name", is_name}};
 }
 
-std::string html_table(const std::vector<std::vector<std::string>>& rows) {
-  std::string html = "<div class=\"scroll\"><table class=\"rules\">\n";
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    html += "<tr>";
-    for (std::size_t j = 0; j < rows[i].size(); ++j) {
-      const char* cell = i == 0 ? "th" : "td";
-      const std::string dot =
-          i > 0 && j == 0 ? fmt::format("<i class=\"dot c{}\"></i>", (i - 1) % kTargetColour) : "";
-      html += fmt::format("<{0}>{1}{2}</{0}>", cell, dot, cell_text(rows[i][j]));
-    }
-    html += "</tr>\n";
-  }
-  return html + "</table></div>\n";
+Json rule_values(const std::vector<std::string>& row, std::size_t colour) {
+  Json cells = Json::array();
+  for (const std::string& text : row) cells.push_back(cell_values(text, cells.empty()));
+  return Json{{"colour", colour}, {"cells", std::move(cells)}};
 }
 
 }  // namespace
@@ -256,24 +250,22 @@ Chart target_chart(const TargetContest& contest) {
 }
 
 std::string target_page(const TargetContest& contest, const std::string& made_at) {
-  std::string html = fmt::format("<p>{}</p>\n", escaped(target_headline(contest)));
-  html += "<div class=\"charts\">\n" + detail::figure(target_chart(contest), true) + "</div>\n";
-  html += "<h2>To the target: mean (lowest to highest of the seeds)</h2>\n" +
-          html_table(target_table(contest));
-  html += "<h2>Goals</h2>\n" + detail::list(contest.verdicts);
-  html += "<h2>How they were made</h2>\n" +
-          detail::list({"Every rule starts from the same random weights and sees the same batches, "
-                        "seed by seed; ratios are taken within a seed.",
-                        "The learning rate is constant after a warm-up. Settings were tuned on "
-                        "the first seed, which is among those shown.",
-                        "The target is crossed where the line between evaluations, each averaged "
-                        "with its neighbours, crosses it. Seconds are those of training steps."});
   std::vector<std::string> trials;
   for (const TargetRule& rule : contest.rules) {
     trials.insert(trials.end(), rule.trials.begin(), rule.trials.end());
   }
-  html += "<h2>Tuning runs</h2>\n" + detail::list(trials);
-  return detail::page_of("Update rules to a target loss", "panal bench optim, " + made_at, html);
+  const auto table = target_table(contest);
+  Json rules = Json::array();
+  for (std::size_t i = 1; i < table.size(); ++i)
+    rules.push_back(rule_values(table[i], (i - 1) % kTargetColour));
+  const Json values = {{"headline", target_headline(contest)},
+                       {"charts", {detail::chart_values(target_chart(contest), true)}},
+                       {"heads", table.front()},
+                       {"rules", std::move(rules)},
+                       {"goals", contest.verdicts},
+                       {"trials", std::move(trials)}};
+  return detail::page_of("Update rules to a target loss", "panal bench optim, " + made_at,
+                         detail::filled(pages::kRulesHtml, values));
 }
 
 }  // namespace panal::report

@@ -1,10 +1,10 @@
-// What all pages of the room share: the frame with its style sheet, figures and lists.
+// What all pages of the room share: the frame with its style sheet, and charts as values of a page.
 #pragma once
 
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "base/json.h"
 #include "report/chart.h"
 
 namespace panal::report::detail {
@@ -15,8 +15,7 @@ std::string_view page_style();
 /// A whole page around `body`, which is HTML; the other two are escaped.
 std::string page_of(std::string_view title, std::string_view made, std::string_view body);
 
-std::string figure(const Chart& chart, bool is_wide);
-/// Bullet points, escaped.
-std::string list(const std::vector<std::string>& lines);
+/// {"svg", "is_wide"}
+Json chart_values(const Chart& chart, bool is_wide);
 
 }  // namespace panal::report::detail
