@@ -26,10 +26,13 @@ Result<std::unique_ptr<Catalogue>> Catalogue::open(store::FileSystem& files,
                                                    const store::Home& home, Clock& clock) {
   store::DatabaseOptions options;
   options.vfs = files.sqlite_vfs();
+  options.is_read_only = !store::is_writable(home);
   PANAL_ASSIGN(store::Database database, store::Database::open(home.database, options));
   PANAL_TRY(store::migrate(database, detail::catalogue_migrations()));
   // Not make_unique: the constructor is private.
   std::unique_ptr<Catalogue> catalogue(new Catalogue(files, home, clock, std::move(database)));
+  if (options.is_read_only)
+    return catalogue;  // Nothing to make, and jobs end for those who may write.
   PANAL_TRY(catalogue->blobs_.open());
   PANAL_ASSIGN(const std::int64_t num_ended, catalogue->end_orphaned_jobs());
   (void)num_ended;

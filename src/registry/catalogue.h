@@ -38,8 +38,9 @@ namespace panal::registry {
 class Catalogue {
  public:
   /// Opens or makes the catalogue of `home`, brings its schema up to date, sweeps what dead
-  /// processes left half written, and ends the jobs of dead processes. `files` and `clock` must
-  /// outlive it. Errors: kUnsupported when a newer panal wrote it.
+  /// processes left half written, and ends the jobs of dead processes. A home that
+  /// this user cannot write is only read: calls that would write are kUnavailable. `files` and
+  /// `clock` must outlive it. Errors: kUnsupported when a newer panal wrote it.
   static Result<std::unique_ptr<Catalogue>> open(store::FileSystem& files, const store::Home& home,
                                                  Clock& clock);
   Catalogue(const Catalogue&) = delete;

@@ -49,6 +49,12 @@ Status error_of(sqlite3* handle, int result) {
         Code::kUnavailable,
         file_of(handle) + ": busy: another process keeps it locked; try again when it is done");
   }
+  if ((result & 0xff) == SQLITE_READONLY) {
+    return Status(Code::kUnavailable,
+                  fmt::format("{} cannot be written: it, its folder or their disk is read-only for "
+                              "this user",
+                              file_of(handle)));
+  }
   // SQLite calls a full disk an I/O error where it could not even lay out its index of the log.
   if ((result & 0xff) == SQLITE_IOERR && handle != nullptr &&
       sqlite3_system_errno(handle) == ENOSPC) {
@@ -57,6 +63,16 @@ Status error_of(sqlite3* handle, int result) {
   return Status(code_of(result),
                 fmt::format("{}: {}", file_of(handle),
                             handle == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(handle)));
+}
+
+// A path as the file: URI that SQLite reads.
+std::string uri_of(const std::filesystem::path& path, std::string_view parameters) {
+  std::string uri = "file:";
+  for (const char c : path.string()) {
+    const bool is_special = c == '%' || c == '?' || c == '#';
+    uri += is_special ? fmt::format("%{:02X}", static_cast<unsigned char>(c)) : std::string(1, c);
+  }
+  return uri + "?" + std::string(parameters);
 }
 
 Result<std::int64_t> read_user_version(Database& database) {
@@ -129,8 +145,35 @@ std::string Statement::text(int column) const {
 
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
+Result<Database> Database::open_read_only(const std::filesystem::path& path,
+                                          const DatabaseOptions& options) {
+  // Reading beside a log needs a file of locks, which cannot be made here. Without a log there is
+  // nothing to lock: whoever could write would make one first.
+  std::error_code error;
+  const bool has_log = std::filesystem::file_size(path.string() + "-wal", error) > 0 && !error;
+  sqlite3* raw = nullptr;
+  const int result =
+      sqlite3_open_v2(uri_of(path, has_log ? "mode=ro" : "mode=ro&immutable=1").c_str(), &raw,
+                      SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
+                      options.vfs.empty() ? nullptr : options.vfs.c_str());
+  Database database(std::unique_ptr<sqlite3, Close>(raw), path);
+  const std::string context = "cannot open " + path.string();
+  if (result != SQLITE_OK) return error_of(raw, result).with_context(context);
+  sqlite3_extended_result_codes(raw, 1);
+  sqlite3_busy_timeout(raw, static_cast<int>(options.busy_timeout.count()));
+  // SQLite opens the file when it is first asked something.
+  const Status readable = read_user_version(database).status();
+  if (readable.ok()) return database;
+  if (!has_log) return readable.with_context(context);
+  return readable.with_context(
+      fmt::format("cannot open {} for reading only, because its log {}-wal was left to be taken in "
+                  "by a program that may write",
+                  path.string(), path.filename().string()));
+}
+
 Result<Database> Database::open(const std::filesystem::path& path, const DatabaseOptions& options,
                                 Clock& clock) {
+  if (options.is_read_only) return open_read_only(path, options);
   sqlite3* raw = nullptr;
   const int result = sqlite3_open_v2(
       path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,

@@ -76,6 +76,9 @@ class Statement {
 };
 
 struct DatabaseOptions {
+  /// For a file, or a folder, that this user cannot write: nothing is made or changed there. What
+  /// others write meanwhile may not be seen.
+  bool is_read_only = false;
   std::chrono::milliseconds busy_timeout{
       10'000};        // How long to wait for another process's transaction.
   std::string vfs{};  // SQLite's VFS by name; "" is its own.
@@ -85,6 +88,7 @@ struct DatabaseOptions {
 /// the same file. Opened with WAL, synchronous=FULL (a committed transaction survives a power cut)
 /// and foreign keys.
 ///
+/// Writing to a file that cannot be written is kUnavailable and says so.
 /// Errors: kCorrupt (damaged, or no SQLite file), kUnavailable (busy for longer than the timeout;
 /// cannot be opened or read), kResourceExhausted (no space), kConflict (a constraint), kInternal
 /// (wrong SQL).
@@ -128,6 +132,8 @@ class Database {
   };
   Database(std::unique_ptr<sqlite3, Close> handle, std::filesystem::path path)
       : handle_(std::move(handle)), path_(std::move(path)) {}
+  static Result<Database> open_read_only(const std::filesystem::path& path,
+                                         const DatabaseOptions& options);
   Status use_write_ahead_log(std::chrono::milliseconds busy_timeout, Clock& clock);
 
   std::unique_ptr<sqlite3, Close> handle_;

@@ -72,9 +72,20 @@ Result<Home> open_home(FileSystem& files, const std::filesystem::path& root) {
           Code::kInvalidArgument,
           fmt::format("panal's home needs a folder at {}, found a file", folder.string()));
     }
-    PANAL_TRY(make_directories(files, folder, kPrivate).with_context("opening panal's home"));
+    const Status made = make_directories(files, folder, kPrivate);
+    const bool is_only_read =
+        std::filesystem::is_regular_file(home.database, ignored) && !is_writable(home);
+    if (!made.ok() && !is_only_read) return made.with_context("opening panal's home");
   }
   return home;
+}
+
+bool is_writable(const Home& home) {
+  const auto may_write = [](const std::filesystem::path& path) {
+    return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0;
+  };
+  if (!may_write(home.root)) return false;
+  return may_write(home.database) || errno == ENOENT;
 }
 
 Result<ProcessLock> ProcessLock::take(const std::filesystem::path& path, std::string_view what) {

@@ -26,10 +26,14 @@ Home home_at(const std::filesystem::path& root);
 /// PANAL_HOME, or .panal in the user's home folder. Errors: kInvalidArgument when neither is known.
 Result<std::filesystem::path> default_home_root();
 
-/// Makes the folders that are missing (0700: a home holds private text) and returns the paths.
-/// Errors: kInvalidArgument when a file is in the way; those of FileSystem.
+/// Makes the folders that are missing (0700: a home holds private text) and returns the paths. A
+/// home that is there and cannot be written is opened as it is, for whoever only reads. Errors:
+/// kInvalidArgument when a file is in the way; those of FileSystem.
 Result<Home> open_home();
 Result<Home> open_home(FileSystem& files, const std::filesystem::path& root);
+
+/// Whether this user can change what is in the home; a home that is not there yet is not writable.
+bool is_writable(const Home& home);
 
 /// Held from take() until destroyed; the system frees it when the process ends, however it ends.
 /// Works between processes and between two takers in one process. Movable. The lock file stays.

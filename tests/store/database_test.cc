@@ -166,5 +166,37 @@ TEST(Database, RefusesAFileThatIsNoDatabase) {
   EXPECT_EQ(Database::open(folder / "missing/x.db").code(), Code::kUnavailable);
 }
 
+// As in a folder where nothing can be made: not even SQLite's own files beside the database.
+TEST(Database, ReadsWhatItMayNotWriteAndMakesNothingBesideIt) {
+  const TemporaryFolder folder;
+  const auto path = folder / "a b%#?.db";
+  {
+    Database writer = Database::open(path).value();
+    ASSERT_TRUE(writer.execute("CREATE TABLE t(x); INSERT INTO t VALUES (7)").ok());
+  }
+  const std::size_t before = test::num_entries(folder.path());
+  Database reader = Database::open(path, {.is_read_only = true}).value();
+  Statement rows = reader.query("SELECT x FROM t").value();
+  ASSERT_TRUE(rows.step().value());
+  EXPECT_EQ(rows.integer(0), 7);
+  const Status refused = reader.execute("INSERT INTO t VALUES (8)");
+  EXPECT_EQ(refused.code(), Code::kUnavailable);
+  EXPECT_THAT(refused.message(), HasSubstr("cannot be written"));
+  EXPECT_EQ(test::num_entries(folder.path()), before);
+  EXPECT_FALSE(Database::open(folder / "missing.db", {.is_read_only = true}).ok());
+}
+
+TEST(Database, SeesWhatAWriterHasCommittedWhenItMayOnlyRead) {
+  const TemporaryFolder folder;
+  const auto path = folder / "a.db";
+  Database writer = Database::open(path).value();
+  ASSERT_TRUE(writer.execute("CREATE TABLE t(x); INSERT INTO t VALUES (7)").ok());
+  Database reader = Database::open(path, {.is_read_only = true}).value();
+  ASSERT_TRUE(writer.execute("INSERT INTO t VALUES (8)").ok());
+  Statement rows = reader.query("SELECT count(*) FROM t").value();
+  ASSERT_TRUE(rows.step().value());
+  EXPECT_EQ(rows.integer(0), 2);
+}
+
 }  // namespace
 }  // namespace panal::store
