@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kMaxDepth = 64;
 
+// A line of a file is a text of one line: its number in the file is the caller's to tell.
 std::string position(std::string_view text, std::size_t byte) {
   std::size_t line = 1;
   std::size_t column = 1;
@@ -19,7 +20,9 @@ std::string position(std::string_view text, std::size_t byte) {
       column = 1;
     }
   }
-  return fmt::format("line {}, column {}", line, column);
+  const bool has_lines = text.find('\n') != std::string_view::npos;
+  return has_lines ? fmt::format("line {}, column {}", line, column)
+                   : fmt::format("column {}", column);
 }
 
 Status wrong_type(const Json& object, std::string_view key, std::string_view where,

@@ -256,6 +256,20 @@ std::vector<Word> count_words(std::span<const std::string_view> texts,
   return words;
 }
 
+// Text without a word of two characters, such as digits only, teaches no token beyond the bytes.
+Status check_merges_exist(std::span<const Word> words, const TokenizerTrainerOptions& options) {
+  if (std::ranges::any_of(words, [](const Word& word) { return word.tokens.size() > 1; }))
+    return Status();
+  return Status(
+      Code::kInvalidArgument,
+      fmt::format(
+          "training a tokenizer: nothing in the text can be joined to a token of its own: all "
+          "its {} different words are single characters{}. Give text with words, or ask for "
+          "{} tokens",
+          words.size(), options.splits_digits ? " (each digit is one)" : "",
+          256 + options.special_tokens.size()));
+}
+
 detail::TokenizerSpec spec_of(const Vocabulary& vocabulary,
                               std::vector<std::pair<std::string, std::string>> merges,
                               const TokenizerTrainerOptions& options) {
@@ -293,16 +307,19 @@ Result<Tokenizer> train_tokenizer(std::span<const std::string_view> texts,
                                       "training a tokenizer"));
   Vocabulary vocabulary(options.special_tokens);
   Reporter reporter(options, bytes_total, options.vocabulary_size - vocabulary.num_tokens());
-  Merger merger(count_words(texts, pre_tokenizer, vocabulary, reporter), vocabulary);
+  std::vector<Word> words = count_words(texts, pre_tokenizer, vocabulary, reporter);
+  if (options.vocabulary_size > vocabulary.num_tokens())
+    PANAL_TRY(check_merges_exist(words, options));
+  Merger merger(std::move(words), vocabulary);
   std::vector<std::pair<std::string, std::string>> merges;
   while (vocabulary.num_tokens() < options.vocabulary_size) {
     if (!merger.step(std::max<std::int64_t>(1, options.minimum_count), merges)) {
       return Status(
           Code::kInvalidArgument,
           fmt::format(
-              "training a tokenizer: {} bytes of text are enough for {} tokens, wanted {}: pairs "
-              "seen fewer than {} times are not merged. Ask for a smaller vocabulary or give "
-              "more text",
+              "training a tokenizer: {} bytes of text are enough for {} tokens, wanted {}: no "
+              "two more occur side by side at least {} times. Ask for a smaller vocabulary or "
+              "give more text",
               bytes_total, vocabulary.num_tokens(), options.vocabulary_size,
               options.minimum_count));
     }

@@ -18,6 +18,9 @@ TEST(ParseJson, NamesLineAndColumnOfTheBreak) {
   EXPECT_EQ(refused.code(), Code::kInvalidArgument);
   EXPECT_EQ(refused.status().message(),
             "request: expected valid JSON, but it ends or breaks at line 3, column 8");
+  // A line of a file has its number in the name already.
+  EXPECT_EQ(parse_json("{\"text\": \"cut", "a.jsonl, line 2").status().message(),
+            "a.jsonl, line 2: expected valid JSON, but it ends or breaks at column 14");
   EXPECT_FALSE(parse_json("", "request").ok());
   EXPECT_FALSE(parse_json("{\"a\": 1", "request").ok());
   EXPECT_FALSE(parse_json("{} trailing", "request").ok());

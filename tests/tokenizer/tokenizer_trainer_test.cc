@@ -111,6 +111,8 @@ TEST(TokenizerTrainer, RefusesWhatItCannotTrain) {
   EXPECT_THAT(message_of("", small(300)), HasSubstr("no text"));
   EXPECT_THAT(message_of("abc", small(256)), HasSubstr("257"));
   EXPECT_THAT(message_of("ab ab ab", small(5000)), HasSubstr("enough for 259 tokens"));
+  EXPECT_THAT(message_of("1234 5678 9012 3456", small(300)),
+              HasSubstr("all its 11 different words are single characters (each digit is one)"));
   TokenizerTrainerOptions twice = small(300);
   twice.special_tokens = {"<x>", "<x>"};
   EXPECT_THAT(message_of("abc", twice), HasSubstr("different"));
