@@ -208,5 +208,31 @@ class Terminals(CommandLine):
             self.assertNotIn(b"\033", self.told_on_a_terminal(**plain), plain)
 
 
+class ReadOnlyHome(CommandLine):
+    def read_only(self, *arguments):
+        """Runs a command for which the home cannot be written: mounted so for root, by its mode for others."""
+        command = [str(word) for word in (PANAL, *arguments)]
+        if os.geteuid() == 0:
+            script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+            command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(self.home), *command]
+            if subprocess.run([*command[:6], "exit 0"], capture_output=True).returncode != 0:
+                self.skipTest("needs the right to mount")
+        else:
+            self.home.chmod(0o500)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "PANAL_HOME": str(self.home)})
+        self.home.chmod(0o700)
+        return done
+
+    def test_reading_commands_work_and_writing_ones_say_why_not(self):
+        for arguments in (["models"], ["data", "list"], ["jobs"], ["models", "verify"], ["report", self.benchmark]):
+            done = self.read_only(*arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("bees", self.read_only("data", "list").stdout)
+        for arguments in (["data", "add", "more", self.text], ["data", "partition", "bees"], ["deploy", "--remove", "x"]):
+            done = self.read_only(*arguments)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertRegex(done.stderr, "read-only|Read-only|Permission denied|no endpoint")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

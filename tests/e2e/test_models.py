@@ -248,7 +248,7 @@ class BadInput(Case):
         path = self.home.parent / "torn.gguf"
         with open(SMOLLM2, "rb") as source:
             path.write_bytes(source.read(5_000_000))
-        self.refused("models", "import", path, "--name", "torn", code=1, words=["torn.gguf"])
+        self.refused("models", "import", path, "--name", "torn", code=2, words=["torn.gguf"])
         self.assertEqual(self.panal("models")["models"], [])
 
     def test_a_file_that_is_no_model(self):

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "cli/program.h"
 #include "cli/removal.h"
 #include "hub/export_model.h"
 #include "hub/models.h"
@@ -140,7 +141,9 @@ void add_models_command(CLI::App& app, Action& action) {
       ->required();
   imported->add_option("--licence", options->imported.licence, "SPDX name of its licence");
   imported->callback([options, &action] {
-    action = [options](Workspace& workspace) { return import_model(options->imported, workspace); };
+    action = [options](Workspace& workspace) {
+      return as_bad_input(import_model(options->imported, workspace));
+    };
   });
   command
       ->add_subcommand("presets",

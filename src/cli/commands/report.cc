@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "cli/program.h"
 #include "energy/carbon.h"
 #include "report/analysis.h"
 #include "report/figures.h"
@@ -65,7 +66,9 @@ void add_report_command(CLI::App& app, Action& action) {
   command->add_option("--html", options->html,
                       "Write a page with plots to this file; it needs no network");
   command->callback([options, &action] {
-    action = [options](Workspace& workspace) { return report_runs(*options, workspace); };
+    action = [options](Workspace& workspace) {
+      return as_bad_input(report_runs(*options, workspace));
+    };
   });
 }
 
