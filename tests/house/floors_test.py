@@ -1,4 +1,5 @@
-"""The floor plan holds: every #include in src/ is one that src/floors.txt allows, and torch stays in its rooms."""
+"""The floor plan holds: every #include in src/ is one that src/floors.txt allows, every permission is used, and torch stays in
+its rooms."""
 
 import pathlib
 import re
@@ -18,6 +19,22 @@ def read_floors():
             continue
         rooms[words[0]] = (int(words[1]), words[2] == "torch", words[3:])
     return rooms
+
+
+def source_files():
+    """Text by path under src/."""
+    return {str(path.relative_to(SOURCE)): path.read_text() for path in sorted(SOURCE.rglob("*")) if path.suffix in {".h", ".cc", ".cu", ".cuh"}}
+
+
+def unused_permissions(rooms, files):
+    """Sentences about what a line of floors.txt allows and no file of the room includes."""
+    included = {room: set() for room in rooms}
+    for path, text in files.items():
+        for mark, name in INCLUDE.findall(text):
+            if mark == '"':
+                included.setdefault(path.split("/")[0], set()).update({name, name.split("/")[0]})
+    return [f"floors.txt: {room} may include {name}, and no file of it does: take it out"
+            for room, (_, _, allowed) in rooms.items() for name in allowed if name not in included[room]]
 
 
 def violations(rooms, files):
@@ -54,9 +71,19 @@ def violations(rooms, files):
 
 class Floors(unittest.TestCase):
     def test_every_include_is_allowed(self):
-        files = {str(p.relative_to(SOURCE)): p.read_text() for p in SOURCE.rglob("*") if p.suffix in {".h", ".cc", ".cu", ".cuh"}}
+        files = source_files()
         self.assertGreater(len(files), 10)
         self.assertEqual(violations(read_floors(), files), [])
+
+    def test_every_permission_is_used(self):
+        self.assertEqual(unused_permissions(read_floors(), source_files()), [])
+
+    def test_an_unused_permission_is_seen(self):
+        rooms = {"base": (0, False, []), "net": (0, False, ["base"]), "api": (1, False, ["base", "net/http.h"])}
+        files = {"net/a.cc": '#include "base/x.h"\n', "api/b.cc": '#include "net/other.h"\n#include <base/x.h>\n'}
+        self.assertEqual(len(unused_permissions(rooms, files)), 2)
+        files["api/b.cc"] = '#include "net/http.h"\n#include "base/x.h"\n'
+        self.assertEqual(unused_permissions(rooms, files), [])
 
     def test_a_line_names_only_earlier_and_lower_rooms(self):
         rooms, seen = read_floors(), set()
