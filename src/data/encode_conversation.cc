@@ -161,19 +161,28 @@ Result<std::vector<std::int32_t>> turn_tokens(const Rendering& rendering,
   return ids;
 }
 
-// Whether a turn's text ends as its message does: a template may cut from the front (thoughts) and
-// trim, but what it shows must be that message.
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\n\r";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
+}
+
+// Whether a turn's text ends as its message does: a template may cut thoughts from the front, put
+// something there, and trim, but what it shows must be that message. Calls come after the content.
 bool says(std::string_view text, const Json& message) {
-  constexpr std::size_t kTailBytes = 32;
-  if (!json_has(message, "content") || !message.at("content").is_string()) return true;
-  std::string_view content = message.at("content").get_ref<const std::string&>();
-  const std::size_t last = content.find_last_not_of(" \t\n\r");
-  if (last == std::string_view::npos) return true;
-  content = content.substr(0, last + 1);
-  if (content.size() > kTailBytes) content.remove_prefix(content.size() - kTailBytes);
-  while (!content.empty() && (content[0] & 0xC0) == 0x80) content.remove_prefix(1);
-  const std::size_t first = content.find_first_not_of(" \t\n\r");
-  return text.find(content.substr(first)) != std::string_view::npos;
+  constexpr std::size_t kEnoughBytes = 32;
+  if (json_has(message, "tool_calls") || !json_has(message, "content") ||
+      !message.at("content").is_string()) {
+    return true;
+  }
+  const std::string_view shown = trimmed(text);
+  const std::string_view content = trimmed(message.at("content").get_ref<const std::string&>());
+  if (content.empty()) return true;
+  const auto [end, other] =
+      std::mismatch(shown.rbegin(), shown.rend(), content.rbegin(), content.rend());
+  const auto common = static_cast<std::size_t>(end - shown.rbegin());
+  return common > 0 && common >= std::min({shown.size(), content.size(), kEnoughBytes});
 }
 
 Result<TokenDocument> with_marked_turns(const Rendering& rendering,
@@ -196,7 +205,10 @@ Result<TokenDocument> with_marked_turns(const Rendering& rendering,
     std::size_t learned = 0;
     PANAL_ASSIGN(const std::vector<std::int32_t> ids,
                  turn_tokens(rendering, tokenizer, turns[i], whole, begins[i], end, learned));
-    if (!says(tokenizer.decode(std::span(ids).first(learned), false), messages[turns[i]])) {
+    const bool has_end =
+        learned > 0 && std::ranges::binary_search(tokenizer.stop_ids(), ids[learned - 1]);
+    const auto said = std::span(ids).first(learned - (has_end ? 1 : 0));
+    if (!says(tokenizer.decode(said, false), messages[turns[i]])) {
       return Status(Code::kInvalidArgument,
                     fmt::format("the chat template leaves out message {} or shows it otherwise "
                                 "when more follow, so what the assistant said cannot be told apart",

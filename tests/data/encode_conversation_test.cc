@@ -34,6 +34,12 @@ const chat::ChatTemplate& its_template() {
 
 std::string conversation_of(const Json& messages) { return Json{{"messages", messages}}.dump(); }
 
+std::string conversation_of(std::initializer_list<Json> messages) {
+  Json list = Json::array();  // Braces around one object would be that object.
+  for (const Json& message : messages) list.push_back(message);
+  return conversation_of(list);
+}
+
 Json message(const char* role, const char* content) {
   return {{"role", role}, {"content", content}};
 }

@@ -120,8 +120,10 @@ std::optional<FileKind> json_kind(const Beginning& beginning) {
       line_end != std::string_view::npos &&
       (!beginning.is_whole || body.find_first_not_of(kSpace, line_end) != std::string_view::npos);
   const bool is_array = body[0] == '[';
-  // A whole value in the first line: one of many lines, or all there is.
-  if (of_line.is_whole) return is_array && !goes_on ? FileKind::kJsonArray : FileKind::kJsonLines;
+  // A whole value in the first line: one of many lines, or all there is. "[1]" may begin a text.
+  if (of_line.is_whole && !is_array) return FileKind::kJsonLines;
+  if (of_line.is_whole && !goes_on) return FileKind::kJsonArray;
+  if (of_line.is_whole && looks_like_json(line)) return FileKind::kJsonLines;
   const JsonPrefix all = json_prefix(body);
   if (line_end == std::string_view::npos && all.is_right) {
     return is_array ? FileKind::kJsonArray : FileKind::kJsonLines;  // One huge line.
