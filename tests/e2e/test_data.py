@@ -77,7 +77,7 @@ class Learning(Case):
         """Tokens of the data, with an end-of-text token for each document."""
         done = self.panal("finetune", "--core", "core", "--data", data, "--name", "g/x", "--steps", "1", "--context", "64",
                           "--batch", "1", *more)
-        self.assertEqual(done["status"], "finished")
+        self.assertEqual(done["status"], "completed")
         return done["sources"][0]["tokens"]
 
     def test_a_prompts_special_tokens_are_read_unless_told_not(self):
