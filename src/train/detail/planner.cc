@@ -87,9 +87,10 @@ Status Planner::follow_limits(const Counters& counters) {
   if (limits.steps && *limits.steps < counters.step) {
     return Status(
         Code::kConflict,
-        fmt::format("limits.steps was {} and is now {}, but the run in {} has taken {} "
-                    "steps and cannot go back; give at least as many, or begin a new run",
-                    before, *limits.steps, context_.config.run_directory.string(), counters.step));
+        fmt::format(
+            "limits.steps was {} and is now {}, but the run in {} has taken {} "
+            "steps and cannot go back; give at least as many, or begin a new run with --new",
+            before, *limits.steps, context_.config.run_directory.string(), counters.step));
   }
   const double step_seconds = counters.training_seconds / static_cast<double>(counters.step);
   plan_.steps.decide(counters.step, limits.steps
