@@ -34,7 +34,7 @@ Json tool_conversation() {
                      {"type", "function"},
                      {"function", {{"name", kTool}, {"arguments", {{"a", 7}, {"b", 6}}}}}};
   return Json::array({message("user", kQuestion),
-                      {{"role", "assistant"}, {"content", ""}, {"tool_calls", {call}}},
+                      {{"role", "assistant"}, {"content", ""}, {"tool_calls", Json::array({call})}},
                       {{"role", "tool"},
                        {"tool_call_id", "call00001"},
                        {"name", kTool},

@@ -7,6 +7,7 @@
 
 #include "recipe/model_cost.h"
 #include "store/file_system.h"
+#include "store/git_lfs.h"
 #include "weights/weight_source.h"
 
 namespace panal::recipe {
@@ -167,6 +168,7 @@ Result<ModelConfig> load_model_config(const std::string& folder_or_file) {
   const std::filesystem::path json_path = path / "config.json";
   if (std::filesystem::is_directory(path, ignored) && std::filesystem::exists(json_path, ignored)) {
     PANAL_ASSIGN(const std::string text, store::read_file(json_path, 16 << 20));
+    PANAL_TRY(store::refuse_lfs_pointer(text, json_path));
     PANAL_ASSIGN(const Json json, parse_json(text, json_path.string()));
     return config_from_hugging_face(json, json_path.string());
   }

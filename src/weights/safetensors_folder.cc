@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "store/file_system.h"
+#include "store/git_lfs.h"
 #include "weights/safetensors.h"
 
 namespace panal::weights {
@@ -33,6 +34,7 @@ Result<WeightMap> read_index(const fs::path& path) {
     return Status(Code::kCorrupt, path.string() + ": " + problem);
   };
   PANAL_ASSIGN(const std::string text, store::read_file(path, kMaxIndexBytes));
+  PANAL_TRY(store::refuse_lfs_pointer(text, path));
   // A plain nlohmann::json: looking up a name among tens of thousands is fast in it, unlike in
   // panal::Json.
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);

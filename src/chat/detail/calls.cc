@@ -12,6 +12,7 @@ namespace panal::chat::detail {
 namespace {
 
 constexpr std::size_t kMaxTimeBytes = 1024;
+constexpr std::size_t kMaxRange = 100'000;
 
 // datetime.strftime() of a time without a zone: %f, %z and %Z are Python's, the rest is C's.
 std::string formatted_time(const std::string& format, const std::tm& time) {
@@ -61,6 +62,9 @@ std::vector<Value> range_items(Interpreter& interpreter, const BoundArguments& a
   std::vector<Value> items;
   for (std::int64_t i = start; step > 0 ? i < stop : i > stop;) {
     interpreter.charge(1);
+    if (items.size() == kMaxRange) {  // As Jinja's sandbox.
+      throw Error(Code::kResourceExhausted, fmt::format("a range of more than {}", kMaxRange));
+    }
     items.push_back(Value::integer(i));
     if (__builtin_add_overflow(i, step, &i)) break;
   }

@@ -57,24 +57,22 @@ std::optional<double> parsed_number(const std::string& text) {
 }
 
 std::optional<std::int64_t> parsed_integer(const std::string& text, std::int64_t base) {
-  auto plain = plain_digits(text);
-  if (!plain || plain->empty()) return std::nullopt;
-  bool is_negative = false;
-  if ((*plain)[0] == '-' || (*plain)[0] == '+') {
-    is_negative = (*plain)[0] == '-';
-    plain->erase(0, 1);
-  }
-  const char mark = plain->size() > 2 && (*plain)[0] == '0' ? char((*plain)[1] | 0x20) : '\0';
+  const auto plain = plain_digits(text);
+  if (!plain) return std::nullopt;
+  std::string_view rest = *plain;
+  const bool is_negative = rest.starts_with('-');
+  if (is_negative || rest.starts_with('+')) rest.remove_prefix(1);
+  const char mark = rest.size() > 2 && rest[0] == '0' ? char(rest[1] | 0x20) : '\0';
   const std::int64_t marked = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 0;
   if (marked != 0 && (base == marked || base == 0)) {
-    plain->erase(0, 2);
+    rest.remove_prefix(2);
     base = marked;
   }
   if (base == 0) base = 10;
-  if (plain->empty() || (*plain)[0] == '-') return std::nullopt;
+  if (rest.empty()) return std::nullopt;
   std::uint64_t size = 0;
-  const char* end = plain->data() + plain->size();
-  const auto [stop, error] = std::from_chars(plain->data(), end, size, int(base));
+  const char* end = rest.data() + rest.size();
+  const auto [stop, error] = std::from_chars(rest.data(), end, size, int(base));
   if (stop != end) return std::nullopt;
   if (error != std::errc() || size > std::uint64_t(INT64_MAX))
     throw Error(Code::kInvalidArgument, "an integer over 64 bits");

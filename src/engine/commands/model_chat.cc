@@ -18,7 +18,7 @@ ModelChat chat_of(const tokenizer::Tokenizer& tokenizer, const Clock& clock) {
   if (tokenizer.chat_template().empty()) return chat;
   auto parsed = chat::ChatTemplate::parse(tokenizer.chat_template());
   if (!parsed.ok()) {
-    chat.trial = chat::ChatTrial{.reason = parsed.status().message()};
+    chat.trial.emplace().reason = parsed.status().message();
     return chat;
   }
   chat.trial = chat::try_chat(*parsed, chat_options(tokenizer, clock));
