@@ -6,12 +6,19 @@ Result<registry::ModelVersion> register_base_model(Hive& hive, registry::NewMode
                                                    const std::string& path,
                                                    std::string_view why_preferred,
                                                    const Watch& watch) {
-  using registry::Lifecycle;
-  registry::Catalogue& catalogue = hive.catalogue();
   PANAL_ASSIGN(model.architecture, hive.run_job({.kind = "check",
                                                  .spec = Json{{"path", path}},
                                                  .activity = "checking every tensor"},
                                                 watch));
+  return register_checked(hive, std::move(model), "every tensor was read and checked",
+                          why_preferred);
+}
+
+Result<registry::ModelVersion> register_checked(Hive& hive, registry::NewModel model,
+                                                std::string_view why_ready,
+                                                std::string_view why_preferred) {
+  using registry::Lifecycle;
+  registry::Catalogue& catalogue = hive.catalogue();
   model.reuse_identical = true;
   PANAL_ASSIGN(const auto added, catalogue.add_model(model));
   if (added.state != Lifecycle::kCandidate) return added;
@@ -20,8 +27,7 @@ Result<registry::ModelVersion> register_base_model(Hive& hive, registry::NewMode
                                       .value = model.architecture.value("parameters", 0.0),
                                       .passed = true};
   PANAL_TRY(catalogue.record_evaluation(added.id, loads).status());
-  PANAL_TRY(catalogue.move_model(added.id, Lifecycle::kReady, "every tensor was read and checked")
-                .status());
+  PANAL_TRY(catalogue.move_model(added.id, Lifecycle::kReady, why_ready).status());
   return catalogue.move_model(added.id, Lifecycle::kPreferred, why_preferred);
 }
 

@@ -19,4 +19,10 @@ Result<registry::ModelVersion> register_base_model(Hive& hive, registry::NewMode
                                                    std::string_view why_preferred,
                                                    const Watch& watch);
 
+/// The second half of it, for a model whose check has passed and whose architecture is known: a new
+/// version becomes ready and preferred for the given reasons.
+Result<registry::ModelVersion> register_checked(Hive& hive, registry::NewModel model,
+                                                std::string_view why_ready,
+                                                std::string_view why_preferred);
+
 }  // namespace panal::hub

@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "cli/commands/commands.h"
 #include "cli/program.h"
 #include "cli/removal.h"
 #include "hub/export_model.h"
+#include "hub/import_expert.h"
 #include "hub/models.h"
 #include "recipe/presets.h"
 
@@ -99,6 +102,36 @@ Result<Json> promote_model(const hub::PromoteModel& request, Workspace& workspac
   return registry::to_json(moved);
 }
 
+// What an import found that nobody would look for: a model that cannot chat, tensors left out.
+void print_findings(const Json& facts, Terminal& terminal) {
+  if (json_has(facts, "chat_reason")) {
+    terminal.print(fmt::format("  imported without chat, its template fails: {}",
+                               facts.at("chat_reason").get<std::string>()));
+  }
+  if (json_has(facts, "chat_tools_reason")) {
+    terminal.print(
+        fmt::format("  chats without tools: {}", facts.at("chat_tools_reason").get<std::string>()));
+  }
+  if (!json_has(facts, "unused_tensors") || facts.at("unused_tensors").empty()) return;
+  const auto names = facts.at("unused_tensors").get<std::vector<std::string>>();
+  constexpr std::size_t kShown = 8;
+  const std::vector<std::string> shown(
+      names.begin(), names.begin() + std::ptrdiff_t(std::min(names.size(), kShown)));
+  terminal.print(fmt::format(
+      "  left out, because nothing computes with them: {}{}", fmt::join(shown, ", "),
+      names.size() > kShown ? fmt::format(" and {} more", names.size() - kShown) : std::string()));
+}
+
+Result<Json> import_expert(const hub::ImportExpert& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto added, hub::import_expert(*hive, request, workspace.watch()));
+  workspace.terminal().print(fmt::format(
+      "{}: an expert of {}, rank {}, with {} parameters, {} on disk, {}", added.label(),
+      added.lineage.parent, added.architecture.value("rank", 0), shown_parameters(added),
+      shown_bytes(added.num_bytes()), registry::lifecycle_name(added.state)));
+  return registry::to_json(added);
+}
+
 }  // namespace
 
 Result<Json> import_model(const hub::ImportModel& request, Workspace& workspace) {
@@ -110,12 +143,14 @@ Result<Json> import_model(const hub::ImportModel& request, Workspace& workspace)
                   architecture.value("architecture", ""), shown_parameters(added),
                   architecture.value("context_length", 0), shown_bytes(added.num_bytes()),
                   registry::lifecycle_name(added.state)));
+  print_findings(architecture, workspace.terminal());
   return registry::to_json(added);
 }
 
 void add_models_command(CLI::App& app, Action& action) {
   struct Options {
     hub::ImportModel imported;
+    std::string core;  // Of an expert that is imported.
     std::string shown;
     hub::ExportModel exported;
     hub::PromoteModel promoted{.reason = "moved by hand"};
@@ -130,19 +165,37 @@ void add_models_command(CLI::App& app, Action& action) {
       action = [](Workspace& workspace) { return list_models(workspace); };
   });
   CLI::App* imported =
-      command->add_subcommand("import", "Check and register a GGUF file or a Hugging Face folder");
+      command->add_subcommand("import",
+                              "Check and register a GGUF file, a Hugging Face folder, or a PEFT "
+                              "adapter as an expert");
   imported
       ->add_option("path", options->imported.path,
-                   "FILE.gguf, or a folder with config.json, *.safetensors, tokenizer.json")
+                   "FILE.gguf, a folder with config.json, *.safetensors, tokenizer.json, or one "
+                   "with adapter_config.json, adapter_model.safetensors")
       ->required();
   imported
       ->add_option("--name", options->imported.name,
                    "Name in the registry: lower-case letters, digits, '.', '_', '-'")
       ->required();
   imported->add_option("--licence", options->imported.licence, "SPDX name of its licence");
+  imported->add_option("--core", options->core,
+                       "Of a PEFT adapter: its core, a registered base model; without it the one "
+                       "that adapter_config.json names");
   imported->callback([options, &action] {
-    action = [options](Workspace& workspace) {
-      return as_bad_input(import_model(options->imported, workspace));
+    action = [options](Workspace& workspace) -> Result<Json> {
+      const hub::ImportModel& model = options->imported;
+      if (hub::is_peft_folder(model.path)) {
+        return as_bad_input(import_expert({.path = model.path,
+                                           .name = model.name,
+                                           .core = options->core,
+                                           .licence = model.licence},
+                                          workspace));
+      }
+      if (!options->core.empty()) {
+        return Status(Code::kInvalidArgument,
+                      "--core is for a PEFT adapter, a folder with adapter_config.json");
+      }
+      return as_bad_input(import_model(model, workspace));
     };
   });
   command
