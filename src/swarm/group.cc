@@ -90,6 +90,7 @@ Group::~Group() = default;
 int Group::rank() const { return state_->rank(); }
 int Group::size() const { return state_->size(); }
 std::chrono::milliseconds Group::deadline() const { return state_->deadline; }
+Clock& Group::clock() const { return *state_->clock; }
 Status Group::look_after_others() {
   return state_->ring ? state_->ring->look_after_others() : Status();
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/timing.h"
 
 namespace panal::swarm {
 
@@ -48,8 +49,9 @@ struct GroupOptions {
 class Group {
  public:
   /// Blocks until all ranks have joined. Errors: kInvalidArgument for options out of range,
-  /// kUnavailable or kDeadlineExceeded when not all came (says how many, or who refused).
-  static Result<Group> join(const GroupOptions& options);
+  /// kUnavailable or kDeadlineExceeded when not all came (says how many, or who refused). The
+  /// clock, which measures the deadlines, outlives the group.
+  static Result<Group> join(const GroupOptions& options, Clock& clock = system_clock());
 
   Group(Group&&) noexcept;
   Group& operator=(Group&&) noexcept;
@@ -88,6 +90,8 @@ class Group {
   /// while no collective runs on this rank.
   void announce_life();
   std::chrono::milliseconds deadline() const;
+  /// What measures it.
+  Clock& clock() const;
 
   struct State;
   explicit Group(std::unique_ptr<State> state);
@@ -110,6 +114,7 @@ struct SimulatedFault {
 /// lines and the same failure handling as real ones. The faulty rank's own call returns kCancelled.
 Result<std::vector<Group>> simulated_groups(int size, std::chrono::milliseconds deadline,
                                             SimulatedFault fault = {},
-                                            std::size_t buffer_bytes = 4096);
+                                            std::size_t buffer_bytes = 4096,
+                                            Clock& clock = system_clock());
 
 }  // namespace panal::swarm

@@ -12,7 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using detail::Descriptor;
-using detail::SteadyTime;
 
 constexpr int kMostRanks = 1024;
 constexpr std::size_t kGreetingBytes = 4096;
@@ -52,9 +51,10 @@ bool is_equal_in_constant_time(std::string_view left, std::string_view right) {
 
 class Rendezvous {
  public:
-  explicit Rendezvous(const GroupOptions& options)
+  Rendezvous(const GroupOptions& options, Clock& clock)
       : options_(options),
-        until_(std::chrono::steady_clock::now() + options.join_deadline),
+        clock_(clock),
+        until_(clock, options.join_deadline),
         is_local_(detail::is_unix_address(options.address)),
         token_hash_(sha256_hex(options.token)),
         endpoints_(static_cast<std::size_t>(options.size)),
@@ -82,13 +82,13 @@ class Rendezvous {
       auto link = detail::make_socket_link(std::move(to_next_), std::move(from_previous_));
       return std::make_unique<detail::Ring>(
           std::make_unique<detail::Mesh>(options_.rank, std::move(control_)), std::move(link),
-          options_.deadline);
+          options_.deadline, clock_);
     }
     PANAL_ASSIGN(const Descriptor own, detail::make_shared_line(options_.buffer_bytes));
     PANAL_TRY(detail::send_descriptor(control_[next], own));
     PANAL_ASSIGN(const Descriptor other, detail::receive_descriptor(control_[previous], until_));
     return detail::make_local_ring(options_.rank, std::move(control_), own, other,
-                                   options_.deadline, {});
+                                   options_.deadline, clock_, {});
   }
 
  private:
@@ -111,8 +111,8 @@ class Rendezvous {
     Json message;
   };
   Result<Greeted> greeted(const Descriptor& socket) const {
-    const auto soon = std::min(until_, std::chrono::steady_clock::now() + kGreetingTime);
-    PANAL_ASSIGN(Json message, detail::receive_message(socket, kGreetingBytes, soon));
+    PANAL_ASSIGN(Json message,
+                 detail::receive_message(socket, kGreetingBytes, until_.within(kGreetingTime)));
     constexpr std::string_view kWhere = "greeting of a rank";
     PANAL_ASSIGN(const std::string token, json_string(message, "token", kWhere));
     if (!is_equal_in_constant_time(token, token_hash_)) {
@@ -225,7 +225,8 @@ class Rendezvous {
   }
 
   const GroupOptions& options_;
-  const SteadyTime until_;
+  Clock& clock_;  // Outlives the group.
+  const Deadline until_;
   const bool is_local_;
   const std::string token_hash_;
   std::string own_address_;
@@ -236,13 +237,14 @@ class Rendezvous {
 
 }  // namespace
 
-Result<Group> Group::join(const GroupOptions& options) {
+Result<Group> Group::join(const GroupOptions& options, Clock& clock) {
   PANAL_TRY(check(options));
   auto state = std::make_unique<State>();
   state->deadline = options.deadline;
+  state->clock = &clock;
   if (options.size == 1) return Group(std::move(state));
   {
-    Rendezvous rendezvous(options);
+    Rendezvous rendezvous(options, clock);
     PANAL_TRY(rendezvous.connect());
     PANAL_ASSIGN(state->ring, rendezvous.ring());
   }

@@ -6,7 +6,8 @@
 namespace panal::swarm {
 
 Result<std::vector<Group>> simulated_groups(int size, std::chrono::milliseconds deadline,
-                                            SimulatedFault fault, std::size_t buffer_bytes) {
+                                            SimulatedFault fault, std::size_t buffer_bytes,
+                                            Clock& clock) {
   const auto n = static_cast<std::size_t>(size);
   std::vector<std::vector<detail::Descriptor>> control(n);
   for (auto& row : control) row.resize(n);
@@ -26,10 +27,11 @@ Result<std::vector<Group>> simulated_groups(int size, std::chrono::milliseconds 
   for (std::size_t i = 0; i < n; ++i) {
     auto state = std::make_unique<Group::State>();
     state->deadline = deadline;
+    state->clock = &clock;
     if (size > 1) {
       PANAL_ASSIGN(state->ring,
                    detail::make_local_ring(static_cast<int>(i), std::move(control[i]), lines[i],
-                                           lines[(i + n - 1) % n], deadline, fault));
+                                           lines[(i + n - 1) % n], deadline, clock, fault));
     }
     groups.emplace_back(std::move(state));
   }

@@ -12,6 +12,7 @@
 #include <cmath>
 
 #include "base/rng.h"
+#include "base/timing.h"
 #include "model/decoder.h"
 #include "store/faulty_file_system.h"
 #include "tests/train/toy_run.h"
@@ -206,11 +207,9 @@ TEST(Run, SurvivesSigkillAtAnyMoment) {
   RecordingEvents events;
   const std::string yaml = toy_yaml("limits: {steps: 30, threads: 1}\n");
   const auto whole = toy_config(folder.path(), yaml, "whole");
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   ASSERT_TRUE(run_toy(whole, events).ok());
-  const auto took_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                           std::chrono::steady_clock::now() - begin)
-                           .count();
+  const Nanoseconds took = watch.elapsed();
   const std::uint64_t seed = 20260;
   Rng rng(seed);
   const auto killed = toy_config(folder.path(), yaml, "killed");
@@ -226,7 +225,9 @@ TEST(Run, SurvivesSigkillAtAnyMoment) {
               "--gtest_brief=1", static_cast<char*>(nullptr));
       ::_exit(127);
     }
-    ::usleep(static_cast<useconds_t>(rng.below(static_cast<std::uint64_t>(took_us) + 500'000)));
+    // Any moment is as good as another: nothing is waited for but time.
+    const Nanoseconds longest = took + std::chrono::milliseconds(500);
+    system_clock().sleep_for(Nanoseconds(rng.below(static_cast<std::uint64_t>(longest.count()))));
     ::kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);

@@ -92,8 +92,12 @@ struct Ring::Progress {
 };
 
 Ring::Ring(std::unique_ptr<Mesh> mesh, std::unique_ptr<RingLink> link,
-           std::chrono::milliseconds deadline, SimulatedFault fault)
-    : mesh_(std::move(mesh)), link_(std::move(link)), deadline_(deadline), fault_(fault) {}
+           std::chrono::milliseconds deadline, Clock& clock, SimulatedFault fault)
+    : mesh_(std::move(mesh)),
+      link_(std::move(link)),
+      deadline_(deadline),
+      clock_(clock),
+      fault_(fault) {}
 
 Ring::~Ring() {
   if (failure_.ok()) mesh_->send_all({.kind = NoteKind::kLeft, .sequence = sequence_});
@@ -107,7 +111,7 @@ Status Ring::run(const Traffic& traffic, std::span<std::byte> data) {
                                 .layout = traffic.layout},
                     .send_total = total(traffic.sends),
                     .receive_total = total(traffic.receives)};
-  last_progress_ = SteadyClock::now();
+  last_progress_ = clock_.steady_now();
   told_whom_ = false;
   const Status status = [&]() -> Status {
     // What the others left in the lines could carry a late rank through a call they gave up.
@@ -117,7 +121,7 @@ Status Ring::run(const Traffic& traffic, std::span<std::byte> data) {
       if (progress.may_send()) PANAL_TRY(send_some(progress, data));
       if (!progress.has_received()) PANAL_TRY(receive_some(progress, data));
       if (progress.advanced) {
-        last_progress_ = SteadyClock::now();
+        last_progress_ = clock_.steady_now();
         if (seems_waiting_) mesh_->send_all({.kind = NoteKind::kGoesOn});
         told_whom_ = seems_waiting_ = false;
       } else {
@@ -241,10 +245,10 @@ Status Ring::wait(bool wants_write, bool wants_read) {
   }
   const int awaited = wants_read ? previous() : next();
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-      last_progress_ + deadline_ - SteadyClock::now());
+      last_progress_ + deadline_ - clock_.steady_now());
   sleep(left + 1ms, wants_write, wants_read);
   PANAL_TRY(answer_notes(awaited));
-  if (SteadyClock::now() < last_progress_ + deadline_) return Status();
+  if (clock_.steady_now() < last_progress_ + deadline_) return Status();
   return silence(awaited);
 }
 
@@ -263,7 +267,7 @@ Status Ring::look_after_others() {
 Status Ring::answer_notes(int awaited) {
   PANAL_TRY(known_loss());
   if (mesh_->take_alive()) {
-    last_progress_ = SteadyClock::now();
+    last_progress_ = clock_.steady_now();
     told_whom_ = false;
   }
   // Who asks has run out of time: a rank that waits itself says for whom, and is not the lost one.
@@ -279,14 +283,13 @@ void Ring::tell_whom(int awaited) {
 // Follows who waits for whom to the one who waits for nobody.
 Status Ring::silence(int awaited) {
   tell_whom(awaited);
-  const auto until = SteadyClock::now() + std::max(50ms, deadline_ / 5);
+  const Deadline until(clock_, std::max(50ms, deadline_ / 5));
   const auto before = last_progress_;
-  while (SteadyClock::now() < until) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(until - SteadyClock::now());
+  while (!until.is_over()) {
     std::vector<pollfd> waits;
     mesh_->add_waits(waits);
-    poll(waits.data(), waits.size(), static_cast<int>(std::max<std::int64_t>(left.count(), 1)));
+    poll(waits.data(), waits.size(),
+         static_cast<int>(std::max<std::int64_t>(until.left().count(), 1)));
     PANAL_TRY(answer_notes(awaited));
     if (last_progress_ != before) return Status();
   }
@@ -301,8 +304,8 @@ Status Ring::silence(int awaited) {
 
 // A broken line may be the second sign of a loss elsewhere: its report is given a moment to come.
 Status Ring::broken(int neighbour, const Status& status) {
-  const auto until = SteadyClock::now() + 200ms;
-  while (SteadyClock::now() < until) {
+  const Deadline until(clock_, 200ms);
+  while (!until.is_over()) {
     PANAL_TRY(known_loss());
     std::vector<pollfd> waits;
     mesh_->add_waits(waits);
@@ -328,7 +331,7 @@ Status Ring::lose(int lost, int reporter, std::string_view how) {
 
 Result<std::unique_ptr<Ring>> make_local_ring(int rank, std::vector<Descriptor> control,
                                               const Descriptor& next, const Descriptor& previous,
-                                              std::chrono::milliseconds deadline,
+                                              std::chrono::milliseconds deadline, Clock& clock,
                                               SimulatedFault fault) {
   auto mesh = std::make_unique<Mesh>(rank, std::move(control));
   Mesh* const waker = mesh.get();  // The ring holds both, the mesh longer.
@@ -337,7 +340,7 @@ Result<std::unique_ptr<Ring>> make_local_ring(int rank, std::vector<Descriptor> 
     waker->send((waker->rank() + shift) % waker->size(), {.kind = NoteKind::kWake});
   };
   PANAL_ASSIGN(auto link, make_shared_memory_link(next, previous, wake));
-  return std::make_unique<Ring>(std::move(mesh), std::move(link), deadline, fault);
+  return std::make_unique<Ring>(std::move(mesh), std::move(link), deadline, clock, fault);
 }
 
 }  // namespace panal::swarm::detail

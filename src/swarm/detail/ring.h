@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "swarm/detail/mesh.h"
 #include "swarm/detail/ring_link.h"
@@ -40,7 +41,7 @@ struct Traffic {
 class Ring {
  public:
   Ring(std::unique_ptr<Mesh> mesh, std::unique_ptr<RingLink> link,
-       std::chrono::milliseconds deadline, SimulatedFault fault = {});
+       std::chrono::milliseconds deadline, Clock& clock, SimulatedFault fault = {});
   ~Ring();
 
   Status run(const Traffic& traffic, std::span<std::byte> data);
@@ -50,10 +51,10 @@ class Ring {
   int rank() const { return mesh_->rank(); }
   int size() const { return mesh_->size(); }
   std::chrono::milliseconds deadline() const { return deadline_; }
+  Clock& clock() const { return clock_; }
   void announce_life() { mesh_->send_all({.kind = NoteKind::kAlive}); }
 
  private:
-  using SteadyClock = std::chrono::steady_clock;
   struct Progress;
   Status send_some(Progress& progress, std::span<std::byte> data);
   Status receive_some(Progress& progress, std::span<std::byte> data);
@@ -72,10 +73,11 @@ class Ring {
   const std::unique_ptr<Mesh> mesh_;
   const std::unique_ptr<RingLink> link_;
   const std::chrono::milliseconds deadline_;
+  Clock& clock_;
   const SimulatedFault fault_;
   std::uint64_t sequence_ = 0;  // Calls finished.
   std::uint64_t total_sent_bytes_ = 0;
-  SteadyClock::time_point last_progress_;
+  Nanoseconds last_progress_{0};
   bool told_whom_ = false;      // In this call, whom this rank waits for.
   bool seems_waiting_ = false;  // To the others, since it told them.
   Status failure_;              // Of the first failed call, for all later ones.
@@ -84,7 +86,7 @@ class Ring {
 /// A ring over shared lines; control[r] leads to rank r and wakes it.
 Result<std::unique_ptr<Ring>> make_local_ring(int rank, std::vector<Descriptor> control,
                                               const Descriptor& next, const Descriptor& previous,
-                                              std::chrono::milliseconds deadline,
+                                              std::chrono::milliseconds deadline, Clock& clock,
                                               SimulatedFault fault);
 
 }  // namespace panal::swarm::detail

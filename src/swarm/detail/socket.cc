@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <thread>
 #include <vector>
 
 namespace panal::swarm::detail {
@@ -71,13 +70,11 @@ void prepare(const Descriptor& socket) {
   setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
-Status wait_for(const Descriptor& socket, short events, SteadyTime until) {
+Status wait_for(const Descriptor& socket, short events, const Deadline& until) {
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        until - std::chrono::steady_clock::now());
     pollfd waiting{socket.number(), events, 0};
     const int ready = poll(
-        &waiting, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000'000)));
+        &waiting, 1, static_cast<int>(std::min<std::int64_t>(until.left().count(), 1'000'000'000)));
     if (ready > 0) return Status();
     if (ready < 0 && errno == EINTR) continue;
     if (ready < 0) return system_error("waiting for a connection failed");
@@ -85,7 +82,8 @@ Status wait_for(const Descriptor& socket, short events, SteadyTime until) {
   }
 }
 
-Status receive_all(const Descriptor& socket, char* bytes, std::size_t count, SteadyTime until) {
+Status receive_all(const Descriptor& socket, char* bytes, std::size_t count,
+                   const Deadline& until) {
   while (count > 0) {
     PANAL_TRY(wait_for(socket, POLLIN, until));
     const ssize_t got = recv(socket.number(), bytes, count, MSG_DONTWAIT);
@@ -162,7 +160,7 @@ Result<std::string> host_of_peer(const Descriptor& connection) {
   return text.find(':') == std::string::npos ? text : "[" + text + "]";
 }
 
-Result<Descriptor> connect_to(const std::string& address, SteadyTime until) {
+Result<Descriptor> connect_to(const std::string& address, const Deadline& until) {
   while (true) {
     PANAL_ASSIGN(const SocketAddress resolved, resolve(address));
     Descriptor socket = open_socket(resolved);
@@ -170,15 +168,15 @@ Result<Descriptor> connect_to(const std::string& address, SteadyTime until) {
       prepare(socket);
       return socket;
     }
-    if (std::chrono::steady_clock::now() >= until) {
+    if (until.is_over()) {
       return Status(Code::kDeadlineExceeded,
                     fmt::format("nobody answered at {}: {}", address, std::strerror(errno)));
     }
-    std::this_thread::sleep_for(10ms);
+    until.sleep_for(10ms);
   }
 }
 
-Result<Descriptor> accept_from(const Descriptor& listener, SteadyTime until) {
+Result<Descriptor> accept_from(const Descriptor& listener, const Deadline& until) {
   while (true) {
     PANAL_TRY(wait_for(listener, POLLIN, until));
     Descriptor socket(accept4(listener.number(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -192,7 +190,7 @@ Result<Descriptor> accept_from(const Descriptor& listener, SteadyTime until) {
   }
 }
 
-Status send_message(const Descriptor& socket, const Json& message, SteadyTime until) {
+Status send_message(const Descriptor& socket, const Json& message, const Deadline& until) {
   const std::string body = to_line(message);
   const auto length = static_cast<std::uint32_t>(body.size());
   std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
@@ -208,7 +206,8 @@ Status send_message(const Descriptor& socket, const Json& message, SteadyTime un
   return Status();
 }
 
-Result<Json> receive_message(const Descriptor& socket, std::size_t most_bytes, SteadyTime until) {
+Result<Json> receive_message(const Descriptor& socket, std::size_t most_bytes,
+                             const Deadline& until) {
   std::uint32_t length = 0;
   PANAL_TRY(receive_all(socket, reinterpret_cast<char*>(&length), sizeof length, until));
   if (length > most_bytes) {
@@ -242,7 +241,7 @@ Status send_descriptor(const Descriptor& socket, const Descriptor& sent) {
   return system_error("cannot hand over shared memory");
 }
 
-Result<Descriptor> receive_descriptor(const Descriptor& socket, SteadyTime until) {
+Result<Descriptor> receive_descriptor(const Descriptor& socket, const Deadline& until) {
   PANAL_TRY(wait_for(socket, POLLIN, until));
   char byte = 0;
   iovec data{&byte, 1};

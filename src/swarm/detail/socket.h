@@ -2,17 +2,15 @@
 // deadline.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <string_view>
 
 #include "base/json.h"
 #include "base/result.h"
+#include "base/timing.h"
 #include "swarm/detail/descriptor.h"
 
 namespace panal::swarm::detail {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
 
 /// Errors: kInvalidArgument unless it is "unix:/path" with a path that fits, or "tcp:host:port".
 Status check_address(std::string_view address);
@@ -25,17 +23,18 @@ Result<int> port_of(const Descriptor& listener);
 /// The host a TCP connection comes from, in numbers.
 Result<std::string> host_of_peer(const Descriptor& connection);
 /// Tries until it succeeds or the time is over.
-Result<Descriptor> connect_to(const std::string& address, SteadyTime until);
-Result<Descriptor> accept_from(const Descriptor& listener, SteadyTime until);
+Result<Descriptor> connect_to(const std::string& address, const Deadline& until);
+Result<Descriptor> accept_from(const Descriptor& listener, const Deadline& until);
 
 /// Four bytes of length, then JSON.
-Status send_message(const Descriptor& socket, const Json& message, SteadyTime until);
+Status send_message(const Descriptor& socket, const Json& message, const Deadline& until);
 /// Errors: kCorrupt for more than `most_bytes` or no JSON object, kUnavailable when it closed,
 /// kDeadlineExceeded.
-Result<Json> receive_message(const Descriptor& socket, std::size_t most_bytes, SteadyTime until);
+Result<Json> receive_message(const Descriptor& socket, std::size_t most_bytes,
+                             const Deadline& until);
 
 /// A descriptor through a unix socket.
 Status send_descriptor(const Descriptor& socket, const Descriptor& sent);
-Result<Descriptor> receive_descriptor(const Descriptor& socket, SteadyTime until);
+Result<Descriptor> receive_descriptor(const Descriptor& socket, const Deadline& until);
 
 }  // namespace panal::swarm::detail

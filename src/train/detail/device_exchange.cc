@@ -211,11 +211,11 @@ Status DeviceExchange::all_have_come() {
 }
 
 Status DeviceExchange::wait_until(const Condition& holds, Patience patience) {
-  const auto until = std::chrono::steady_clock::now() + group_.deadline();
+  const Deadline until(group_.clock(), group_.deadline());
   for (int looks = 0; !holds(); ++looks) {
     if (is_cancelled_) return Status(Code::kCancelled, "the exchange of gradients was cancelled");
     PANAL_TRY(group_.look_after_others());
-    if (patience == Patience::kForDeadline && std::chrono::steady_clock::now() > until) {
+    if (patience == Patience::kForDeadline && until.is_over()) {
       devices_->abort();
       PANAL_TRY(group_.barrier());  // Names who did not come here either.
       return Status(Code::kDeadlineExceeded,
@@ -227,7 +227,7 @@ Status DeviceExchange::wait_until(const Condition& holds, Patience patience) {
     if (looks < kYields) {
       std::this_thread::yield();
     } else {
-      std::this_thread::sleep_for(kPause);
+      until.sleep_for(kPause);
     }
   }
   return Status();
@@ -251,11 +251,10 @@ Status DeviceExchange::attended(const std::function<Status()>& work) {
 // leaves.
 Status DeviceExchange::give_up(Status status) {
   devices_->abort();
-  const auto until = std::chrono::steady_clock::now() + kUntilNamed;
-  while (status.code() == Code::kUnavailable && !is_cancelled_ &&
-         std::chrono::steady_clock::now() < until) {
+  const Deadline until(group_.clock(), kUntilNamed);
+  while (status.code() == Code::kUnavailable && !is_cancelled_ && !until.is_over()) {
     PANAL_TRY(group_.look_after_others());
-    std::this_thread::sleep_for(1ms);
+    until.sleep_for(1ms);
   }
   return status;
 }
