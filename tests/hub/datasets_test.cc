@@ -1,6 +1,7 @@
 // Datasets: a division is registered in one step, with its difficulty where the core told it.
 #include "hub/datasets.h"
 
+#include "hub/add_dataset.h"
 #include "hub/partition_dataset.h"
 #include "tests/hub/hive_fixture.h"
 
@@ -71,6 +72,63 @@ TEST_F(DatasetsTest, AFailureRegistersNothing) {
             Code::kInvalidArgument);
   EXPECT_EQ(catalogue().find_partitioning(1).code(), Code::kNotFound);
   EXPECT_EQ(partition_dataset(*hive, {.dataset = "nothing"}, {}).code(), Code::kNotFound);
+}
+
+TEST_F(DatasetsTest, WhatIsReadIsRegisteredAndWhatRepeatsIsTold) {
+  const auto once = test::write_plain(folder / "once.txt", "Bees dance to tell the way.\n");
+  const auto again = test::write_plain(folder / "twice.txt", "Bees dance to tell  the way.\n");
+  AddDataset request{.name = "bees", .paths = {once, again}, .licence = "MIT"};
+  const auto added = add_dataset(*hive, request, {});
+  ASSERT_TRUE(added.ok()) << added.status().message();
+  EXPECT_EQ(added->dataset.label(), "bees@1");
+  EXPECT_EQ(added->dataset.num_documents, 2u);
+  EXPECT_EQ(added->duplicate_documents, 0);
+  request.deduplicate = "exact";
+  const auto fewer = add_dataset(*hive, request, {});
+  ASSERT_TRUE(fewer.ok()) << fewer.status().message();
+  EXPECT_EQ(fewer->dataset.label(), "bees@2");
+  EXPECT_EQ(fewer->dataset.num_documents, 1u);
+  EXPECT_EQ(fewer->duplicate_documents, 1);
+  EXPECT_EQ(fewer->duplicates.size(), 2u);
+  EXPECT_EQ(add_dataset(*hive, request, {})->dataset.label(), "bees@2");
+  EXPECT_EQ(test::num_entries(hive->home().run), 0u);
+}
+
+TEST_F(DatasetsTest, AReadingThatFailsOrIsStoppedRegistersNothing) {
+  const auto text = test::write_plain(folder / "text.txt", "Bees dance to tell the way.\n");
+  EXPECT_EQ(add_dataset(*hive, {.name = "Bees!", .paths = {text}}, {}).code(),
+            Code::kInvalidArgument);
+  EXPECT_EQ(add_dataset(*hive, {.name = "bees", .paths = {folder / "nowhere"}}, {}).code(),
+            Code::kNotFound);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(
+      add_dataset(*hive, {.name = "bees", .paths = {text}}, {.stop = stop.get_token()}).code(),
+      Code::kCancelled);
+  EXPECT_EQ(catalogue().list_datasets().value().size(), 1u);
+  EXPECT_EQ(test::num_entries(hive->home().run), 0u);
+}
+
+TEST_F(DatasetsTest, ADatasetIsShownWithWhatDividesIt) {
+  ASSERT_TRUE(partition_dataset(*hive, {.dataset = "mixed"}, {}).ok());
+  const auto shown = show_dataset(*hive, "mixed");
+  ASSERT_TRUE(shown.ok()) << shown.status().message();
+  EXPECT_EQ(shown->dataset.label(), "mixed@1");
+  EXPECT_EQ(shown->partitionings.size(), 1u);
+  EXPECT_EQ(to_json(*shown), to_json(list_datasets(*hive).value()[0]));
+  EXPECT_EQ(show_dataset(*hive, "mixxed").code(), Code::kNotFound);
+}
+
+TEST_F(DatasetsTest, AnExportedDatasetIsTheOneThatWasRegistered) {
+  const auto dataset = export_dataset(*hive, {.dataset = "mixed", .file = folder / "out.jsonl"});
+  ASSERT_TRUE(dataset.ok()) << dataset.status().message();
+  EXPECT_EQ(test::read_plain(folder / "out.jsonl"), test::read_plain(folder / "mixed.jsonl"));
+  const auto blob = catalogue().blobs().path_of(dataset->blob).value();
+  std::filesystem::permissions(blob, std::filesystem::perms::owner_all);
+  test::write_plain(blob, "damaged");
+  EXPECT_EQ(export_dataset(*hive, {.dataset = "mixed", .file = folder / "damaged.jsonl"}).code(),
+            Code::kCorrupt);
+  EXPECT_FALSE(std::filesystem::exists(folder / "damaged.jsonl"));
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "cli/workspace.h"
+#include "hub/add_dataset.h"
 #include "hub/endpoints.h"
 #include "hub/evaluate_matrix.h"
 #include "hub/finetune_expert.h"
@@ -50,18 +51,7 @@ void add_demo_command(CLI::App& app, Action& action);
 Result<Json> import_model(const hub::ImportModel& request, Workspace& workspace);
 Result<Json> deploy(const hub::DeployEndpoint& request, Workspace& workspace);
 
-struct AddDataOptions {
-  std::string name;
-  std::vector<std::string> paths;
-  std::string licence;
-  std::string source;
-  std::string deduplicate = "off";  // Or "exact" or "near": whole texts, then passages.
-  double near_threshold = 0.8;
-  std::string text_column{};
-  std::string special_tokens = "none";  // Or "read": of plain texts.
-};
-Result<Json> add_data(const AddDataOptions& options, Workspace& workspace);
-
+Result<Json> add_dataset(const hub::AddDataset& request, Workspace& workspace);
 Result<Json> partition_dataset(const hub::PartitionDataset& request, Workspace& workspace);
 Result<Json> train_model(const hub::TrainModel& request, Workspace& workspace);
 Result<Json> finetune_expert(const hub::FinetuneExpert& request, Workspace& workspace);

@@ -1,69 +1,54 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <cmath>
 #include <memory>
-#include <utility>
 
-#include "base/hash.h"
 #include "cli/commands/commands.h"
 #include "cli/removal.h"
-#include "data/dataset.h"
-#include "data/deduplicate.h"
-#include "data/document_reader.h"
 #include "hub/datasets.h"
-#include "store/file_system.h"
 
 namespace panal::cli {
 namespace {
 
-// A folder for files on their way into the catalogue; gone with the object.
-class ScratchFolder {
- public:
-  explicit ScratchFolder(const store::Home& home) : path_(home.run / ("scratch-" + random_hex(8))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~ScratchFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  const std::filesystem::path path_;
-};
-
-Result<Json> list_data(Workspace& workspace) {
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(const auto datasets, catalogue->list_datasets());
+Result<Json> list_datasets(Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto datasets, hub::list_datasets(*hive));
   std::vector<std::vector<std::string>> rows = {
       {"DATASET", "KIND", "DOCUMENTS", "SIZE", "SHA-256", "PARTITIONINGS", "LICENCE"}};
   Json list = Json::array();
-  for (const auto& dataset : datasets) {
-    PANAL_ASSIGN(const auto partitionings, catalogue->list_partitionings(dataset.id));
-    std::vector<std::int64_t> ids;
-    Json details = Json::array();
-    for (const auto& partitioning : partitionings) {
-      ids.push_back(partitioning.id);
-      details.push_back(registry::to_json(partitioning));
-    }
+  for (const auto& [dataset, partitionings] : datasets) {
+    std::vector<std::int64_t> numbers;
+    for (const auto& partitioning : partitionings) numbers.push_back(partitioning.id);
     rows.push_back({dataset.label(), std::string(dataset.kind()),
                     std::to_string(dataset.num_documents), shown_bytes(dataset.num_bytes),
-                    dataset.blob.substr(0, 12), fmt::format("{}", fmt::join(ids, ", ")),
+                    dataset.blob.substr(0, 12), fmt::format("{}", fmt::join(numbers, ", ")),
                     dataset.licence});
-    Json entry = registry::to_json(dataset);
-    entry["partitionings"] = details;
-    list.push_back(entry);
   }
+  for (const auto& listed : datasets) list.push_back(hub::to_json(listed));
   if (datasets.empty()) {
     workspace.terminal().print("No datasets yet. Add one: panal data add NAME FILE-OR-FOLDER...");
   } else {
     workspace.terminal().table(rows);
   }
   return Json{{"datasets", list}};
+}
+
+Result<Json> show_dataset(const std::string& reference, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto shown, hub::show_dataset(*hive, reference));
+  Json document = hub::to_json(shown);
+  workspace.terminal().print(to_pretty(document));
+  return document;
+}
+
+Result<Json> export_dataset(const hub::ExportDataset& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto dataset, hub::export_dataset(*hive, request));
+  workspace.terminal().note(
+      fmt::format("{} written to {}", dataset.label(), request.file.string()));
+  Json document = registry::to_json(dataset);
+  document["file"] = request.file.string();
+  return document;
 }
 
 std::string shown_difficulty(const hub::FoundPartition& partition) {
@@ -84,81 +69,14 @@ void print_partitions(const hub::PartitionedDataset& partitioned, Terminal& term
   terminal.table(rows);
 }
 
-// Whole texts first, because cutting hides what a text repeats of another; then their passages.
-Result<data::RemovedDuplicates> remove_duplicates(const AddDataOptions& options,
-                                                  std::vector<data::Document>& documents,
-                                                  std::int64_t passage_bytes,
-                                                  Workspace& workspace) {
-  const data::DeduplicateOptions how{.mode = options.deduplicate == "near"
-                                                 ? data::Deduplication::kNear
-                                                 : data::Deduplication::kExact,
-                                     .threshold = options.near_threshold,
-                                     .stop = workspace.stop()};
-  std::vector<data::Document>* const group[] = {&documents};
-  PANAL_ASSIGN(const data::RemovedDuplicates whole, data::remove_duplicates(group, how));
-  workspace.terminal().print("of whole texts: " + whole.summary);
-  data::cut_documents(documents, passage_bytes);
-  PANAL_ASSIGN(data::RemovedDuplicates removed, data::remove_duplicates(group, how));
-  workspace.terminal().print("of passages: " + removed.summary);
-  removed.documents += whole.documents;
-  removed.bytes += whole.bytes;
-  return removed;
-}
-
-// Writes what is read to `file` as it comes, or, when duplicates are to go, all of it at the end.
-Result<data::ReadReport> read_into(const std::filesystem::path& file, const AddDataOptions& options,
-                                   data::RemovedDuplicates& removed, Workspace& workspace) {
-  const std::vector<std::filesystem::path> paths(options.paths.begin(), options.paths.end());
-  data::ReadOptions reading{.text_column = options.text_column,
-                            .reads_special_tokens = options.special_tokens == "read"};
-  store::FileSystem& files = store::posix_file_system();
-  if (options.deduplicate != "off") {
-    const std::int64_t passage_bytes = std::exchange(reading.passage_bytes, 0);
-    PANAL_ASSIGN(data::ReadReport report, data::read_documents(paths, reading));
-    PANAL_ASSIGN(removed, remove_duplicates(options, report.documents, passage_bytes, workspace));
-    PANAL_TRY(data::write_dataset(files, file, report.documents));
-    report.num_documents = static_cast<std::int64_t>(report.documents.size());
-    report.num_conversations =
-        std::ranges::count_if(report.documents, &data::Document::is_conversation);
-    return report;
-  }
-  reading.max_total_bytes = 1ULL << 50;  // The disk's free space is the bound.
-  PANAL_ASSIGN(data::DatasetWriter writer, data::DatasetWriter::create(files, file));
-  PANAL_ASSIGN(data::ReadReport report,
-               data::read_documents(paths, reading, [&](const data::Document& document) {
-                 return workspace.stop().stop_requested()
-                            ? Status(Code::kCancelled, "stopped while files were being read")
-                            : writer.write(document);
-               }));
-  PANAL_TRY(writer.finish());
-  return report;
-}
-
 }  // namespace
 
-Result<Json> add_data(const AddDataOptions& options, Workspace& workspace) {
-  PANAL_TRY(registry::check_name(options.name, "a dataset"));
-  PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  const ScratchFolder scratch(catalogue->home());
-  const auto file = scratch.path() / "dataset.jsonl";
-  data::RemovedDuplicates removed;
-  PANAL_ASSIGN(const data::ReadReport report, read_into(file, options, removed, workspace));
-  PANAL_ASSIGN(const auto dataset,
-               catalogue->add_dataset(
-                   {.name = options.name,
-                    .file = file,
-                    .num_documents = static_cast<std::uint64_t>(report.num_documents),
-                    .num_conversations = static_cast<std::uint64_t>(report.num_conversations),
-                    .licence = options.licence,
-                    .source = options.source}));
-  workspace.terminal().print(fmt::format("{}: {}", dataset.label(), report.summary()));
-  Json result = registry::to_json(dataset);
-  result["duplicate_documents"] = removed.documents;
-  result["duplicate_bytes"] = removed.bytes;
-  const Json read = report.to_json();
-  result["read"] = read.at("read");
-  result["skipped"] = read.at("skipped");
-  return result;
+Result<Json> add_dataset(const hub::AddDataset& request, Workspace& workspace) {
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  PANAL_ASSIGN(const auto added, hub::add_dataset(*hive, request, workspace.watch()));
+  for (const auto& line : added.duplicates) workspace.terminal().print(line);
+  workspace.terminal().print(fmt::format("{}: {}", added.dataset.label(), added.read.summary()));
+  return hub::to_json(added);
 }
 
 Result<Json> partition_dataset(const hub::PartitionDataset& request, Workspace& workspace) {
@@ -175,12 +93,16 @@ Result<Json> partition_dataset(const hub::PartitionDataset& request, Workspace& 
 
 void add_data_command(CLI::App& app, Action& action) {
   struct Options {
-    AddDataOptions add;
+    hub::AddDataset add;
     hub::PartitionDataset partition;
     std::vector<std::string> origins;
+    std::string shown;
+    hub::ExportDataset exported;
+    hub::RemoveDataset removed;
   };
   auto options = std::make_shared<Options>();  // Shared by the flags and the callbacks.
-  CLI::App* command = app.add_subcommand("data", "Add, list, partition and remove datasets");
+  CLI::App* command =
+      app.add_subcommand("data", "Add, list, show, partition, export and remove datasets");
   command->fallthrough();
   command->require_subcommand(1);
   CLI::App* add = command->add_subcommand("add", "Read files and folders into a dataset");
@@ -208,10 +130,25 @@ void add_data_command(CLI::App& app, Action& action) {
       ->capture_default_str();
   add->add_option("--source", options->add.source, "A note on where it came from");
   add->callback([options, &action] {
-    action = [options](Workspace& workspace) { return add_data(options->add, workspace); };
+    action = [options](Workspace& workspace) { return add_dataset(options->add, workspace); };
   });
-  CLI::App* list = command->add_subcommand("list", "Datasets and their partitionings");
-  list->callback([&action] { action = [](Workspace& workspace) { return list_data(workspace); }; });
+  command->add_subcommand("list", "Datasets and their partitionings")->callback([&action] {
+    action = list_datasets;
+  });
+  CLI::App* show = command->add_subcommand("show", "One dataset with all that divides it");
+  show->add_option("dataset", options->shown, "NAME or NAME@VERSION")->required();
+  show->callback([options, &action] {
+    action = [options](Workspace& workspace) { return show_dataset(options->shown, workspace); };
+  });
+  CLI::App* exported =
+      command->add_subcommand("export", "Write a dataset to a file, one JSON document a line");
+  exported->add_option("dataset", options->exported.dataset, "NAME or NAME@VERSION")->required();
+  exported->add_option("--output", options->exported.file, "File to write")->required();
+  exported->callback([options, &action] {
+    action = [options](Workspace& workspace) {
+      return export_dataset(options->exported, workspace);
+    };
+  });
   CLI::App* partition =
       command->add_subcommand("partition", "Divide a dataset by language, topic and difficulty");
   partition->add_option("dataset", options->partition.dataset, "NAME or NAME@VERSION")->required();
@@ -237,15 +174,14 @@ void add_data_command(CLI::App& app, Action& action) {
       return partition_dataset(options->partition, workspace);
     };
   });
-  auto removed = std::make_shared<hub::RemoveDataset>();  // Shared by the flags and the callback.
   CLI::App* remove = command->add_subcommand(
       "remove", "Forget a version, or all of a name; models keep what they learnt from it");
-  remove->add_option("dataset", removed->dataset, "NAME or NAME@VERSION")->required();
-  add_removal_options(remove, removed->options, "its partitionings");
-  remove->callback([removed, &action] {
-    action = [removed](Workspace& workspace) -> Result<Json> {
+  remove->add_option("dataset", options->removed.dataset, "NAME or NAME@VERSION")->required();
+  add_removal_options(remove, options->removed.options, "its partitionings");
+  remove->callback([options, &action] {
+    action = [options](Workspace& workspace) -> Result<Json> {
       PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
-      PANAL_ASSIGN(const auto removal, hub::remove_dataset(*hive, *removed));
+      PANAL_ASSIGN(const auto removal, hub::remove_dataset(*hive, options->removed));
       return shown_removal(removal, workspace.terminal());
     };
   });

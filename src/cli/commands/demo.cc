@@ -197,11 +197,11 @@ class Demo {
     std::vector<std::string> paths = {kLicences, prose_};
     paths.insert(paths.end(), code_.begin(), code_.end());
     PANAL_ASSIGN(report_["data"],
-                 add_data({.name = "mixed",
-                           .paths = paths,
-                           .licence = "",
-                           .source = "licences, Python standard library, Don Quijote"},
-                          workspace_));
+                 add_dataset({.name = "mixed",
+                              .paths = paths,
+                              .licence = "",
+                              .source = "licences, Python standard library, Don Quijote"},
+                             workspace_));
     const std::string code_root = std::filesystem::path(code_.front()).parent_path().string();
     PANAL_ASSIGN(report_["partitioning"],
                  partition_dataset(

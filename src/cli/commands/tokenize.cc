@@ -4,9 +4,8 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
-#include "hub/model_source.h"
+#include "hub/tokenize_text.h"
 #include "store/file_system.h"
-#include "tokenizer/tokenizer.h"
 
 namespace panal::cli {
 namespace {
@@ -21,14 +20,13 @@ struct TokenizeOptions {
 
 Result<Json> run_tokenize(const TokenizeOptions& options, Workspace& workspace) {
   PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
-  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
-  PANAL_ASSIGN(const std::string text, store::read_file(options.file, kMaxFileBytes));
-  PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer, tokenizer::Tokenizer::load(source.core));
-  PANAL_ASSIGN(const auto how, tokenizer::prompt_options(options.special));
-  const auto ids = tokenizer.encode_prompt(text, how);
-  workspace.terminal().print(fmt::format("{}", fmt::join(ids, " ")));
-  workspace.terminal().note(fmt::format("{} tokens from {}", ids.size(), shown_bytes(text.size())));
-  return Json{{"count", ids.size()}, {"ids", ids}};
+  hub::TokenizeText request{.model = options.model, .special = options.special};
+  PANAL_ASSIGN(request.text, store::read_file(options.file, kMaxFileBytes));
+  PANAL_ASSIGN(const auto tokenized, hub::tokenize_text(*hive, request));
+  workspace.terminal().print(fmt::format("{}", fmt::join(tokenized.ids, " ")));
+  workspace.terminal().note(
+      fmt::format("{} tokens from {}", tokenized.ids.size(), shown_bytes(request.text.size())));
+  return hub::to_json(tokenized);
 }
 
 }  // namespace
