@@ -27,10 +27,11 @@ ApiError api_error(const Status& status) {
   const std::string& message = status.message();
   switch (status.code()) {
     case Code::kInvalidArgument: {
-      // The engine names the context's length only when a prompt does not fit into it.
-      const bool is_too_long = message.find("context") != std::string::npos;
-      return is_too_long ? bad_request(message, "messages", "context_length_exceeded")
-                         : bad_request(message);
+      const auto exceeded = work::context_exceeded_in(message);
+      if (!exceeded) return bad_request(message);
+      ApiError error = bad_request(message, "messages", "context_length_exceeded");
+      error.context = exceeded;
+      return error;
     }
     case Code::kUnsupported:
       return bad_request(message, std::nullopt, "unsupported");
@@ -86,11 +87,15 @@ Json to_json(const ApiError& error) {
   const auto text_or_null = [](const std::optional<std::string>& text) {
     return text ? Json(*text) : Json(nullptr);
   };
-  return Json{{"error",
-               {{"message", error.message},
-                {"type", error.type},
-                {"param", text_or_null(error.param)},
-                {"code", text_or_null(error.code)}}}};
+  Json members = {{"message", error.message},
+                  {"type", error.type},
+                  {"param", text_or_null(error.param)},
+                  {"code", text_or_null(error.code)}};
+  if (error.context) {
+    members["n_prompt_tokens"] = error.context->prompt_tokens;
+    members["n_ctx"] = error.context->context_tokens;
+  }
+  return Json{{"error", std::move(members)}};
 }
 
 }  // namespace panal::api

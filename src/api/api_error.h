@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "work/context_error.h"
 
 namespace panal::api {
 
@@ -17,6 +18,7 @@ struct ApiError {
   std::string type = "server_error";
   std::optional<std::string> param = {};
   std::optional<std::string> code = {};
+  std::optional<work::ContextExceeded> context = {};  // Also as members n_ctx and n_prompt_tokens.
 };
 
 /// 400 invalid_request_error about the member `param`.
@@ -31,7 +33,8 @@ ApiError api_error(const Status& status);
 /// For what the HTTP server finds by itself: 400, 404, 405, 408, 413, 431, 503, ...
 ApiError api_error_for_http(int status, std::string_view message);
 
-/// {"error": {"message", "type", "param", "code"}}; param and code are null when unknown.
+/// {"error": {"message", "type", "param", "code"}}; param and code are null when unknown. A prompt
+/// over the context has both counts beside them.
 Json to_json(const ApiError& error);
 
 }  // namespace panal::api

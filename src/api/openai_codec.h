@@ -3,32 +3,40 @@
 // look for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "api/answer_service.h"
 #include "api/api_error.h"
 #include "base/json.h"
+#include "hub/answer_service.h"
+#include "work/generation.h"
 
 namespace panal::api {
 
+/// One request of a client: a chat, or a completion of one or several prompts.
 struct ApiRequest {
-  AnswerRequest answer;  // request_id is left for the caller to fill.
+  std::vector<work::Generation> generations{};  // One or more; request_id is left to the caller.
+  bool is_chat = true;
   bool is_streamed = false;
   bool include_usage = false;  // stream_options.include_usage.
 };
 
-/// Reads the body of POST /v1/chat/completions. Supported: model, messages (system, developer,
-/// user, assistant; content a string or a list of text parts), max_tokens or max_completion_tokens,
-/// temperature, top_p, top_k, stop, seed, stream, stream_options, and the object "panal": {"route",
-/// "split", "panel"}, which is read strictly. What would change the answer and cannot be done (n
-/// over 1, logprobs, tools, penalties, response_format, ...) is an error that names the member;
-/// unknown members are ignored.
+/// Reads the body of POST /v1/chat/completions. Supported: model (or the default), messages
+/// (system, developer, user, assistant, tool; content a string, a list of text parts or, but for
+/// users, nothing), max_tokens or max_completion_tokens (-1: no limit), temperature, top_p, top_k,
+/// min_p, seed (-1: another one each time), frequency_penalty, presence_penalty,
+/// repetition_penalty (repeat_penalty), stop, stream, stream_options, and the object "panal":
+/// {"route", "split", "panel"}, which is read strictly. What would change the answer and cannot be
+/// done (n over 1, logprobs, tools, grammars, ...) is an error that names the member; unknown
+/// members are ignored.
 std::variant<ApiRequest, ApiError> parse_chat_request(std::string_view body);
-/// Reads the body of POST /v1/completions: prompt is a string or a list of one string.
+/// Reads the body of POST /v1/completions: prompt is a string, token ids, a list of either, or
+/// missing (the model goes on from nothing); add_special_tokens false leaves it as plain
+/// characters. Without max_tokens 16, as OpenAI documents it.
 std::variant<ApiRequest, ApiError> parse_completion_request(std::string_view body);
 
 /// What all parts of one answer share.
@@ -39,20 +47,26 @@ struct AnswerIdentity {
   bool is_chat = true;
 };
 
-/// A whole answer: object "chat.completion" or "text_completion", with usage and the trace in
-/// "panal".
-Json answer_json(const AnswerIdentity& identity, std::string_view text,
-                 const AnswerSummary& summary);
+struct AnsweredPrompt {
+  std::string text{};
+  hub::AnswerSummary summary{};
+};
+
+/// A whole answer, one choice for each prompt: object "chat.completion" or "text_completion", with
+/// usage and the trace in "panal" (of several prompts: a list of traces in "panal.answers").
+Json answer_json(const AnswerIdentity& identity, const std::vector<AnsweredPrompt>& answers);
 /// The first chunk of a chat, with the role; plain completions have none.
 Json role_chunk(const AnswerIdentity& identity);
-Json text_chunk(const AnswerIdentity& identity, std::string_view delta);
-/// The last chunk with a choice: finish_reason, and the trace in "panal".
-Json finish_chunk(const AnswerIdentity& identity, const AnswerSummary& summary);
+/// `index`: of the prompt.
+Json text_chunk(const AnswerIdentity& identity, std::size_t index, std::string_view delta);
+/// The last chunk of a choice: finish_reason, and the trace in "panal".
+Json finish_chunk(const AnswerIdentity& identity, std::size_t index,
+                  const hub::AnswerSummary& summary);
 /// Empty choices and usage: what stream_options.include_usage asks for.
-Json usage_chunk(const AnswerIdentity& identity, const AnswerSummary& summary);
+Json usage_chunk(const AnswerIdentity& identity, const std::vector<AnsweredPrompt>& answers);
 
-Json model_json(const ModelEntry& model);
-Json model_list_json(const std::vector<ModelEntry>& models);
+Json model_json(const hub::ModelEntry& model);
+Json model_list_json(const std::vector<hub::ModelEntry>& models);
 
 /// "data: {...}\n\n".
 std::string sse_event(const Json& data);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cctype>
 #include <optional>
 #include <utility>
@@ -17,7 +18,6 @@
 #include "api/detail/origin_gate.h"
 #include "api/openai_codec.h"
 #include "base/hash.h"
-#include "net/thread_pool.h"
 
 namespace panal::api {
 namespace {
@@ -72,12 +72,11 @@ struct Api::Parts {
     void (Parts::*handle)(const Shared&);
   };
 
-  Parts(AnswerService& answer_service, ApiOptions api_options, Clock& the_clock)
+  Parts(hub::AnswerService& answer_service, ApiOptions api_options, Clock& the_clock)
       : service(answer_service),
         options(std::move(api_options)),
         clock(the_clock),
-        gate(options.allowed_hosts),
-        answers(options.max_answers, 0) {}
+        gate(options.allowed_hosts) {}
 
   static const Route* find(std::string_view path, std::string_view method, std::string& allowed) {
     static constexpr std::array kRoutes = {Route{"/", "GET", &Parts::home},
@@ -167,7 +166,7 @@ struct Api::Parts {
 
   void show_model(const Shared& call) {
     const std::string id = canonical(call->request().path).substr(kModelPrefix.size());
-    for (const ModelEntry& model : service.models()) {
+    for (const hub::ModelEntry& model : service.models()) {
       if (model.id == id) return call->send_json(200, model_json(model));
     }
     call->fail(model_not_found(id));
@@ -188,35 +187,32 @@ struct Api::Parts {
     if (!request_id_of(call->request())) call->set_header("x-request-id", id);
     if (const auto* error = std::get_if<ApiError>(&parsed)) return call->fail(*error);
     ApiRequest& request = std::get<ApiRequest>(parsed);
-    request.answer.request_id = id;
-    const std::vector<ModelEntry> models = service.models();
-    const bool is_known = std::any_of(models.begin(), models.end(), [&](const ModelEntry& model) {
-      return model.id == request.answer.model;
-    });
-    if (!is_known) return call->fail(model_not_found(request.answer.model));
+    for (work::Generation& generation : request.generations) generation.request_id = id;
+    if (num_answers->fetch_add(1) >= options.max_answers) {
+      --*num_answers;
+      return call->fail(api_error(Status(Code::kUnavailable, "too many questions at once")));
+    }
+    const std::string& model = request.generations.front().model;
     const AnswerIdentity identity{.id = id,
                                   .created_unix_s = clock.unix_ms() / 1000,
-                                  .model = request.answer.model,
-                                  .is_chat = request.answer.is_chat};
-    const detail::AnsweringOptions answering{.ping_every = options.ping_every};
-    const bool has_place = answers.submit([this, request, identity, call, answering] {
-      detail::answer(service, request, identity, call, answering);
-    });
-    if (!has_place) call->fail(api_error(Status(Code::kUnavailable, "too many questions at once")));
+                                  .model = model.empty() ? "auto" : model,
+                                  .is_chat = request.is_chat};
+    detail::answer(service, std::move(request), identity, call, {.ping_every = options.ping_every},
+                   [counter = num_answers] { --*counter; });
   }
 
-  AnswerService& service;
+  hub::AnswerService& service;
   const ApiOptions options;
   Clock& clock;
   const detail::OriginGate gate;
   // Shared with the calls, of which the last may end after the API.
   const std::shared_ptr<detail::Metrics> metrics = std::make_shared<detail::Metrics>();
-  // The service blocks until an answer is whole. On threads of its own, so that everything else is
-  // answered meanwhile. Last, so that it ends first.
-  net::ThreadPool answers;
+  // In progress. Shared with the answers, of which the last may end after the API.
+  const std::shared_ptr<std::atomic<std::size_t>> num_answers =
+      std::make_shared<std::atomic<std::size_t>>(0);
 };
 
-Api::Api(AnswerService& service, ApiOptions options, Clock& clock)
+Api::Api(hub::AnswerService& service, ApiOptions options, Clock& clock)
     : parts_(std::make_unique<Parts>(service, std::move(options), clock)) {}
 Api::~Api() = default;
 
@@ -233,7 +229,7 @@ net::HttpErrorBody Api::format_error(int status, std::string_view message,
 }
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(net::HttpServerOptions server,
-                                                    ApiOptions options, AnswerService& service,
+                                                    ApiOptions options, hub::AnswerService& service,
                                                     Clock& clock) {
   std::unique_ptr<ApiServer> made(new ApiServer());
   made->api_ = std::make_unique<Api>(service, std::move(options), clock);

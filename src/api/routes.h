@@ -1,5 +1,5 @@
 // The HTTP surface of a hub: OpenAI's routes, health, metrics and a page for people. Nothing here
-// decides who answers; requests go to an AnswerService.
+// decides who answers; requests go to a hub::AnswerService.
 //
 //   GET  /                     a page: what is here, and a box to ask a question
 //   GET  /v1/models, /v1/models/{id}
@@ -19,9 +19,9 @@
 #include <string>
 #include <vector>
 
-#include "api/answer_service.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "hub/answer_service.h"
 #include "net/http_server.h"
 
 namespace panal::api {
@@ -32,8 +32,8 @@ struct ApiOptions {
   /// a name that it points at this machine. The same goes for the Origin header; pages that are let
   /// in get the CORS headers that let them read the answers.
   std::vector<std::string> allowed_hosts = {};
-  std::string version = {};       // Shown on the page, in /version and in /healthz.
-  std::size_t max_answers = 256;  // In progress at once; one more gets 503 with Retry-After.
+  std::string version = {};        // Shown on the page, in /version and in /healthz.
+  std::size_t max_answers = 4096;  // In progress at once; one more gets 503 with Retry-After.
   /// A stream that is silent for so long gets a comment, so that nobody in between gives it up.
   std::chrono::milliseconds ping_every{5'000};
 };
@@ -41,7 +41,7 @@ struct ApiOptions {
 /// Handles requests; thread-safe. service and clock must outlive it and every answer.
 class Api {
  public:
-  Api(AnswerService& service, ApiOptions options, Clock& clock);
+  Api(hub::AnswerService& service, ApiOptions options, Clock& clock);
   ~Api();
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
@@ -61,7 +61,7 @@ class ApiServer {
  public:
   /// server.format_error is set here. Errors: HttpServer::start()'s.
   static Result<std::unique_ptr<ApiServer>> start(net::HttpServerOptions server, ApiOptions options,
-                                                  AnswerService& service, Clock& clock);
+                                                  hub::AnswerService& service, Clock& clock);
   ~ApiServer();
 
   std::uint16_t port() const { return server_->port(); }

@@ -8,10 +8,11 @@
 namespace panal::cli {
 namespace {
 
-std::string shown_number(const Json& object, const char* key, std::string_view unit) {
-  if (!json_has(object, key) || !object.at(key).is_number()) return fmt::format("{} unknown", unit);
-  return fmt::format("{:.3g} {}", object.at(key).get<double>(), unit);
+std::string shown(const std::optional<double>& number, std::string_view unit) {
+  return number ? fmt::format("{:.3g} {}", *number, unit) : fmt::format("{} unknown", unit);
 }
+
+constexpr char kWhere[] = "answer of the hub";
 
 Status status_of(const net::ClientResponse& response) {
   const auto body = parse_json(response.body, "answer of the hub");
@@ -25,20 +26,29 @@ Status status_of(const net::ClientResponse& response) {
 }
 
 // Takes one event of the stream into the answer.
-Status take_event(std::string_view data, Json& answer, const OnText& on_text) {
+Status take_event(std::string_view data, HubAnswer& answer, const OnText& on_text) {
   if (data == "[DONE]") return Status();
   PANAL_ASSIGN(const Json event, parse_json(data, "event of the hub"));
   if (json_has(event, "error"))
     return Status(Code::kUnavailable, event.at("error").value("message", "the answer broke off"));
-  if (json_has(event, "usage")) answer["usage"] = event.at("usage");
-  if (json_has(event, "panal")) answer["panal"] = event.at("panal");
+  if (json_has(event, "usage")) {
+    const Json& usage = event.at("usage");
+    PANAL_ASSIGN(answer.prompt_tokens, json_integer(usage, "prompt_tokens", kWhere, 0, INT64_MAX));
+    PANAL_ASSIGN(answer.completion_tokens,
+                 json_integer(usage, "completion_tokens", kWhere, 0, INT64_MAX));
+  }
+  if (json_has(event, "panal")) {
+    PANAL_ASSIGN(answer.trace, work::trace_from_json(event.at("panal"), kWhere));
+  }
   if (!json_has(event, "choices") || !event.at("choices").is_array() || event.at("choices").empty())
     return Status();
   const Json& choice = event.at("choices").front();
-  if (json_has(choice, "finish_reason")) answer["finish_reason"] = choice.at("finish_reason");
+  if (json_has(choice, "finish_reason")) {
+    PANAL_ASSIGN(answer.finish_reason, json_string(choice, "finish_reason", kWhere));
+  }
   if (json_has(choice, "delta") && json_has(choice.at("delta"), "content")) {
     const std::string piece = choice.at("delta").value("content", "");
-    answer["text"].get_ref<std::string&>() += piece;
+    answer.text += piece;
     if (on_text) return on_text(piece);
   }
   return Status();
@@ -57,7 +67,17 @@ std::string_view address_of(std::string_view url) {
 
 }  // namespace
 
-Result<Json> ask_hub(const Question& question, const OnText& on_text, std::stop_token stop) {
+Json to_json(const HubAnswer& answer) {
+  const auto or_null = [](const auto& value) { return value ? Json(*value) : Json(nullptr); };
+  return {{"text", answer.text},
+          {"finish_reason", answer.finish_reason},
+          {"usage",
+           {{"prompt_tokens", or_null(answer.prompt_tokens)},
+            {"completion_tokens", or_null(answer.completion_tokens)}}},
+          {"panal", answer.trace ? work::trace_to_json(*answer.trace) : Json(nullptr)}};
+}
+
+Result<HubAnswer> ask_hub(const Question& question, const OnText& on_text, std::stop_token stop) {
   PANAL_ASSIGN(const auto endpoint, net::parse_endpoint(address_of(question.url)));
   Json body = {{"model", question.model},
                {"messages", Json::array({{{"role", "user"}, {"content", question.text}}})},
@@ -66,7 +86,7 @@ Result<Json> ask_hub(const Question& question, const OnText& on_text, std::stop_
   if (question.max_tokens) body["max_tokens"] = *question.max_tokens;
   if (question.temperature) body["temperature"] = *question.temperature;
   const net::HttpClient client(endpoint, {.idle_deadline = std::chrono::minutes(10)});
-  Json answer = {{"text", ""}};
+  HubAnswer answer;
   Status taken;
   net::ServerSentEventParser events;
   const auto response = client.stream(
@@ -94,21 +114,15 @@ Result<Json> ask_hub(const Question& question, const OnText& on_text, std::stop_
   return answer;
 }
 
-void print_trace(const Json& trace, Terminal& terminal) {
-  if (!trace.is_object() || !json_has(trace, "parts")) return;
-  for (const Json& part : trace.at("parts")) {
-    std::string line =
-        fmt::format("route: {} ({})  {}", part.value("expert", "unknown"), part.value("why", ""),
-                    shown_number(part, "tokens_per_s", "tokens/s"));
-    if (json_has(part, "fallback"))
-      line += fmt::format("  fallback: {}", part.value("fallback", ""));
+void print_trace(const work::Trace& trace, Terminal& terminal) {
+  for (const work::PartTrace& part : trace.parts) {
+    std::string line = fmt::format("route: {} ({})  {}", part.expert, part.why,
+                                   shown(part.tokens_per_s, "tokens/s"));
+    if (part.fallback) line += fmt::format("  fallback: {}", *part.fallback);
     terminal.note(line);
   }
-  if (!json_has(trace, "totals")) return;
-  const Json& totals = trace.at("totals");
-  terminal.note(fmt::format("energy: {} ({})  carbon: {}", shown_number(totals, "joules", "J"),
-                            totals.value("method", "unknown"),
-                            shown_number(totals, "gco2", "gCO2")));
+  terminal.note(fmt::format("energy: {} ({})  carbon: {}", shown(trace.totals.energy.joules, "J"),
+                            trace.totals.energy.method, shown(trace.totals.gco2, "gCO2")));
 }
 
 }  // namespace panal::cli

@@ -18,28 +18,30 @@ struct Showing {
   const std::string& activity;
   Terminal& terminal;
 
-  void operator()(const hub::Message& message) const { terminal.note(message.text); }
-  void operator()(const hub::Sample& sample) const {
+  void operator()(const work::JobMessage& message) const { terminal.note(message.text); }
+  void operator()(const work::JobSample& sample) const {
     terminal.note(fmt::format("sample: {}", sample.text));
   }
-  void operator()(const hub::Advance& advance) const {
-    terminal.progress(advance.fraction.value_or(-1), activity);
+  void operator()(const work::JobAdvance& advance) const {
+    terminal.progress(advance.fraction, activity);
   }
-  void operator()(const hub::TrainingProgress& at) const {
-    const bool has_end = at.steps.value_or(0) > 0;
+  void operator()(const work::TrainingProgress& at) const {
+    const bool has_end = at.steps > 0;
     terminal.progress(
-        has_end ? static_cast<double>(at.step) / static_cast<double>(*at.steps) : -1,
+        has_end ? static_cast<double>(at.step) / static_cast<double>(at.steps) : -1,
         fmt::format("{}  step {}{}  loss {}  {} tokens/s  {} s left", activity, at.step,
-                    has_end ? fmt::format("/{}", *at.steps) : "", shown(at.loss, 3),
+                    has_end ? fmt::format("/{}", at.steps) : "", shown(at.loss, 3),
                     shown(at.tokens_per_s, 0), shown(at.seconds_left, 0)));
   }
-  void operator()(const hub::HeldOut& look) const {
-    std::string line = fmt::format("step {}: held-out loss {}, perplexity {}", look.step,
-                                   shown(look.loss, 3), shown(look.perplexity, 2));
-    for (const auto& [task, accuracy] : look.accuracies)
-      line += fmt::format(", {} acc {:.3f}", task, accuracy);
+  void operator()(const work::EvaluationPoint& look) const {
+    std::string line = fmt::format("step {}: held-out loss {:.3f}, perplexity {}", look.step,
+                                   look.loss, shown(look.perplexity, 2));
+    for (const work::TaskScore& task : look.tasks)
+      line += fmt::format(", {} acc {:.3f}", task.name, task.acc);
     terminal.note(line);
   }
+  // What a person need not see, and the end, which comes as the call's result.
+  void operator()(const auto&) const {}
 };
 
 }  // namespace

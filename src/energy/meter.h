@@ -15,16 +15,11 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "work/energy_reading.h"
 
 namespace panal::energy {
 
-/// The energy of one piece of work, and how we know.
-struct EnergyReading {
-  std::optional<double> joules;  // Empty means unknown. 0 is only ever a measured or estimated 0.
-  std::string method =
-      "unknown";  // "measured:rapl-package", "measured:nvml", "estimated:cpu-time", "unknown", ...
-  std::string detail;  // What was counted and what was assumed, for people.
-};
+using work::EnergyReading;
 
 /// How far a method can be trusted; a sum is only as good as its weakest part.
 enum class Trust { kUnknown, kEstimated, kMeasured };

@@ -16,10 +16,8 @@ EventWriter::~EventWriter() {
   if (output_ >= 0) close(output_);
 }
 
-void EventWriter::write(const char* name, Json members) {
-  Json event = {{"event", name}};
-  event.update(members);
-  const std::string line = to_line(event) + "\n";
+void EventWriter::write(const work::JobEvent& event) {
+  const std::string line = to_line(work::encode(event)) + "\n";
   const std::lock_guard lock(mutex_);
   for (std::size_t done = 0; done < line.size();) {
     const ssize_t count = ::write(output_, line.data() + done, line.size() - done);
@@ -27,10 +25,6 @@ void EventWriter::write(const char* name, Json members) {
     if (count <= 0) return;
     done += static_cast<std::size_t>(count);
   }
-}
-
-void EventWriter::error(const Status& status) {
-  write("error", Json{{"code", code_name(status.code())}, {"message", status.message()}});
 }
 
 }  // namespace panal::engine

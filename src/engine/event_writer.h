@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "work/job_event.h"
 
 namespace panal::engine {
 
@@ -17,11 +18,10 @@ class EventWriter {
   EventWriter(const EventWriter&) = delete;
   EventWriter& operator=(const EventWriter&) = delete;
 
-  /// Writes {"event": name, ...members}. A parent that is gone is not an error: the job ends by
-  /// other means.
-  void write(const char* name, Json members);
-  void result(Json value) { write("result", Json{{"result", std::move(value)}}); }
-  void error(const Status& status);
+  /// A parent that is gone is not an error: the job ends by other means.
+  void write(const work::JobEvent& event);
+  void result(Json value) { write({work::JobDone{std::move(value)}}); }
+  void error(const Status& status) { write({work::Failure::of(status)}); }
 
  private:
   std::mutex mutex_;

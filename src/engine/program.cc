@@ -70,7 +70,7 @@ int serve_spec(const std::string& file, const std::string& socket, EventWriter& 
                std::stop_token stop) {
   const Status status = capture([&]() -> Status {
     PANAL_ASSIGN(const std::string text, store::read_file(file, kMaxSpecBytes));
-    PANAL_ASSIGN(const Json spec, parse_json(text, file));
+    PANAL_ASSIGN(const auto spec, work::parse<work::ServingSpec>(text, file));
     return serve(spec, socket, events, stop);
   });
   if (status.ok()) return 0;

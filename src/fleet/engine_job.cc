@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "fleet/child_process.h"
 #include "store/file_system.h"
 
@@ -10,6 +11,8 @@ namespace panal::fleet {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr char kWhere[] = "event of panal-engine";
 
 // What is known when the child ended without a result: its own error event, or its way of ending.
 Status failure_of(const std::optional<Status>& said, const ChildExit& exit,
@@ -54,10 +57,9 @@ std::string ends_of(std::vector<ChildProcess>& others, const std::optional<Statu
     while (true) {
       const auto line = others[i].read_line(5s);
       if (!line.ok() || !line->has_value()) break;
-      const auto event = parse_json(**line, "event of panal-engine");
-      if (event.ok() && event->is_object() && event->value("event", "") == "error") {
-        said = event->value("message", "");
-      }
+      const auto event = work::parse<work::JobEvent>(**line, kWhere);
+      const auto* failure = event.ok() ? std::get_if<work::Failure>(&event->event) : nullptr;
+      if (failure != nullptr) said = failure->message;
     }
     const ChildExit exit = others[i].stop(5s);
     if (exit.signal != 0) {
@@ -94,15 +96,17 @@ Result<Json> run_engine_job(const EngineJob& job, const EngineEvent& on_event,
       break;
     }
     if (!line->has_value()) break;
-    const auto event = parse_json(**line, "event of panal-engine");
-    if (!event.ok() || !event->is_object())
-      continue;  // A library's own chatter on standard output.
-    const std::string name = event->value("event", "");
-    if (name == "result") {
-      result = event->value("result", Json::object());
-    } else if (name == "error") {
-      said = Status(code_from_name(event->value("code", "internal")),
-                    event->value("message", "failed without a message"));
+    auto event = work::parse<work::JobEvent>(**line, kWhere);
+    if (!event.ok()) {
+      // A library's own chatter on standard output is none; an event that cannot be read is a
+      // fault.
+      if ((*line)->starts_with("{\"version\"")) log_warning(event.status().message());
+      continue;
+    }
+    if (auto* done = std::get_if<work::JobDone>(&event->event)) {
+      result = std::move(done->result);
+    } else if (const auto* failure = std::get_if<work::Failure>(&event->event)) {
+      said = failure->status();
     } else if (on_event) {
       on_event(*event);
     }

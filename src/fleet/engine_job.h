@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "work/job_event.h"
 
 namespace panal::fleet {
 
@@ -27,8 +28,8 @@ struct EngineJob {
   int processes = 1;
 };
 
-/// Receives every event line but the result, e.g. {"event":"progress","step":10,...}.
-using EngineEvent = std::function<void(const Json& event)>;
+/// Receives every event but the last one.
+using EngineEvent = std::function<void(const work::JobEvent& event)>;
 
 /// Runs a job to its end in a child process and returns its result object. A stop request asks the
 /// child to end (training then writes a checkpoint); after 30 s it is killed. Errors: what the job

@@ -1,185 +1,174 @@
 #include "fleet/engine_worker.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
-#include "base/log.h"
+#include <algorithm>
+
+#include "base/hash.h"
+#include "base/json.h"
 #include "net/stream_parsers.h"
 #include "store/file_system.h"
+#include "work/job_event.h"
 
 namespace panal::fleet {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr char kSocketName[] = "engine.sock";
+constexpr char kWhere[] = "answer of panal-engine";
 
-std::optional<double> optional_number(const Json& object, const char* key) {
-  if (!json_has(object, key) || !object.at(key).is_number()) return std::nullopt;
-  return object.at(key).get<double>();
-}
+// A socket's path has a bound that folders do not have.
+constexpr std::size_t kMaxSocketPathBytes = sizeof(sockaddr_un{}.sun_path) - 1;
 
-Status status_of(const Json& error) {
-  return Status(code_from_name(error.value("code", "internal")),
-                error.value("message", "the engine failed without a message"));
-}
+/// One answer as it comes: bytes to lines to events.
+class Reader {
+ public:
+  Reader(std::string who, ModelServer::Callbacks callbacks)
+      : who_(std::move(who)), callbacks_(std::move(callbacks)) {}
 
-Result<WorkerAnswer> answer_of(const Json& done, std::string text) {
-  WorkerAnswer answer;
-  answer.text = std::move(text);
-  PANAL_ASSIGN(answer.finish_reason, json_string(done, "finish_reason", "answer of panal-engine"));
-  PANAL_ASSIGN(answer.prompt_tokens,
-               json_integer(done, "prompt_tokens", "answer of panal-engine", 0, INT64_MAX));
-  PANAL_ASSIGN(answer.completion_tokens,
-               json_integer(done, "completion_tokens", "answer of panal-engine", 0, INT64_MAX));
-  answer.time_to_first_token_ms = optional_number(done, "time_to_first_token_ms");
-  answer.tokens_per_s = optional_number(done, "tokens_per_s");
-  if (json_has(done, "energy") && done.at("energy").is_object()) {
-    const Json& energy = done.at("energy");
-    answer.energy = {optional_number(energy, "joules"), energy.value("method", "unknown"),
-                     energy.value("detail", "")};
+  bool on_head(const net::ClientResponse& head) {
+    is_refusal_ = head.status >= 400;
+    if (!is_refusal_ && callbacks_.on_admitted) callbacks_.on_admitted();
+    return true;
   }
-  return answer;
-}
+  bool on_chunk(std::string_view chunk) {
+    if (is_refusal_) {
+      refusal_ += chunk;
+      return refusal_.size() < kMaxRefusalBytes;
+    }
+    broken_ = lines_.push(chunk, [this](std::string_view line) { return on_line(line); });
+    return broken_.ok();
+  }
+  void on_done(const Result<net::ClientResponse>& response) {
+    if (is_refusal_) on_line(refusal_);
+    if (outcome_) return callbacks_.on_done(*std::move(outcome_));
+    if (!broken_.ok()) return callbacks_.on_done(broken_);
+    callbacks_.on_done(response.ok()
+                           ? Status(Code::kUnavailable, who_ + " ended in the middle of an answer")
+                           : response.status().with_context(who_));
+  }
+
+ private:
+  static constexpr std::size_t kMaxRefusalBytes = 1 << 20;
+
+  bool on_line(std::string_view line) {
+    if (line.empty() || outcome_) return true;
+    auto event = work::parse<work::GenerationEvent>(line, kWhere);
+    if (!event.ok()) {
+      outcome_.emplace(Status(Code::kInternal, event.status().message()));
+    } else if (const auto* text = std::get_if<std::string>(&event->event)) {
+      if (callbacks_.on_text) callbacks_.on_text(*text);
+    } else if (auto* done = std::get_if<work::GenerationResult>(&event->event)) {
+      outcome_.emplace(std::move(*done));
+    } else {
+      outcome_.emplace(std::get<work::Failure>(event->event).status());
+    }
+    return true;
+  }
+
+  const std::string who_;
+  const ModelServer::Callbacks callbacks_;
+  net::LineSplitter lines_;
+  Status broken_;
+  bool is_refusal_ = false;
+  std::string refusal_;
+  std::optional<Result<work::GenerationResult>> outcome_;
+};
 
 }  // namespace
 
-EngineWorker::EngineWorker(WorkerSpec spec, Clock& clock)
-    : spec_(std::move(spec)),
-      clock_(clock),
-      client_(net::Endpoint::unix_socket((spec_.run_folder / kSocketName).string()),
-              {.idle_deadline = std::chrono::minutes(10)}, clock) {}
+EngineWorker::EngineWorker(ServerSpec spec, Clock& clock) : spec_(std::move(spec)), clock_(clock) {
+  socket_ = spec_.run_folder / "engine.sock";
+  if (socket_.string().size() <= kMaxSocketPathBytes) return;
+  socket_folder_ = std::filesystem::path("/tmp") / fmt::format("panal-{}", random_hex(12));
+  socket_ = socket_folder_ / "engine.sock";
+}
 
 EngineWorker::~EngineWorker() {
+  client_.reset();  // Ends the answers in progress first.
   const std::lock_guard lock(mutex_);
   if (child_) child_->stop(5s);
-  // The log of an engine that never got ready is what its error message names.
   std::error_code error;
-  if (num_launches_ > 0) std::filesystem::remove_all(spec_.run_folder, error);
+  if (!socket_folder_.empty()) std::filesystem::remove_all(socket_folder_, error);
+  // The log of an engine that never got ready is what its error message names.
+  if (was_ready_) std::filesystem::remove_all(spec_.run_folder, error);
 }
 
-Result<std::unique_ptr<EngineWorker>> EngineWorker::start(WorkerSpec spec, Clock& clock) {
-  std::unique_ptr<EngineWorker> worker(new EngineWorker(std::move(spec), clock));
-  const std::lock_guard lock(worker->mutex_);
+Result<std::unique_ptr<ModelServer>> EngineWorker::start(const ServerSpec& spec, Clock& clock) {
+  std::unique_ptr<EngineWorker> worker(new EngineWorker(spec, clock));
   PANAL_TRY(worker->launch());
-  return worker;
+  return std::unique_ptr<ModelServer>(std::move(worker));
 }
 
-// Called with mutex_ held: other requests for this worker can do nothing but wait for it.
 Status EngineWorker::launch() {
   std::error_code error;
   std::filesystem::create_directories(spec_.run_folder, error);
-  Json adapters = Json::array();
-  for (const auto& [name, folder] : spec_.adapters)
-    adapters.push_back({{"name", name}, {"folder", folder.string()}});
+  if (!socket_folder_.empty() && ::mkdir(socket_folder_.c_str(), 0700) != 0) {
+    return Status(Code::kUnavailable,
+                  fmt::format("cannot make {} for the engine's socket", socket_folder_.string()));
+  }
+  work::ServingSpec serving{.model = spec_.core};
+  for (const auto& [name, folder] : spec_.adapters) serving.adapters.push_back({name, folder});
   const auto spec_file = spec_.run_folder / "spec.json";
   const auto log = spec_.run_folder / "log.txt";
-  PANAL_TRY(store::write_file_atomically(
-      store::posix_file_system(), spec_file,
-      to_pretty(Json{{"model", spec_.core.string()}, {"adapters", adapters}})));
+  PANAL_TRY(store::write_file_atomically(store::posix_file_system(), spec_file,
+                                         to_pretty(work::encode(serving))));
   PANAL_ASSIGN(const auto program, engine_program());
-  PANAL_ASSIGN(child_, ChildProcess::start({program,
-                                            {"serve", "--spec", spec_file.string(), "--socket",
-                                             (spec_.run_folder / kSocketName).string()},
-                                            log}));
-  const Deadline until(clock_, spec_.start_deadline);
+  PANAL_ASSIGN(
+      ChildProcess child,
+      ChildProcess::start(
+          {program, {"serve", "--spec", spec_file.string(), "--socket", socket_.string()}, log},
+          clock_));
+  PANAL_TRY(wait_until_ready(child));
+  was_ready_ = true;
+  client_ = std::make_unique<net::HttpClient>(
+      net::Endpoint::unix_socket(socket_.string()),
+      net::ClientOptions{.idle_deadline = std::chrono::minutes(10)}, clock_);
+  const std::lock_guard lock(mutex_);
+  child_ = std::move(child);
+  return Status();
+}
+
+Status EngineWorker::wait_until_ready(ChildProcess& child) {
+  const Deadline deadline(clock_, spec_.start_deadline);
   std::optional<Status> said;
   while (true) {
-    const auto line = child_->read_line(until.left());
+    const auto line = child.read_line(deadline.left());
     if (!line.ok())
       return line.status().with_context(fmt::format("starting the engine for {}", spec_.name));
     if (!line->has_value()) break;
-    const auto event = parse_json(**line, "event of panal-engine");
-    if (!event.ok() || !event->is_object()) continue;
-    if (event->value("event", "") == "ready") {
-      ++num_launches_;
-      return Status();
-    }
-    if (event->value("event", "") == "error") said = status_of(*event);
+    const auto event = work::parse<work::JobEvent>(**line, "event of panal-engine");
+    if (!event.ok()) continue;  // A library's own chatter on standard output.
+    if (std::holds_alternative<work::ServerFacts>(event->event)) return Status();
+    if (const auto* failure = std::get_if<work::Failure>(&event->event)) said = failure->status();
   }
-  const ChildExit exit = child_->stop(5s);
+  const ChildExit exit = child.stop(5s);
   if (said) return *said;
-  return Status(Code::kUnavailable, fmt::format("the engine for {} {}; its log is {}", spec_.name,
-                                                exit.shown(), log.string()));
+  return Status(Code::kUnavailable,
+                fmt::format("the engine for {} {}; its log is {}", spec_.name, exit.shown(),
+                            (spec_.run_folder / "log.txt").string()));
 }
 
-Result<int> EngineWorker::ensure_alive() {
+bool EngineWorker::is_lost(std::chrono::milliseconds deadline) {
   const std::lock_guard lock(mutex_);
-  if (child_ && !child_->has_ended()) return num_launches_;
-  log_warning(fmt::format("the engine for {} ended; starting it again", spec_.name));
-  PANAL_TRY(launch());
-  return num_launches_;
+  return !child_ || child_->has_ended() || (deadline > 0ms && child_->wait(deadline).ok());
 }
 
-Result<WorkerAnswer> EngineWorker::generate(const Json& request, const Progress& progress,
-                                            std::stop_token stop) {
-  Attempt attempt = ask(request, progress, stop);
-  // A killed engine breaks connections a moment before it can be waited for. Nobody saw a word of
-  // this answer, so it is safe to ask again, once: the request itself may be what kills engines.
-  if (attempt.was_cut && !attempt.gave_text && !stop.stop_requested() &&
-      is_lost(attempt.launch, 2s))
-    attempt = ask(request, progress, stop);
-  return std::move(attempt.outcome);
-}
-
-bool EngineWorker::is_lost(int launch, std::chrono::milliseconds deadline) {
-  const std::lock_guard lock(mutex_);
-  // Another request may have started the next child already.
-  return launch != num_launches_ || (child_ && child_->wait(deadline).ok());
-}
-
-EngineWorker::Attempt EngineWorker::ask(const Json& request, const Progress& progress,
-                                        std::stop_token stop) {
-  const auto alive = ensure_alive();
-  if (!alive.ok()) return {.outcome = alive.status()};
-  net::ClientRequest http{.method = "POST",
-                          .target = "/generate",
-                          .headers = {{"Content-Type", "application/json"}},
-                          .body = to_line(request)};
-  std::string text;
-  std::optional<Result<WorkerAnswer>> outcome;
-  const auto on_line = [&](std::string_view line) {
-    if (line.empty()) return true;
-    const auto message = parse_json(line, "answer of panal-engine");
-    if (!message.ok()) {
-      outcome = message.status();
-    } else if (json_has(*message, "text") && message->at("text").is_string()) {
-      const auto& piece = message->at("text").get_ref<const std::string&>();
-      text += piece;
-      if (progress.on_text) progress.on_text(piece);
-    } else if (json_has(*message, "done")) {
-      outcome = answer_of(message->at("done"), text);
-    } else if (json_has(*message, "error")) {
-      outcome = Result<WorkerAnswer>(status_of(message->at("error")));
-    }
-    return true;
-  };
-  net::LineSplitter lines;
-  Status broken;
-  const auto response = client_.stream(
-      http,
-      [&](std::string_view chunk) {
-        broken = lines.push(chunk, on_line);
-        return broken.ok();
-      },
-      stop,
-      [&](const net::ClientResponse& head) {
-        if (head.status < 400 && progress.on_admitted) progress.on_admitted();
-        return true;
-      });
-  if (outcome) return {.outcome = *std::move(outcome)};
-  if (!broken.ok()) return {.outcome = broken};
-  if (response.ok() && response->status >= 400) {
-    const auto body = parse_json(response->body, "answer of panal-engine");
-    if (!body.ok()) return {.outcome = body.status()};
-    if (json_has(*body, "error")) return {.outcome = status_of(body->at("error"))};
-  }
-  const std::string who = fmt::format("the engine for {}", spec_.name);
-  return {.outcome = response.ok()
-                         ? Status(Code::kUnavailable, who + " ended in the middle of an answer")
-                         : response.status().with_context(who),
-          .launch = *alive,
-          .was_cut = true,
-          .gave_text = !text.empty()};
+void EngineWorker::generate(const work::Generation& request, Callbacks callbacks,
+                            std::stop_token stop) {
+  // Shared by the exchange's callbacks.
+  const auto reader =
+      std::make_shared<Reader>(fmt::format("the engine for {}", spec_.name), std::move(callbacks));
+  client_->start({.method = "POST",
+                  .target = "/generate",
+                  .headers = {{"Content-Type", "application/json"}},
+                  .body = to_line(work::encode(request))},
+                 {.on_head = [reader](const auto& head) { return reader->on_head(head); },
+                  .on_chunk = [reader](std::string_view chunk) { return reader->on_chunk(chunk); },
+                  .on_done = [reader](auto response) { reader->on_done(response); }},
+                 std::move(stop));
 }
 
 }  // namespace panal::fleet

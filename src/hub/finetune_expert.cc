@@ -102,8 +102,8 @@ Result<TrainedModel> finetune_expert(Hive& hive, const FinetuneExpert& request,
                                                     .config = config,
                                                     .config_name = title,
                                                     .begins_anew = request.begins_anew}));
-  watch.tell(request.name, Message{"run folder " + place.folder.string()});
-  if (!place.remark.empty()) watch.tell(request.name, Message{place.remark});
+  watch.tell(request.name, work::JobMessage{"run folder " + place.folder.string()});
+  if (!place.remark.empty()) watch.tell(request.name, work::JobMessage{place.remark});
   TrainedModel trained{.run_folder = place.folder};
   PANAL_ASSIGN(trained.summary, detail::run_training(hive,
                                                      {.config = config,

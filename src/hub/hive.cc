@@ -1,6 +1,5 @@
 #include "hub/hive.h"
 
-#include "hub/detail/engine_events.h"
 #include "hub/detail/event_journal.h"
 #include "store/file_system.h"
 
@@ -55,9 +54,9 @@ Result<Json> Hive::run_job(const JobOrder& order, const Watch& watch) {
   detail::EventJournal journal(detail::journal_path(folder, job.id), order.activity, clock_);
   auto result = runner_.run(
       {order.kind, order.spec, folder, order.processes},
-      [&](const Json& line) {
-        journal.write(line);
-        if (auto event = detail::event_of_line(line)) watch.tell(order.activity, *std::move(event));
+      [&](const work::JobEvent& event) {
+        journal.write(event);
+        watch.tell(order.activity, event.event);
       },
       running.token());
   if (result.ok() && order.judge) {

@@ -30,10 +30,4 @@ Result<ModelSource> find_model_source(Hive& hive, const std::string& name_or_pat
   return source;
 }
 
-Json source_to_spec(const ModelSource& source) {
-  Json spec = {{"model", source.core.string()}};
-  if (source.adapter) spec["adapter"] = source.adapter->string();
-  return spec;
-}
-
 }  // namespace panal::hub

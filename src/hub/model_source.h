@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 
-#include "base/json.h"
 #include "base/result.h"
 #include "hub/hive.h"
 #include "registry/model_version.h"
@@ -26,8 +25,5 @@ struct ModelSource {
 /// A registered name ("smollm2", "smollm2@2", an expert's name), else a path of a model folder or
 /// GGUF file. Errors: kNotFound says that it is neither; kConflict when all versions are retired.
 Result<ModelSource> find_model_source(Hive& hive, const std::string& name_or_path);
-
-/// The model and adapter of a source as members of a job's spec.
-Json source_to_spec(const ModelSource& source);
 
 }  // namespace panal::hub

@@ -109,7 +109,7 @@ Result<topics::Partitioning> divide(Hive& hive, const PartitionDataset& request,
   how.seed = request.seed;
   how.max_partitions = request.max_partitions;
   how.progress = [&](double fraction) {
-    watch.tell("partitioning by language and topic", Advance{fraction});
+    watch.tell("partitioning by language and topic", work::JobAdvance{fraction});
   };
   how.stop = watch.stop;
   PANAL_ASSIGN(topics::Partitioning partitioning, topics::partition(documents, how));

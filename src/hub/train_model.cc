@@ -31,8 +31,8 @@ Result<TrainedModel> train_model(Hive& hive, const TrainModel& request, const Wa
            .base_directory = base,
            .begins_anew = request.begins_anew}));
   trained.run_folder = place.folder;
-  watch.tell("training", Message{"run folder " + place.folder.string()});
-  if (!place.remark.empty()) watch.tell("training", Message{place.remark});
+  watch.tell("training", work::JobMessage{"run folder " + place.folder.string()});
+  if (!place.remark.empty()) watch.tell("training", work::JobMessage{place.remark});
   PANAL_ASSIGN(trained.summary, detail::run_training(hive,
                                                      {.config = request.config,
                                                       .config_name = request.config_file,

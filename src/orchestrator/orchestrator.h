@@ -13,21 +13,16 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/result.h"
 #include "energy/carbon.h"
-#include "energy/meter.h"
+#include "work/generation.h"
+#include "work/trace.h"
 
 namespace panal::topics {
 class TopicModel;
 }
 
 namespace panal::orchestrator {
-
-struct Message {
-  std::string role;  // "system", "user" or "assistant".
-  std::string content;
-};
 
 /// One LoRA expert of a group.
 struct Expert {
@@ -47,63 +42,20 @@ struct Endpoint {
   std::shared_ptr<const topics::TopicModel> topics;
 };
 
-struct CallOptions {
-  std::optional<std::int64_t> max_tokens;
-  std::optional<double> temperature;
-  std::optional<double> top_p;
-  std::optional<std::int64_t> top_k;
-  std::optional<std::uint64_t> seed;
-  std::vector<std::string> stop;
-};
-
-struct ExpertCall {
-  std::string adapter;  // An Expert::name, or "" for the core.
-  std::vector<Message> messages;
-  CallOptions options;
-};
-
-struct ExpertAnswer {
-  std::string text;
-  std::string finish_reason = "stop";  // "stop", "length" or "cancelled".
-  std::int64_t prompt_tokens = 0;
-  std::int64_t completion_tokens = 0;
-  std::optional<double> time_to_first_token_ms;
-  std::optional<double> tokens_per_s;
-  energy::EnergyReading energy;
-};
-
-using TextCallback = std::function<void(std::string_view text)>;
-
-/// What a call says while it runs, on the calling thread.
-struct CallProgress {
-  std::function<void()> on_admitted;  // At most once, before any text: checked, and has its place.
-  TextCallback on_text;               // A piece of the answer.
-};
-
-/// Who runs a model for us: HTTP to panal-engine in the product, a script in tests.
+/// Who runs a model for us: panal-engine in the product, a script in tests.
 class ExpertCaller {
  public:
+  /// One at a time per call, on any thread, also before start() has returned; on_done exactly once,
+  /// last. They return soon.
+  struct Callbacks {
+    std::function<void()> on_admitted;  // The request is sound and has its place.
+    std::function<void(std::string_view text)> on_text;
+    std::function<void(Result<work::GenerationResult>)> on_done;
+  };
   virtual ~ExpertCaller() = default;
-  /// Blocks until the answer is whole. Called from several threads at once. A requested stop ends
-  /// it soon, with kCancelled.
-  virtual Result<ExpertAnswer> call(const ExpertCall& call, const CallProgress& progress,
-                                    std::stop_token cancel) = 0;
-};
-
-struct OrchestratorRequest {
-  std::string request_id;
-  std::vector<Message>
-      messages;  // The last one has the role "user": that is the text that is split and routed.
-  CallOptions options;
-  std::string expert;  // Not empty: this expert (its name, or "core") answers everything, unsplit.
-  bool split = true;   // False: never split.
-  bool panel = false;  // True: core and two best experts answer, unsplit; one answer is chosen.
-  energy::CarbonOptions carbon;
-};
-
-struct RouteScore {
-  std::string expert;  // Expert name; "core" for the core.
-  double score = 0;    // 0 to 1.
+  /// Begins a call and returns at once. The request's expert is an Expert::name or "core". A
+  /// requested stop ends it soon, with kCancelled.
+  virtual void start(work::Generation request, Callbacks callbacks, std::stop_token cancel) = 0;
 };
 
 /// One part of a request, and who is to answer it.
@@ -114,66 +66,38 @@ struct PlannedPart {
   std::string why;     // In words.
   double confidence =
       0;  // Of the topic model in the chosen expert; 1 when the caller named it; 0 for the core.
-  std::vector<RouteScore> alternatives;  // The others, best first, at most 4.
+  std::vector<work::RouteScore> alternatives;  // The others, best first, at most 4.
 };
-
-struct PartTrace {
-  PlannedPart plan;
-  std::string answered_by;  // Differs from plan.expert after a fallback.
-  std::string model_version;
-  std::string finish_reason;
-  std::int64_t prompt_tokens = 0;
-  std::int64_t completion_tokens = 0;
-  std::optional<double> time_to_first_token_ms;
-  std::optional<double> tokens_per_s;
-  energy::EnergyReading energy;
-  std::string fallback;            // Why the core took over; empty when it did not.
-  std::string error;               // Why nobody answered this part; empty when somebody did.
-  std::vector<std::string> panel;  // Panel mode: one line per candidate, with its scores.
-};
-
-struct Trace {
-  std::string request_id;
-  std::string endpoint;
-  std::vector<PartTrace> parts;
-  energy::EnergyReading energy;  // Of all calls, candidates and failed ones included.
-  energy::CarbonEstimate carbon;
-  std::optional<double> tokens_per_s;  // All completion tokens over wall time.
-  double wall_ms = 0;
-  double overhead_ms = 0;  // Wall time during which no expert was at work.
-};
-
-/// The `panal` object of an answer: unknown numbers are null, never 0.
-Json to_json(const Trace& trace);
-/// The plan alone, for headers and dry runs: [{expert, why, confidence, text, alternatives}].
-Json to_json(const std::vector<PlannedPart>& plan);
 
 struct Answer {
-  std::string text;                    // What the sink got, joined.
-  std::string finish_reason = "stop";  // "length" when any part was cut.
+  std::string text{};  // What the sink got, joined.
+  /// kLength when any part was cut.
+  work::FinishReason finish_reason = work::FinishReason::kStop;
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
-  Trace trace;
+  work::Trace trace{};
 };
 
-/// Receives the answer as it grows, in order, on the thread that called answer(). It may block (a
-/// slow client slows only its own answer) and must not throw.
+/// Receives the answer as it grows, in order: one call at a time, on any thread. Must return soon
+/// and not throw.
 class AnswerSink {
  public:
   virtual ~AnswerSink() = default;
-  /// Before any text: who will answer what.
+  /// First: who will answer what.
   virtual void on_plan(const std::vector<PlannedPart>& plan) = 0;
-  /// At most once, before any text: somebody works on the answer's beginning.
+  /// At most once, before any text: somebody has begun to work on it.
   virtual void on_admitted() {}
-  virtual void on_text(std::string_view text) = 0;
+  /// False: nobody listens any more, so stop.
+  virtual bool on_text(std::string_view text) = 0;
+  /// Exactly once, last.
+  virtual void on_done(Result<Answer> answer) = 0;
 };
 
 struct OrchestratorOptions {
   std::int64_t max_parts = 4;           // What is left over stays in the last part.
   std::int64_t max_parallel_calls = 4;  // Per request.
   double route_threshold = 0.5;  // topics::TopicModel::kThreshold: below it the core answers.
-  /// Of the text of each part that is not yet given to the sink; over it the part's expert waits.
-  std::size_t max_buffered_bytes = 1 << 20;
+  energy::CarbonOptions carbon{};
 };
 
 /// Stateless between requests and thread-safe: one serves a whole process.
@@ -182,18 +106,22 @@ class Orchestrator {
   /// clock must outlive the orchestrator.
   Orchestrator(OrchestratorOptions options, Clock& clock);
 
-  /// Splits and routes without calling anybody. Errors: kInvalidArgument (no user message at the
-  /// end), kNotFound (the named expert; the message lists the endpoint's).
-  Result<std::vector<PlannedPart>> plan(const OrchestratorRequest& request,
+  /// Splits and routes a conversation without calling anybody. One that does not end with the user
+  /// is continued whole. Errors: kInvalidArgument (not a conversation), kNotFound (the named
+  /// expert; the message lists the endpoint's).
+  Result<std::vector<PlannedPart>> plan(const work::Generation& request,
                                         const Endpoint& endpoint) const;
 
-  /// Plans, calls, streams, joins. Blocks; the sink is called on this thread only. An expert that
-  /// fails before any of its text was streamed is replaced by the core, once (not when the request
-  /// itself is at fault: kInvalidArgument). A part nobody could answer is said so in the text and
-  /// the trace. Errors: plan()'s; kCancelled when `cancel` was requested; the first part's status
-  /// when no part was answered. What was streamed before an error stays streamed.
-  Result<Answer> answer(const OrchestratorRequest& request, const Endpoint& endpoint,
-                        ExpertCaller& caller, AnswerSink& sink, std::stop_token cancel) const;
+  /// Plans, calls, streams, joins; returns at once, and costs no thread while it waits. An expert
+  /// that fails before any of its text was streamed is replaced by the core, once (not when the
+  /// request itself is at fault: kInvalidArgument). A part nobody could answer is said so in the
+  /// text and the trace. What comes to its turn later is kept until then: a part is no longer than
+  /// its model's context. Errors: plan()'s; kCancelled when `cancel` was requested or nobody
+  /// listens; the first part's status when no part was answered. What was streamed before an error
+  /// stays streamed. Shared with the calls in progress: endpoint, caller and sink.
+  void answer(work::Generation request, std::shared_ptr<const Endpoint> endpoint,
+              std::shared_ptr<ExpertCaller> caller, std::shared_ptr<AnswerSink> sink,
+              std::stop_token cancel) const;
 
  private:
   const OrchestratorOptions options_;

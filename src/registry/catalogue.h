@@ -47,6 +47,9 @@ class Catalogue {
   Catalogue& operator=(const Catalogue&) = delete;
 
   store::BlobStore& blobs() { return blobs_; }
+  /// See store::Database::Stamp: tells without a query whether anything was written since.
+  using Stamp = store::Database::Stamp;
+  Stamp stamp() const { return database_.stamp(); }
   const store::Home& home() const { return home_; }
 
   // ---- Datasets (references: "NAME" is the latest version, "NAME@2" that one).

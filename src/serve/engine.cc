@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "serve/detail/answer_in_progress.h"
+#include "work/context_error.h"
 
 namespace panal::serve {
 namespace {
@@ -29,21 +30,13 @@ EngineOptions with_bounds(EngineOptions options) {
   return options;
 }
 
+std::string adapter_of(const work::Generation& request) {
+  return request.expert == "core" ? "" : request.expert;
+}
+
 Status invalid(std::string message) { return Status(Code::kInvalidArgument, std::move(message)); }
 
 }  // namespace
-
-std::string_view finish_reason_name(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kCancelled:
-      return "cancelled";
-  }
-  return "stop";
-}
 
 class Engine::Loop {
  public:
@@ -66,7 +59,7 @@ class Engine::Loop {
 
   ~Loop() { stop(Nanoseconds(0)); }
 
-  Status submit(GenerateRequest request, RequestCallbacks callbacks, std::stop_token cancel);
+  Status submit(TokenizedGeneration request, RequestCallbacks callbacks, std::stop_token cancel);
   void stop(Nanoseconds drain);
   EngineStats stats() const {
     const std::scoped_lock lock(mutex_);
@@ -74,7 +67,7 @@ class Engine::Loop {
   }
 
  private:
-  Status check(const GenerateRequest& request) const;
+  Status check(const TokenizedGeneration& request) const;
 
   // Of the loop's thread.
   void run();
@@ -90,7 +83,7 @@ class Engine::Loop {
                         std::span<AnswerInProgress* const> owners);
   void deliver(std::size_t row, AnswerInProgress& answer, std::size_t num_tokens);
   std::optional<double> joules_since_last_sample();
-  void finish(AnswerInProgress& answer, FinishReason reason);
+  void finish(AnswerInProgress& answer, work::FinishReason reason);
   void fail(AnswerInProgress& answer, const Status& status);
   void leave(const AnswerInProgress& answer, bool failed);
 
@@ -118,13 +111,12 @@ class Engine::Loop {
   std::thread thread_;  // Joined under join_mutex_.
 };
 
-Status Engine::Loop::check(const GenerateRequest& request) const {
+Status Engine::Loop::check(const TokenizedGeneration& request) const {
   if (request.prompt.empty()) return invalid("the prompt must have at least one token, found none");
   const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
   if (prompt_tokens >= context_length_) {
-    return invalid(fmt::format(
-        "the prompt must be shorter than the model's context of {} tokens, found {} tokens",
-        context_length_, prompt_tokens));
+    return work::context_error(
+        {.context_tokens = context_length_, .prompt_tokens = prompt_tokens});
   }
   for (const std::int32_t token : request.prompt) {
     if (token < 0 || token >= vocabulary_size_) {
@@ -132,34 +124,36 @@ Status Engine::Loop::check(const GenerateRequest& request) const {
           fmt::format("prompt tokens must be from 0 to {}, found {}", vocabulary_size_ - 1, token));
     }
   }
-  if (request.max_tokens < 1) {
-    return invalid(fmt::format("max_tokens must be 1 or more, found {}", request.max_tokens));
+  const work::Generation& wanted = request.request;
+  if (wanted.max_tokens.value_or(1) < 1) {
+    return invalid(fmt::format("max_tokens must be 1 or more, found {}", *wanted.max_tokens));
   }
-  PANAL_TRY(check_sampling_options(request.sampling));
-  if (request.stop.size() > kMaxStops) {
-    return invalid(
-        fmt::format("at most {} stop strings, found {}", kMaxStops, request.stop.size()));
+  PANAL_TRY(check_sampling(wanted.sampling));
+  if (wanted.stop.size() > kMaxStops) {
+    return invalid(fmt::format("at most {} stop strings, found {}", kMaxStops, wanted.stop.size()));
   }
-  for (const std::string& stop : request.stop) {
+  for (const std::string& stop : wanted.stop) {
     if (stop.empty() || stop.size() > kMaxStopBytes) {
       return invalid(fmt::format("a stop string must have 1 to {} bytes, found {}", kMaxStopBytes,
                                  stop.size()));
     }
   }
-  if (!request.adapter.empty() &&
-      std::ranges::find(adapters_, request.adapter) == adapters_.end()) {
-    return Status(Code::kNotFound, fmt::format("no adapter \"{:.100}\"; loaded: {}",
-                                               request.adapter, fmt::join(adapters_, ", ")));
+  const std::string adapter = adapter_of(wanted);
+  if (!adapter.empty() && std::ranges::find(adapters_, adapter) == adapters_.end()) {
+    return Status(Code::kNotFound, fmt::format("no adapter \"{:.100}\"; loaded: {}", adapter,
+                                               fmt::join(adapters_, ", ")));
   }
   return {};
 }
 
-Status Engine::Loop::submit(GenerateRequest request, RequestCallbacks callbacks,
+Status Engine::Loop::submit(TokenizedGeneration request, RequestCallbacks callbacks,
                             std::stop_token cancel) {
   if (!callbacks.on_done) return invalid("a request needs an on_done callback");
   PANAL_TRY(check(request));
   const auto room = context_length_ - static_cast<std::int64_t>(request.prompt.size());
-  request.max_tokens = std::min(request.max_tokens, room);
+  work::Generation& wanted = request.request;
+  wanted.max_tokens = std::min(wanted.max_tokens.value_or(room), room);
+  wanted.sampling = with_defaults(wanted.sampling, options_.sampling);
   auto answer = std::make_unique<AnswerInProgress>(std::move(request), std::move(callbacks),
                                                    std::move(cancel), clock_.steady_now());
   const std::scoped_lock lock(mutex_);
@@ -232,7 +226,7 @@ Answers Engine::Loop::take_ended_waiting(Nanoseconds now) {
 void Engine::Loop::end_cancelled_and_late() {
   const Nanoseconds now = clock_.steady_now();
   const auto end = [&](AnswerInProgress& answer) {
-    if (answer.is_cancelled()) return finish(answer, FinishReason::kCancelled);
+    if (answer.is_cancelled()) return finish(answer, work::FinishReason::kCancelled);
     fail(answer,
          Status(Code::kDeadlineExceeded, fmt::format("the answer was not done within {:g} s",
                                                      seconds(*answer.request().time_limit))));
@@ -274,9 +268,11 @@ void Engine::Loop::admit() {
 
 /// False when the model is full: the request went back to the head of the queue.
 bool Engine::Loop::admit_one(std::unique_ptr<AnswerInProgress> answer) {
-  const GenerateRequest& request = answer->request();
-  const auto max_length = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
-  const Result<std::int64_t> sequence = model_.open_sequence(request.adapter, max_length);
+  const TokenizedGeneration& request = answer->request();
+  const auto max_length =
+      static_cast<std::int64_t>(request.prompt.size()) + *request.request.max_tokens;
+  const Result<std::int64_t> sequence =
+      model_.open_sequence(adapter_of(request.request), max_length);
   if (sequence.ok()) {
     answer->admit(*sequence, decoders_(), clock_.steady_now());
     running_.push_back(std::move(answer));
@@ -383,7 +379,7 @@ void Engine::Loop::leave(const AnswerInProgress& answer, bool failed) {
   ++(failed ? stats_.failed : stats_.finished);
 }
 
-void Engine::Loop::finish(AnswerInProgress& answer, FinishReason reason) {
+void Engine::Loop::finish(AnswerInProgress& answer, work::FinishReason reason) {
   leave(answer, false);
   answer.finish(reason, options_.meter, clock_.steady_now());
 }
@@ -399,7 +395,7 @@ Engine::Engine(model::TokenModel& model, TextDecoderFactory decoders, EngineOpti
 
 Engine::~Engine() = default;
 
-Status Engine::submit(GenerateRequest request, RequestCallbacks callbacks, std::stop_token cancel) {
+Status Engine::submit(TokenizedGeneration request, RequestCallbacks callbacks, std::stop_token cancel) {
   return loop_->submit(std::move(request), std::move(callbacks), std::move(cancel));
 }
 
@@ -407,14 +403,14 @@ EngineStats Engine::stats() const { return loop_->stats(); }
 
 void Engine::stop(Nanoseconds drain) { loop_->stop(drain); }
 
-Result<GenerateResult> Engine::generate(GenerateRequest request,
+Result<work::GenerationResult> Engine::generate(TokenizedGeneration request,
                                         const std::function<void(std::string_view)>& on_text,
                                         std::stop_token cancel) {
   struct Mailbox {
     std::mutex mutex;
     std::condition_variable filled;
     std::string text;                            // Guarded by mutex.
-    std::optional<Result<GenerateResult>> done;  // Guarded by mutex.
+    std::optional<Result<work::GenerationResult>> done;  // Guarded by mutex.
   };
   // Owners: this call and the two callbacks, which outlive it when on_text throws.
   const auto mailbox = std::make_shared<Mailbox>();
@@ -427,7 +423,7 @@ Result<GenerateResult> Engine::generate(GenerateRequest request,
     mailbox->text += text;
     mailbox->filled.notify_one();
   };
-  callbacks.on_done = [mailbox](Result<GenerateResult> result) {
+  callbacks.on_done = [mailbox](Result<work::GenerationResult> result) {
     const std::scoped_lock lock(mailbox->mutex);
     mailbox->done = std::move(result);
     mailbox->filled.notify_one();

@@ -19,52 +19,27 @@
 #include "model/token_model.h"
 #include "serve/sampler.h"
 #include "serve/text_decoder.h"
+#include "work/generation.h"
 
 namespace panal::serve {
 
-struct GenerateRequest {
-  std::vector<std::int32_t> prompt;  // 1 token or more, shorter than the context.
-  std::string adapter;               // "" is the core.
-  std::int64_t max_tokens = 256;     // 1 or more; cut to what the context has left.
-  SamplingOptions sampling;
-  std::vector<std::string>
-      stop;  // At most 16, none empty or over 1024 bytes; never part of the answer.
-  std::vector<std::int32_t>
-      stop_ids;  // Added to EngineOptions::stop_ids; never part of the answer.
+/// A request whose input has become tokens.
+struct TokenizedGeneration {
+  /// Its expert is an adapter's name, or "" or "core" for none; its input is not looked at. Answers
+  /// without max_tokens end with the context. What its sampling leaves open, EngineOptions fill in.
+  work::Generation request;
+  std::vector<std::int32_t> prompt;    // 1 token or more, shorter than the context.
+  std::vector<std::int32_t> stop_ids;  // Added to EngineOptions::stop_ids; never in the answer.
   std::optional<Nanoseconds>
       time_limit;  // From submit on; over it the request fails with kDeadlineExceeded.
-};
-
-enum class FinishReason { kStop, kLength, kCancelled };
-/// "stop", "length", "cancelled".
-std::string_view finish_reason_name(FinishReason reason);
-
-struct RequestStats {
-  std::int64_t prompt_tokens = 0;
-  std::int64_t completion_tokens =
-      0;                  // Sampled tokens, without the stop token that ended the answer.
-  double queue_ms = 0;    // From submit to admission.
-  double prefill_ms = 0;  // From admission to the first sampled token.
-  std::optional<double> time_to_first_token_ms;  // From submit; empty when no token was sampled.
-  std::optional<double>
-      decode_tokens_per_s;  // After the first token; empty with fewer than two tokens.
-  double total_ms = 0;
-  energy::EnergyReading energy;  // This request's share of every step it took part in, by tokens.
-};
-
-struct GenerateResult {
-  std::string text;
-  std::vector<std::int32_t> token_ids;
-  FinishReason finish_reason = FinishReason::kStop;
-  RequestStats stats;
 };
 
 /// Both are called on the engine's thread, with no lock held: they must return soon and must not
 /// throw. They may call submit(), not stop() or generate().
 struct RequestCallbacks {
   std::function<void(std::string_view text)>
-      on_text;  // May be empty. The pieces join to GenerateResult::text.
-  std::function<void(Result<GenerateResult>)>
+      on_text;  // May be empty. The pieces join to GenerationResult::text.
+  std::function<void(Result<work::GenerationResult>)>
       on_done;  // Exactly once per accepted request. Required.
 };
 
@@ -73,6 +48,7 @@ struct EngineOptions {
   std::int64_t max_waiting = 256;  // Requests that may wait; one more gets kResourceExhausted.
   std::int64_t prefill_tokens_per_step = 256;  // Prompt tokens read in one step over all requests.
   std::vector<std::int32_t> stop_ids;          // End of every answer: the tokenizer's stop_ids().
+  work::Sampling sampling = {};                // For requests without a temperature; see sampler.h.
   energy::Meter* meter = nullptr;              // Outlives the engine; none: energy is unknown.
 };
 
@@ -108,11 +84,11 @@ class Engine {
   /// context names both lengths), kNotFound (adapter), kResourceExhausted (queue full),
   /// kUnavailable (stopping). After an error no callback is called. A stop_requested() frees the
   /// sequence before the next step; its result has kCancelled.
-  Status submit(GenerateRequest request, RequestCallbacks callbacks, std::stop_token cancel = {});
+  Status submit(TokenizedGeneration request, RequestCallbacks callbacks, std::stop_token cancel = {});
 
   /// Submits and waits. on_text (may be empty) runs on the calling thread, so a slow reader never
   /// slows the others. The text kept for it is bounded by the answer's length.
-  Result<GenerateResult> generate(GenerateRequest request,
+  Result<work::GenerationResult> generate(TokenizedGeneration request,
                                   const std::function<void(std::string_view)>& on_text = {},
                                   std::stop_token cancel = {});
 

@@ -2,6 +2,7 @@
 // that roll back unless committed. No general SQL layer (SOCI) yet: there is only SQLite today.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -121,6 +122,24 @@ class Database {
   /// Rows changed by the last statement.
   std::int64_t num_changed() const;
   const std::filesystem::path& path() const { return path_; }
+
+  /// The state of the files on disk: as long as it is the same, nobody has committed anything,
+  /// unless that happened within the file system's clock step after newest_unix_ms. Costs two
+  /// system calls; reads nothing.
+  struct Stamp {
+    struct File {
+      std::uint64_t inode = 0;
+      std::uint64_t num_bytes = 0;
+      std::int64_t changed_unix_ns = 0;
+      bool operator==(const File&) const = default;
+    };
+    File database{}, log{};
+    bool operator==(const Stamp&) const = default;
+    std::int64_t newest_unix_ms() const {
+      return std::max(database.changed_unix_ns, log.changed_unix_ns) / 1'000'000;
+    }
+  };
+  Stamp stamp() const;
 
   /// SQLite's own check of the whole file. Errors: kCorrupt with the first finding. Cost: reads
   /// everything.

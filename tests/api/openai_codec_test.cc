@@ -40,47 +40,55 @@ TEST(ChatRequest, ReadsEverythingItSupports) {
       R"({"model":"bee","messages":[{"role":"developer","content":"Be kind."},
       {"role":"user","content":[{"type":"text","text":"one"},{"type":"text","text":"\u00f1"}]},
       {"role":"assistant","content":"two","name":"x"},{"role":"user","content":""}],
-      "max_tokens":5,"max_completion_tokens":16.0,"temperature":0,"top_p":0.5,"top_k":40,"seed":-1,
+      "max_tokens":5,"max_completion_tokens":16.0,"temperature":0,"top_p":0.5,"top_k":40,"seed":7,
+      "min_p":0.1,"frequency_penalty":0.5,"presence_penalty":-1,"repetition_penalty":1.2,
       "stop":["a","b"],"stream":true,"stream_options":{"include_usage":true},
       "panal":{"route":"legal","split":false,"panel":true}})");
-  const AnswerRequest& answer = request.answer;
+  const work::Generation& answer = request.generations.at(0);
   EXPECT_EQ(answer.model, "bee");
-  ASSERT_EQ(answer.messages.size(), 4u);
-  EXPECT_EQ(answer.messages[0].role, "system");
-  EXPECT_EQ(answer.messages[1].content, "one\n\xC3\xB1");
-  EXPECT_EQ(answer.messages[3].content, "");
+  const auto& messages = std::get<work::Conversation>(answer.input);
+  ASSERT_EQ(messages.size(), 4u);
+  EXPECT_EQ(messages[0].role, "system");
+  EXPECT_EQ(messages[1].content, "one\n\xC3\xB1");
+  EXPECT_EQ(messages[2].name, "x");
+  EXPECT_EQ(messages[3].content, "");
   EXPECT_EQ(answer.max_tokens, 16);
-  EXPECT_EQ(answer.temperature, 0.0);
-  EXPECT_EQ(answer.top_p, 0.5);
-  EXPECT_EQ(answer.top_k, 40);
-  EXPECT_EQ(answer.seed, ~std::uint64_t{0});
+  EXPECT_EQ(answer.sampling.temperature, 0.0);
+  EXPECT_EQ(answer.sampling.top_p, 0.5);
+  EXPECT_EQ(answer.sampling.top_k, 40);
+  EXPECT_EQ(answer.sampling.seed, 7);
+  EXPECT_EQ(answer.sampling.min_p, 0.1);
+  EXPECT_EQ(answer.sampling.frequency_penalty, 0.5);
+  EXPECT_EQ(answer.sampling.presence_penalty, -1);
+  EXPECT_EQ(answer.sampling.repetition_penalty, 1.2);
   EXPECT_EQ(answer.stop, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(request.is_streamed);
   EXPECT_TRUE(request.include_usage);
-  EXPECT_EQ(answer.route, "legal");
+  EXPECT_EQ(answer.expert, "legal");
   EXPECT_EQ(answer.split, false);
   EXPECT_EQ(answer.panel, true);
 }
 
 TEST(ChatRequest, LeavesWhatIsNotSentToTheService) {
   const ApiRequest request = read_chat(chat_with(R"("panal":{"route":"auto"},"max_tokens":null)"));
-  EXPECT_EQ(request.answer.max_tokens, std::nullopt);
-  EXPECT_EQ(request.answer.temperature, std::nullopt);
-  EXPECT_EQ(request.answer.seed, std::nullopt);
-  EXPECT_EQ(request.answer.route, "");
-  EXPECT_EQ(request.answer.split, std::nullopt);
+  const work::Generation& answer = request.generations.at(0);
+  EXPECT_EQ(answer.max_tokens, std::nullopt);
+  EXPECT_EQ(answer.sampling, work::Sampling{});
+  EXPECT_EQ(answer.expert, "");
+  EXPECT_EQ(answer.split, std::nullopt);
   EXPECT_FALSE(request.is_streamed);
 }
 
 // Stock clients send members we do not know and neutral values of those we cannot do.
 TEST(ChatRequest, ToleratesWhatAsksForNothing) {
-  for (const char* extra :
-       {R"("user":"u","store":false,"metadata":{},"something_new":[1,2])", R"("n":1)",
-        R"("n":null)", R"("logprobs":false)", R"("top_logprobs":0)",
-        R"("frequency_penalty":0,"presence_penalty":0.0)", R"("logit_bias":{})", R"("tools":[])",
-        R"("tool_choice":"auto")", R"("modalities":["text"])",
-        R"("response_format":{"type":"text"})", R"("stop":null)", R"("stream_options":null)"}) {
-    EXPECT_EQ(read_chat(chat_with(extra)).answer.model, "bee") << extra;
+  for (const char* extra : {R"("user":"u","store":false,"metadata":{},"something_new":[1,2])",
+                            R"("n":1)", R"("n":null)", R"("logprobs":false)", R"("top_logprobs":0)",
+                            R"("frequency_penalty":0,"presence_penalty":0.0)", R"("logit_bias":{})",
+                            R"("tools":[])", R"("tool_choice":"auto")", R"("modalities":["text"])",
+                            R"("response_format":{"type":"text","schema":{}})", R"("stop":null)",
+                            R"("stop":"")", R"("stop":[""])", R"("grammar":"")",
+                            R"("min_tokens":0,"ignore_eos":false)", R"("stream_options":null)"}) {
+    EXPECT_EQ(read_chat(chat_with(extra)).generations.at(0).model, "bee") << extra;
   }
 }
 
@@ -91,7 +99,6 @@ TEST(ChatRequest, NamesTheMemberThatIsWrong) {
   };
   for (const Case& one : {
            Case{R"("max_tokens":0)", "max_tokens"},
-           Case{R"("max_tokens":-1)", "max_tokens"},
            Case{R"("max_tokens":1.5)", "max_tokens"},
            Case{R"("max_tokens":"10")", "max_tokens"},
            Case{R"("max_tokens":99999999999999999999)", "max_tokens"},
@@ -105,20 +112,29 @@ TEST(ChatRequest, NamesTheMemberThatIsWrong) {
            Case{R"("top_k":-2)", "top_k"},
            Case{R"("seed":0.5)", "seed"},
            Case{R"("seed":18446744073709551615)", "seed"},
-           Case{R"("stop":["1","2","3","4","5"])", "stop"},
-           Case{R"("stop":[""])", "stop"},
-           Case{R"("stop":"")", "stop"},
            Case{R"("stop":{})", "stop"},
            Case{R"("stop":[1])", "stop"},
            Case{R"("stream":"yes")", "stream"},
-           Case{R"("stream_options":[])", "stream_options"},
-           Case{R"("stream_options":{"include_usage":1})", "stream_options.include_usage"},
+           Case{R"("stream":true,"stream_options":[])", "stream_options"},
+           Case{R"("stream":true,"stream_options":{"include_usage":1})",
+                "stream_options.include_usage"},
            Case{R"("n":2)", "n"},
            Case{R"("n":0)", "n"},
            Case{R"("logprobs":true)", "logprobs"},
            Case{R"("top_logprobs":3)", "top_logprobs"},
-           Case{R"("frequency_penalty":1)", "frequency_penalty"},
            Case{R"("presence_penalty":"1")", "presence_penalty"},
+           Case{R"("frequency_penalty":2.5)", "frequency_penalty"},
+           Case{R"("repetition_penalty":0)", "repetition_penalty"},
+           Case{R"("min_p":1.5)", "min_p"},
+           Case{R"("max_tokens":-2)", "max_tokens"},
+           Case{R"("stop":["a",1])", "stop"},
+           Case{R"("stream_options":{"include_usage":true})", "stream_options"},
+           Case{R"("grammar":"root ::= x")", "grammar"},
+           Case{R"("json_schema":{"type":"object"})", "json_schema"},
+           Case{R"("structured_outputs":{"json":{}})", "structured_outputs"},
+           Case{R"("guided_regex":"a+")", "guided_regex"},
+           Case{R"("ignore_eos":true)", "ignore_eos"},
+           Case{R"("min_tokens":5)", "min_tokens"},
            Case{R"("logit_bias":{"5":1})", "logit_bias"},
            Case{R"("tools":[{"type":"function"}])", "tools"},
            Case{R"("response_format":{"type":"json_object"})", "response_format"},
@@ -145,7 +161,6 @@ TEST(ChatRequest, NamesTheMessageThatIsWrong) {
   };
   for (const Case& one : {
            Case{R"("hi")", "messages"},
-           Case{R"([])", "messages"},
            Case{R"(null)", "messages"},
            Case{R"({"role":"user"})", "messages"},
            Case{R"(["hi"])", "messages[0]"},
@@ -155,7 +170,6 @@ TEST(ChatRequest, NamesTheMessageThatIsWrong) {
            Case{R"([{"role":"user","content":5}])", "messages[0].content"},
            Case{R"([{"role":"king","content":"hi"}])", "messages[0].role"},
            Case{R"([{"role":7,"content":"hi"}])", "messages[0].role"},
-           Case{R"([{"role":"tool","content":"hi"}])", "messages[0].role"},
            Case{R"([{"role":"user","content":"a"},{"role":"user","content":["b"]}])",
                 "messages[1].content[0]"},
            Case{R"([{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0]"},
@@ -168,7 +182,6 @@ TEST(ChatRequest, NamesTheMessageThatIsWrong) {
         chat_error(std::string(R"({"model":"bee","messages":)") + one.messages + "}");
     EXPECT_EQ(error.param, one.param) << one.messages << ": " << error.message;
   }
-  EXPECT_EQ(chat_error(R"({"messages":[{"role":"user","content":"hi"}]})").param, "model");
   EXPECT_EQ(chat_error(R"({"model":3,"messages":[{"role":"user","content":"hi"}]})").param,
             "model");
 }
@@ -191,7 +204,7 @@ TEST(ChatRequest, RefusesWhatIsNoJsonObject) {
 // Every shortening of a good request is refused with words, never accepted and never a crash.
 TEST(ChatRequest, RefusesEveryShorteningOfAGoodRequest) {
   const std::string whole = chat_with(R"("stop":["a","\u00e9"],"panal":{"route":"core"})");
-  EXPECT_EQ(read_chat(whole).answer.route, "core");
+  EXPECT_EQ(read_chat(whole).generations.at(0).expert, "core");
   for (std::size_t length = 0; length < whole.size(); ++length) {
     EXPECT_EQ(chat_error(whole.substr(0, length)).status, 400);
   }
@@ -201,7 +214,7 @@ TEST(ChatRequest, RefusesEveryShorteningOfAGoodRequest) {
 TEST(ChatRequest, ReadsAnObjectWithVeryManyMembers) {
   std::string extra;
   for (int i = 0; i < 200'000; ++i) extra += "\"k" + std::to_string(i) + "\":0,";
-  EXPECT_EQ(read_chat(chat_with(extra + "\"max_tokens\":9")).answer.max_tokens, 9);
+  EXPECT_EQ(read_chat(chat_with(extra + "\"max_tokens\":9")).generations.at(0).max_tokens, 9);
 }
 
 TEST(ChatRequest, ShowsOnlyTheStartOfALongValue) {
@@ -210,16 +223,66 @@ TEST(ChatRequest, ShowsOnlyTheStartOfALongValue) {
   EXPECT_LT(error.message.size(), 300u);
 }
 
-TEST(CompletionRequest, ReadsAPromptOrAListWithOne) {
-  for (const char* prompt : {R"("once")", R"(["once"])"}) {
-    auto parsed = parse_completion_request(
-        std::string(R"({"model":"bee","max_tokens":4,"prompt":)") + prompt + "}");
-    ASSERT_TRUE(std::holds_alternative<ApiRequest>(parsed)) << prompt;
-    const AnswerRequest& answer = std::get<ApiRequest>(parsed).answer;
-    EXPECT_FALSE(answer.is_chat);
-    EXPECT_EQ(answer.prompt, "once");
-    EXPECT_EQ(answer.max_tokens, 4);
-  }
+// Clients send what they like; what means nothing here is cut to what means the same.
+TEST(ChatRequest, TakesLimitsAndSeedsAsClientsSendThem) {
+  const auto one = [](const std::string& extra) {
+    return read_chat(chat_with(extra)).generations.at(0);
+  };
+  EXPECT_EQ(one(R"("max_tokens":-1)").max_tokens, std::nullopt);
+  EXPECT_EQ(one(R"("max_tokens":2147483647)").max_tokens, 2147483647);
+  EXPECT_EQ(one(R"("max_tokens":9007199254740993)").max_tokens, 2147483647);
+  EXPECT_EQ(one(R"("seed":-1)").sampling.seed, std::nullopt);
+  EXPECT_EQ(one(R"("seed":-9223372036854775808)").sampling.seed, INT64_MIN);
+  EXPECT_EQ(one(R"("top_k":-1)").sampling.top_k, 0);
+}
+
+// An assistant that only called a tool has said nothing.
+TEST(ChatRequest, ReadsHistoriesWithToolsAndSilence) {
+  const ApiRequest request = read_chat(
+      R"({"messages":[{"role":"user","content":"Is it raining?"},{"role":"assistant","content":null,
+      "tool_calls":[{"id":"a1","type":"function","function":{"name":"rain","arguments":"{}"}}]},
+      {"role":"tool","tool_call_id":"a1","content":"no"},{"role":"assistant"}]})");
+  const auto& messages = std::get<work::Conversation>(request.generations.at(0).input);
+  ASSERT_EQ(messages.size(), 4u);
+  EXPECT_EQ(messages[1].content, "");
+  EXPECT_EQ(messages[1].tool_calls->at(0).at("id"), "a1");
+  EXPECT_EQ(messages[2].tool_call_id, "a1");
+  EXPECT_EQ(messages[3].content, "");
+  EXPECT_TRUE(
+      std::get<work::Conversation>(read_chat(R"({"messages":[]})").generations[0].input).empty());
+}
+
+TEST(CompletionRequest, ReadsPromptsInAllTheirForms) {
+  const auto inputs = [](const std::string& members) {
+    std::vector<decltype(work::Generation::input)> found;
+    auto parsed = parse_completion_request("{" + members + "}");
+    if (const auto* error = std::get_if<ApiError>(&parsed)) {
+      ADD_FAILURE() << members << ": " << error->message;
+      return found;
+    }
+    for (const auto& one : std::get<ApiRequest>(parsed).generations) found.push_back(one.input);
+    return found;
+  };
+  using Inputs = std::vector<decltype(work::Generation::input)>;
+  EXPECT_EQ(inputs(R"("prompt":"once")"), Inputs{std::string("once")});
+  EXPECT_EQ(inputs(R"("prompt":["once","twice"])"),
+            (Inputs{std::string("once"), std::string("twice")}));
+  EXPECT_EQ(inputs(R"("prompt":[1,2])"), (Inputs{work::TokenIds{1, 2}}));
+  EXPECT_EQ(inputs(R"("prompt":[[1],[2,3],"x"])"),
+            (Inputs{work::TokenIds{1}, work::TokenIds{2, 3}, std::string("x")}));
+  for (const char* nothing :
+       {R"("model":"bee")", R"("prompt":null)", R"("prompt":"")", R"("prompt":[])"})
+    EXPECT_EQ(inputs(nothing), Inputs{std::string()}) << nothing;
+}
+
+TEST(CompletionRequest, HasOpenAisDefaults) {
+  const auto one = [](const char* body) {
+    return std::get<ApiRequest>(parse_completion_request(body)).generations.at(0);
+  };
+  EXPECT_EQ(one(R"({"prompt":"a"})").max_tokens, 16);
+  EXPECT_EQ(one(R"({"prompt":"a","max_tokens":-1})").max_tokens, std::nullopt);
+  EXPECT_TRUE(one(R"({"prompt":"a"})").special_tokens);
+  EXPECT_FALSE(one(R"({"prompt":"a","add_special_tokens":false})").special_tokens);
 }
 
 TEST(CompletionRequest, NamesTheMemberThatIsWrong) {
@@ -228,16 +291,16 @@ TEST(CompletionRequest, NamesTheMemberThatIsWrong) {
     const char* param;
   };
   for (const Case& one : {
-           Case{R"("model":"bee")", "prompt"},
-           Case{R"("model":"bee","prompt":[])", "prompt"},
-           Case{R"("model":"bee","prompt":["a","b"])", "prompt"},
-           Case{R"("model":"bee","prompt":[1,2])", "prompt"},
-           Case{R"("model":"bee","prompt":[[1]])", "prompt"},
+           Case{R"("prompt":5)", "prompt"},
+           Case{R"("prompt":{})", "prompt"},
+           Case{R"("prompt":[-1])", "prompt"},
+           Case{R"("prompt":[2147483648])", "prompt"},
+           Case{R"("prompt":["a",5])", "prompt"},
+           Case{R"("prompt":["a",[]])", "prompt"},
            Case{R"("model":"bee","prompt":"a","echo":true)", "echo"},
            Case{R"("model":"bee","prompt":"a","logprobs":0)", "logprobs"},
            Case{R"("model":"bee","prompt":"a","best_of":2)", "best_of"},
            Case{R"("model":"bee","prompt":"a","suffix":"end")", "suffix"},
-           Case{R"("prompt":"a")", "model"},
        }) {
     auto parsed = parse_completion_request(std::string("{") + one.members + "}");
     ASSERT_TRUE(std::holds_alternative<ApiError>(parsed)) << one.members;
@@ -261,8 +324,10 @@ TEST(ApiError, TurnsEveryCodeIntoAStatus) {
     EXPECT_TRUE(error.code.has_value() || one.status == 400);
   }
   const ApiError too_long =
-      api_error(Status(Code::kInvalidArgument, "the prompt has 900 tokens, the context 512"));
+      api_error(work::context_error({.context_tokens = 512, .prompt_tokens = 900})
+                    .with_context("the engine for bee"));
   EXPECT_EQ(too_long.code, "context_length_exceeded");
+  EXPECT_EQ(too_long.context->prompt_tokens, 900);
 }
 
 TEST(ApiError, HasAllFourMembersOnTheWire) {
@@ -274,7 +339,7 @@ TEST(ApiError, HasAllFourMembersOnTheWire) {
 TEST(Answers, EscapeTextAndRepairBrokenCharacters) {
   const AnswerIdentity identity{
       .id = "chatcmpl-1", .created_unix_s = 5, .model = "bee", .is_chat = true};
-  EXPECT_EQ(sse_event(text_chunk(identity, "a\n\n\"\xFF")),
+  EXPECT_EQ(sse_event(text_chunk(identity, 0, "a\n\n\"\xFF")),
             "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":5,"
             "\"model\":\"bee\",\"choices\":[{\"index\":0,\"delta\":{\"content\":"
             "\"a\\n\\n\\\"\xEF\xBF\xBD\"},"

@@ -15,6 +15,7 @@
 #include "net/stream_parsers.h"
 #include "tests/api/scripted_service.h"
 #include "tests/net/raw_peer.h"
+#include "work/context_error.h"
 
 namespace panal::api {
 namespace {
@@ -89,7 +90,7 @@ TEST(Routes, ListAndShowModels) {
   EXPECT_EQ(list["data"][0]["id"], "bee");
   EXPECT_EQ(list["data"][0]["object"], "model");
   EXPECT_EQ(list["data"][0]["created"], 1'700'000'000);
-  EXPECT_EQ(list["data"][0]["panal"]["experts"][1], "spanish");
+  EXPECT_EQ(list["data"][0]["panal"]["experts"][1]["name"], "spanish");
   EXPECT_EQ(hub.call_json("GET", "/v1/models/bee")["id"], "bee");
   EXPECT_EQ(hub.call_json("GET", "/v1/models/hive%2Fqueen")["id"], "hive/queen");
   EXPECT_EQ(hub.call_json("GET", "/v1/models/hive/queen")["id"], "hive/queen");
@@ -112,7 +113,7 @@ TEST(Routes, AnswerAChatWhole) {
   EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(body["usage"]["total_tokens"], 10);
   EXPECT_EQ(body["panal"]["parts"][0]["expert"], "legal");
-  EXPECT_TRUE(body["panal"]["parts"][0]["joules"].is_null());
+  EXPECT_TRUE(body["panal"]["parts"][0]["energy"]["joules"].is_null());
   EXPECT_EQ(hub.service.requests().at(0).request_id, body["id"]);
 }
 
@@ -164,14 +165,11 @@ TEST(Routes, CompleteAPromptWholeAndStreamed) {
   EXPECT_EQ(parse_json(events[0], "chunk").value()["choices"][0]["text"], "Hello");
   EXPECT_EQ(parse_json(events[3], "chunk").value()["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(events[4], "[DONE]");
-  EXPECT_EQ(hub.service.requests().at(1).prompt, "once");
+  EXPECT_EQ(std::get<std::string>(hub.service.requests().at(1).input), "once");
 }
 
 TEST(Routes, RefuseBadRequestsBeforeAskingTheService) {
   const Hub hub;
-  expect_error(hub.call("POST", "/v1/chat/completions",
-                        R"({"model":"wasp","messages":[{"role":"user","content":"x"}]})"),
-               404, "invalid_request_error", "model_not_found");
   expect_error(hub.call("POST", "/v1/chat/completions", chat(R"(,"temperature":9)")), 400,
                "invalid_request_error", "invalid_value");
   expect_error(hub.call("POST", "/v1/chat/completions", chat(R"(,"n":2)")), 400,
@@ -212,23 +210,32 @@ TEST(Routes, TurnAServiceErrorBeforeTheFirstTextIntoAStatus) {
                             Case{Code::kResourceExhausted, 429, "rate_limit_error"},
                             Case{Code::kUnavailable, 503, "server_error"},
                             Case{Code::kInternal, 500, "server_error"}}) {
-      const Hub hub([&](const AnswerRequest&, AnswerSink&, std::stop_token) {
-        return Status(one.code, "the context is full");
+      const Hub hub([&](const work::Generation&, AnswerSink&, std::stop_token) {
+        return Status(one.code, "no room");
       });
       const ClientResponse answer =
           hub.call("POST", "/v1/chat/completions", chat(is_streamed ? R"(,"stream":true)" : ""));
       EXPECT_EQ(answer.status, one.status);
       const Json body = parse_json(answer.body, "answer").value();
       EXPECT_EQ(body["error"]["type"], one.type);
-      EXPECT_EQ(body["error"]["message"], "the context is full");
+      EXPECT_EQ(body["error"]["message"], "no room");
       EXPECT_EQ(answer.header("retry-after").has_value(), one.status == 429 || one.status == 503);
     }
   }
 }
 
+TEST(Routes, SayThatAModelIsMissing) {
+  const Hub hub([](const work::Generation& request, AnswerSink&, std::stop_token) {
+    return Status(Code::kNotFound, "the model \"" + request.model + "\" does not exist");
+  });
+  expect_error(hub.call("POST", "/v1/chat/completions",
+                        R"({"model":"wasp","messages":[{"role":"user","content":"x"}]})"),
+               404, "invalid_request_error", "model_not_found");
+}
+
 TEST(Routes, BlameTheRouteWhenAnExpertIsMissing) {
-  const Hub hub([](const AnswerRequest& request, AnswerSink&, std::stop_token) {
-    return Status(Code::kNotFound, "no expert " + request.route + "; there are: legal, spanish");
+  const Hub hub([](const work::Generation& request, AnswerSink&, std::stop_token) {
+    return Status(Code::kNotFound, "no expert " + request.expert + "; there are: legal, spanish");
   });
   const Json body =
       hub.call_json("POST", "/v1/chat/completions", chat(R"(,"panal":{"route":"poetry"})"));
@@ -237,7 +244,7 @@ TEST(Routes, BlameTheRouteWhenAnExpertIsMissing) {
 }
 
 TEST(Routes, SendAnErrorAfterTheFirstTextAsAnEventAndNoDone) {
-  const Hub hub([](const AnswerRequest&, AnswerSink& sink, std::stop_token) {
+  const Hub hub([](const work::Generation&, AnswerSink& sink, std::stop_token) {
     sink.text("half ");
     return Status(Code::kUnavailable, "the engine went away");
   });
@@ -251,7 +258,7 @@ TEST(Routes, SendAnErrorAfterTheFirstTextAsAnEventAndNoDone) {
 
 TEST(Routes, SurviveAServiceThatThrows) {
   const Hub hub(
-      [](const AnswerRequest&, AnswerSink& sink, std::stop_token) -> Result<AnswerSummary> {
+      [](const work::Generation&, AnswerSink& sink, std::stop_token) -> Result<AnswerSummary> {
         sink.text("half ");
         throw std::runtime_error("broken");
       });
@@ -261,7 +268,8 @@ TEST(Routes, SurviveAServiceThatThrows) {
 }
 
 TEST(Routes, StreamAnEmptyAnswerWithAllItsFrames) {
-  const Hub hub([](const AnswerRequest&, AnswerSink&, std::stop_token) { return AnswerSummary{}; });
+  const Hub hub(
+      [](const work::Generation&, AnswerSink&, std::stop_token) { return AnswerSummary{}; });
   const auto events =
       events_of(hub.call("POST", "/v1/chat/completions", chat(R"(,"stream":true)")).body);
   ASSERT_EQ(events.size(), 3u);
@@ -273,7 +281,7 @@ TEST(Routes, StopTheServiceWhenTheClientLeaves) {
   for (const bool is_streamed : {false, true}) {
     std::promise<bool> was_stopped;
     std::promise<void> is_running;
-    const Hub hub([&](const AnswerRequest&, AnswerSink& sink, std::stop_token stop) {
+    const Hub hub([&](const work::Generation&, AnswerSink& sink, std::stop_token stop) {
       sink.text("first ");
       is_running.set_value();
       was_stopped.set_value(wait_for_stop(stop));
@@ -300,8 +308,8 @@ TEST(Routes, StopTheServiceWhenTheClientLeaves) {
 }
 
 TEST(Routes, KeepTheAnswersOfManyClientsApart) {
-  const Hub hub([](const AnswerRequest& request, AnswerSink& sink, std::stop_token) {
-    for (int i = 0; i < 20; ++i) sink.text(request.messages[0].content);
+  const Hub hub([](const work::Generation& request, AnswerSink& sink, std::stop_token) {
+    for (int i = 0; i < 20; ++i) sink.text(std::get<work::Conversation>(request.input)[0].content);
     return AnswerSummary{};
   });
   std::atomic<int> num_right = 0;
@@ -454,7 +462,7 @@ TEST(Routes, AnswerABrowsersPreflight) {
 TEST(Routes, OpenAStreamWhenTheQuestionIsAdmitted) {
   std::promise<void> ping_arrived;
   const Hub hub(
-      [&](const AnswerRequest&, AnswerSink& sink, std::stop_token) -> Result<AnswerSummary> {
+      [&](const work::Generation&, AnswerSink& sink, std::stop_token) -> Result<AnswerSummary> {
         sink.route("legal");
         sink.admitted();
         EXPECT_EQ(ping_arrived.get_future().wait_for(kPatience), std::future_status::ready);
@@ -485,7 +493,7 @@ TEST(Routes, OpenAStreamWhenTheQuestionIsAdmitted) {
 }
 
 TEST(Routes, SendAnErrorAfterTheAdmissionAsAnEvent) {
-  const Hub hub([](const AnswerRequest&, AnswerSink& sink, std::stop_token) {
+  const Hub hub([](const work::Generation&, AnswerSink& sink, std::stop_token) {
     sink.admitted();
     return Status(Code::kUnavailable, "the engine went away");
   });
@@ -495,12 +503,57 @@ TEST(Routes, SendAnErrorAfterTheAdmissionAsAnEvent) {
   EXPECT_EQ(hub.call("POST", "/v1/chat/completions", chat()).status, 503);
 }
 
+// Clients look for the words and read the counts.
+TEST(Routes, SayBothCountsWhenThePromptIsTooLong) {
+  const Hub hub([](const work::Generation&, AnswerSink&, std::stop_token) {
+    return work::context_error({.context_tokens = 512, .prompt_tokens = 900});
+  });
+  const ClientResponse answer = hub.call("POST", "/v1/chat/completions", chat());
+  EXPECT_EQ(answer.status, 400);
+  const Json error = parse_json(answer.body, "answer").value()["error"];
+  EXPECT_THAT(error["message"].get<std::string>(),
+              HasSubstr("maximum context length is 512 tokens"));
+  EXPECT_EQ(error["code"], "context_length_exceeded");
+  EXPECT_EQ(error["n_ctx"], 512);
+  EXPECT_EQ(error["n_prompt_tokens"], 900);
+}
+
+TEST(Routes, LetTheDefaultAnswerWhereNoModelIsNamed) {
+  const Hub hub;
+  const Json body = hub.call_json("POST", "/v1/chat/completions",
+                                  R"({"messages":[{"role":"user","content":"hi"}]})");
+  EXPECT_EQ(body["model"], "auto");
+  EXPECT_EQ(hub.service.requests().at(0).model, "");
+}
+
+// One choice for each prompt, whichever is done first; the usage is of all.
+TEST(Routes, CompleteSeveralPromptsAtOnce) {
+  const Hub hub([](const work::Generation& request, AnswerSink& sink, std::stop_token) {
+    sink.text("after " + std::get<std::string>(request.input));
+    return AnswerSummary{.prompt_tokens = 2, .completion_tokens = 3};
+  });
+  const std::string prompts = R"({"model":"bee","prompt":["a","b","c"])";
+  const Json whole = hub.call_json("POST", "/v1/completions", prompts + "}");
+  ASSERT_EQ(whole["choices"].size(), 3u);
+  EXPECT_EQ(whole["choices"][2]["text"], "after c");
+  EXPECT_EQ(whole["choices"][2]["index"], 2);
+  EXPECT_EQ(whole["usage"]["total_tokens"], 15);
+  std::vector<std::string> texts(3);
+  for (const std::string& event :
+       events_of(hub.call("POST", "/v1/completions", prompts + R"(,"stream":true})").body)) {
+    if (event == "[DONE]") continue;
+    const Json choice = parse_json(event, "chunk").value()["choices"][0];
+    texts.at(choice["index"].get<std::size_t>()) += choice["text"].get<std::string>();
+  }
+  EXPECT_EQ(texts, (std::vector<std::string>{"after a", "after b", "after c"}));
+}
+
 TEST(Routes, AnswerOthersWhileEveryPlaceIsTaken) {
   std::promise<void> go_on;
   auto may_go_on = go_on.get_future().share();
   std::promise<void> is_running;
   const Hub hub(
-      [&](const AnswerRequest& request, AnswerSink& sink, std::stop_token stop) {
+      [&](const work::Generation& request, AnswerSink& sink, std::stop_token stop) {
         is_running.set_value();
         EXPECT_EQ(may_go_on.wait_for(kPatience), std::future_status::ready);
         return greet(request, sink, stop);

@@ -1,21 +1,26 @@
-// An AnswerService that does what a test wrote down: text pieces, an error, or waiting for the
-// client to leave.
+// A hub::AnswerService that does what a test wrote down: text pieces, an error, or waiting for the
+// client to leave. Each script runs on a thread of its own, as an answer comes from elsewhere.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
-#include "api/answer_service.h"
+#include "base/error.h"
+#include "hub/answer_service.h"
 #include "tests/patience.h"
 
 namespace panal::api {
+
+using hub::AnswerSink;
+using hub::AnswerSummary;
 
 inline bool wait_for_stop(std::stop_token token) {
   std::promise<void> stopped;
@@ -23,31 +28,29 @@ inline bool wait_for_stop(std::stop_token token) {
   return stopped.get_future().wait_for(kPatience) == std::future_status::ready;
 }
 
-class ScriptedService final : public AnswerService {
+class ScriptedService final : public hub::AnswerService {
  public:
   using Script =
-      std::function<Result<AnswerSummary>(const AnswerRequest&, AnswerSink&, std::stop_token)>;
+      std::function<Result<AnswerSummary>(const work::Generation&, AnswerSink&, std::stop_token)>;
 
   explicit ScriptedService(Script script) : script_(std::move(script)) {}
 
-  std::vector<ModelEntry> models() override {
-    return {
-        {.id = "bee",
-         .created_unix_s = 1'700'000'000,
-         .owned_by = "panal",
-         .details = {{"experts", {"legal", "spanish"}}}},
-        {.id = "hive/queen", .created_unix_s = 1'700'000'001, .owned_by = "panal", .details = {}}};
+  std::vector<hub::ModelEntry> models() override {
+    return {{.id = "bee",
+             .created_unix_s = 1'700'000'000,
+             .experts = {{.name = "legal"}, {.name = "spanish"}}},
+            {.id = "hive/queen", .created_unix_s = 1'700'000'001}};
   }
   Status ready() override { return ready_status; }
-  Result<AnswerSummary> answer(const AnswerRequest& request, AnswerSink& sink,
-                               std::stop_token stop) override {
-    {
-      const std::lock_guard lock(mutex_);
-      requests_.push_back(request);
-    }
-    return script_(request, sink, stop);
+  void answer(work::Generation request, std::shared_ptr<AnswerSink> sink,
+              std::stop_token stop) override {
+    const std::lock_guard lock(mutex_);
+    requests_.push_back(request);
+    threads_.emplace_back([this, request, sink, stop] {
+      sink->done(capture([&] { return script_(request, *sink, stop); }));
+    });
   }
-  std::vector<AnswerRequest> requests() const {
+  std::vector<work::Generation> requests() const {
     const std::lock_guard lock(mutex_);
     return requests_;
   }
@@ -57,17 +60,19 @@ class ScriptedService final : public AnswerService {
  private:
   const Script script_;
   mutable std::mutex mutex_;
-  std::vector<AnswerRequest> requests_;  // Guarded by mutex_.
+  std::vector<work::Generation> requests_;  // Guarded by mutex_, as threads_.
+  std::vector<std::jthread> threads_;       // Joined first.
 };
 
 /// Says "Hello, wörld" in three pieces.
-inline Result<AnswerSummary> greet(const AnswerRequest&, AnswerSink& sink, std::stop_token) {
+inline Result<AnswerSummary> greet(const work::Generation&, AnswerSink& sink, std::stop_token) {
   sink.route("legal");
   sink.text("Hello");
   sink.text(", ");
   sink.text("w\xC3\xB6rld");
-  AnswerSummary summary{.finish_reason = "length", .prompt_tokens = 7, .completion_tokens = 3};
-  summary.trace = {{"parts", {{{"expert", "legal"}, {"joules", nullptr}}}}};
+  AnswerSummary summary{
+      .finish_reason = work::FinishReason::kLength, .prompt_tokens = 7, .completion_tokens = 3};
+  summary.trace.parts.push_back({.expert = "legal"});
   return summary;
 }
 

@@ -30,31 +30,31 @@ class EngineJobTest : public testing::Test {
     setenv("PANAL_ENGINE", program.c_str(), 1);
     return run_engine_job(
         {"check", Json{{"path", "x"}}, folder_ / "job"},
-        [&](const Json& event) {
+        [&](const work::JobEvent& event) {
           events_.push_back(event);
           if (on_event_) on_event_();
         },
         stop);
   }
   std::filesystem::path folder_;
-  std::vector<Json> events_;
+  std::vector<work::JobEvent> events_;
   std::function<void()> on_event_;
 };
 
 TEST_F(EngineJobTest, PassesEventsOnAndReturnsTheResult) {
   const auto result = run(
-      R"(echo '{"event":"progress","step":1}'; echo chatter; echo '{"event":"result","result":{"tokens":7}}')");
+      R"(echo '{"version":"1.0","event":"advance","fraction":0.5}'; echo chatter; echo '{"version":"1.0","event":"result","result":{"tokens":7}}')");
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_EQ(result->at("tokens"), 7);
   ASSERT_EQ(events_.size(), 1u);
-  EXPECT_EQ(events_[0].at("step"), 1);
+  EXPECT_EQ(std::get<work::JobAdvance>(events_[0].event).fraction, 0.5);
   std::ifstream job(folder_ / "job/job.json");
   EXPECT_EQ(Json::parse(job).at("kind"), "check");
 }
 
 TEST_F(EngineJobTest, ReturnsTheErrorTheJobNamed) {
   const auto result =
-      run(R"(echo '{"event":"error","code":"corrupt","message":"torn file"}'; exit 1)");
+      run(R"(echo '{"version":"1.0","event":"error","code":"corrupt","message":"torn file"}'; exit 1)");
   EXPECT_EQ(result.code(), Code::kCorrupt);
   EXPECT_EQ(result.status().message(), "torn file");
 }
@@ -67,14 +67,14 @@ TEST_F(EngineJobTest, ADeathWithoutAWordNamesTheLog) {
 }
 
 TEST_F(EngineJobTest, AResultDoesNotCountWhenTheJobFailedAfterIt) {
-  EXPECT_FALSE(run(R"(echo '{"event":"result","result":{}}'; exit 1)").ok());
+  EXPECT_FALSE(run(R"(echo '{"version":"1.0","event":"result","result":{}}'; exit 1)").ok());
 }
 
 TEST_F(EngineJobTest, AStopRequestReachesTheChild) {
   std::stop_source stop;
   on_event_ = [&] { stop.request_stop(); };
   const auto result =
-      run(R"(trap 'exit 0' TERM; echo '{"event":"progress"}'; while :; do sleep 0.05; done)",
+      run(R"(trap 'exit 0' TERM; echo '{"version":"1.0","event":"advance","fraction":0}'; while :; do sleep 0.05; done)",
           stop.get_token());
   EXPECT_EQ(result.code(), Code::kCancelled);
 }

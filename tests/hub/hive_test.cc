@@ -42,30 +42,26 @@ TEST_F(HiveTest, ARefusedResultEndsTheJobAsTheJudgeSays) {
 
 TEST_F(HiveTest, TellsWhatTheEngineSaysAndLeavesUnknownFiguresUnknown) {
   runner.scripts["train"] = [](const auto&, const fleet::EngineEvent& on_event) -> Result<Json> {
-    on_event(Json{{"event", "message"}, {"text", "reading"}});
-    on_event(Json{{"event", "progress"}, {"fraction", 0.25}});
-    on_event(Json{{"event", "progress"}, {"step", 3}, {"steps", 10}, {"loss", "high"}});
-    on_event(Json{{"event", "evaluation"},
-                  {"step", 3},
-                  {"loss", 2.5},
-                  {"tasks", {{"arc", {{"acc", 0.5}}}, {"odd", 7}}}});
-    on_event(Json{{"event", "checkpoint"}, {"step", 3}});
+    on_event({work::JobMessage{"reading"}});
+    on_event({work::JobAdvance{0.25}});
+    on_event({work::TrainingProgress{.step = 3, .steps = 10}});
+    on_event({work::EvaluationPoint{
+        .step = 3, .loss = 2.5, .tasks = {{.name = "arc", .items = 4, .acc = 0.5}}}});
     return Json::object();
   };
   ASSERT_TRUE(hive->run_job({.kind = "train", .activity = "training"}, watch()).ok());
   ASSERT_EQ(events.size(), 4u);
   EXPECT_EQ(events[0].activity, "training");
-  EXPECT_EQ(std::get<Message>(events[0].what).text, "reading");
-  EXPECT_EQ(std::get<Advance>(events[1].what).fraction, 0.25);
-  const auto& progress = std::get<TrainingProgress>(events[2].what);
-  EXPECT_EQ(progress.step, 3);
+  EXPECT_EQ(std::get<work::JobMessage>(events[0].what).text, "reading");
+  EXPECT_EQ(std::get<work::JobAdvance>(events[1].what).fraction, 0.25);
+  const auto& progress = std::get<work::TrainingProgress>(events[2].what);
   EXPECT_EQ(progress.steps, 10);
   EXPECT_EQ(progress.loss, std::nullopt);
   EXPECT_EQ(progress.tokens_per_s, std::nullopt);
-  const auto& look = std::get<HeldOut>(events[3].what);
+  const auto& look = std::get<work::EvaluationPoint>(events[3].what);
   EXPECT_EQ(look.loss, 2.5);
   EXPECT_EQ(look.perplexity, std::nullopt);
-  EXPECT_EQ(look.accuracies, (std::map<std::string, double>{{"arc", 0.5}}));
+  EXPECT_EQ(look.tasks.at(0).acc, 0.5);
 }
 
 }  // namespace

@@ -33,10 +33,10 @@ TEST_F(HiveTest, AnEndedJobTellsAgainWhatItTold) {
   runner.scripts["train"] = [](const fleet::EngineJob& job,
                                const fleet::EngineEvent& on_event) -> Result<Json> {
     std::filesystem::create_directories(job.folder);
-    on_event(Json{{"event", "message"}, {"text", "reading"}});
-    on_event(Json{{"event", "progress"}, {"step", 1}});
-    on_event(Json{{"event", "progress"}, {"step", 2}});  // In the same second: not kept.
-    on_event(Json{{"event", "evaluation"}, {"step", 2}, {"loss", 2.5}});
+    on_event({work::JobMessage{"reading"}});
+    on_event({work::TrainingProgress{.step = 1}});
+    on_event({work::TrainingProgress{.step = 2}});  // In the same second: not kept.
+    on_event({work::EvaluationPoint{.step = 2, .loss = 2.5}});
     return Json::object();
   };
   ASSERT_TRUE(hive->run_job({.kind = "train", .activity = "training"}, {}).ok());
@@ -45,9 +45,9 @@ TEST_F(HiveTest, AnEndedJobTellsAgainWhatItTold) {
   EXPECT_EQ(job->state, registry::JobState::kSucceeded);
   ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(events[0].activity, "training");
-  EXPECT_EQ(std::get<Message>(events[0].what).text, "reading");
-  EXPECT_EQ(std::get<TrainingProgress>(events[1].what).step, 1);
-  EXPECT_EQ(std::get<HeldOut>(events[2].what).loss, 2.5);
+  EXPECT_EQ(std::get<work::JobMessage>(events[0].what).text, "reading");
+  EXPECT_EQ(std::get<work::TrainingProgress>(events[1].what).step, 1);
+  EXPECT_EQ(std::get<work::EvaluationPoint>(events[2].what).loss, 2.5);
 }
 
 TEST_F(HiveTest, AJobIsFollowedWhileItGoesOn) {
@@ -60,7 +60,7 @@ TEST_F(HiveTest, AJobIsFollowedWhileItGoesOn) {
   detail::EventJournal journal(detail::journal_path(at, job.id), "training", clock);
   int waits = 0;
   waiting.on_wait = [&] {
-    journal.write(Json{{"event", "message"}, {"text", std::to_string(++waits)}});
+    journal.write({work::JobMessage{std::to_string(++waits)}});
     if (waits < 3) return;
     EXPECT_TRUE(catalogue().fail_job(job.id, "the disk is full").ok());
   };
@@ -68,7 +68,7 @@ TEST_F(HiveTest, AJobIsFollowedWhileItGoesOn) {
   ASSERT_TRUE(end.ok()) << end.status().message();
   EXPECT_EQ(end->error, "the disk is full");
   ASSERT_EQ(events.size(), 3u);
-  EXPECT_EQ(std::get<Message>(events[2].what).text, "3");
+  EXPECT_EQ(std::get<work::JobMessage>(events[2].what).text, "3");
 }
 
 TEST_F(HiveTest, WhoStopsFollowingDoesNotStopTheJob) {
@@ -84,7 +84,7 @@ TEST_F(HiveTest, HalfALineOfAJournalWaitsForItsRest) {
   detail::JournalReader reader(path);
   reader.read_new(watch());
   const std::string line =
-      to_line(Json{{"activity", "training"}, {"line", {{"event", "message"}, {"text", "whole"}}}});
+      to_line(work::encode(work::ToldEvent{"training", {work::JobMessage{"whole"}}}));
   test::write_plain(path, line.substr(0, 20));
   reader.read_new(watch());
   EXPECT_TRUE(events.empty());

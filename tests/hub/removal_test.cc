@@ -56,7 +56,7 @@ TEST_F(HiveTest, ADatasetIsForgotten) {
 class JobsTest : public HiveTest {
  protected:
   /// A run that was stopped with a checkpoint, or that ended with a model.
-  std::string train(const std::string& config, const std::string& status) {
+  std::string train(const std::string& status) {
     runner.scripts["train"] = [status](const fleet::EngineJob& job, const auto&) -> Result<Json> {
       const auto run = job.folder / "run";
       std::filesystem::create_directories(run / "checkpoints" / "step_3");
@@ -64,13 +64,17 @@ class JobsTest : public HiveTest {
       test::write_plain(run / "model" / "model.safetensors", "learnt");
       return Json{{"status", status}, {"steps", 3}, {"model_folder", (run / "model").string()}};
     };
-    (void)train_model(*hive, {.config = config}, {});
+    EXPECT_EQ(train_model(*hive, request, {}).ok(), status == "completed");
     return jobs().front().id;
   }
+  const TrainModel request{
+      .config_file = "run.yaml",
+      .config = "kind: pretrain\ndata: {path: text.txt}\nlimits: {steps: 3}\n",
+      .base_directory = test::write_plain(folder / "text.txt", "some text").parent_path()};
 };
 
 TEST_F(JobsTest, CheckpointsARunCouldGoOnFromGoByForceOnly) {
-  const std::string id = train("seed: 1\n", "stopped");
+  const std::string id = train("stopped");
   const auto refused = remove_jobs(*hive, {.ids = {id}});
   EXPECT_EQ(refused.code(), Code::kConflict);
   EXPECT_THAT(refused.status().message(), HasSubstr("checkpoints of " + id));
@@ -84,14 +88,16 @@ TEST_F(JobsTest, CheckpointsARunCouldGoOnFromGoByForceOnly) {
 }
 
 TEST_F(JobsTest, AModelThatIsRegisteredNowhereGoesByForceOnly) {
-  const std::string id = train("seed: 1\n", "completed");
+  const std::string id = train("completed");
   EXPECT_THAT(remove_jobs(*hive, {.ids = {id}}).status().message(),
               HasSubstr("registered under no name"));
 }
 
 TEST_F(JobsTest, ARegisteredModelOutlivesItsJob) {
-  train("seed: 1\n", "completed");
-  ASSERT_TRUE(train_model(*hive, {.config = "seed: 1\n", .model_name = "bee"}, {}).ok());
+  train("completed");
+  TrainModel named = request;
+  named.model_name = "bee";
+  ASSERT_TRUE(train_model(*hive, named, {}).ok());
   std::vector<std::string> ids;
   for (const auto& job : jobs()) ids.push_back(job.id);
   const auto removal = remove_jobs(*hive, {.ids = ids});
@@ -101,7 +107,7 @@ TEST_F(JobsTest, ARegisteredModelOutlivesItsJob) {
 }
 
 TEST_F(JobsTest, ARunningJobIsNotForgottenAndNeitherAreTheOthers) {
-  const std::string ended = train("seed: 1\n", "stopped");
+  const std::string ended = train("stopped");
   const auto running = catalogue().add_job("train", {}).value();
   const auto refused = remove_jobs(*hive, {.ids = {ended, running.id}, .options = {.force = true}});
   EXPECT_EQ(refused.code(), Code::kConflict);

@@ -11,9 +11,10 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <thread>
 
+#include "base/error.h"
 #include "base/rng.h"
-#include "tests/patience.h"
 #include "topics/topic_model.h"
 
 namespace panal::orchestrator {
@@ -51,48 +52,51 @@ Endpoint hive() {
   return endpoint;
 }
 
-OrchestratorRequest asking(std::string text) {
-  OrchestratorRequest request;
-  request.request_id = "r1";
-  request.messages = {{"system", "You are kind."}, {"user", std::move(text)}};
-  return request;
+work::Generation asking(std::string text) {
+  return {.request_id = "r1",
+          .input = work::Conversation{{"system", "You are kind."}, {"user", std::move(text)}}};
+}
+work::Conversation& messages_of(work::Generation& request) {
+  return std::get<work::Conversation>(request.input);
+}
+std::string question_of(const work::Generation& request) {
+  return std::get<work::Conversation>(request.input).back().content;
 }
 
-/// Answers "<adapter> says: <prompt>" in pieces of 5 bytes, or what a test wants instead.
+using Outcome = Result<work::GenerationResult>;
+using OnText = std::function<void(std::string_view)>;
+
+/// Answers "<expert> says: <prompt>" in pieces of 5 bytes, or what a test wants instead, on a
+/// thread of its own, as answers come from elsewhere.
 class ScriptedCaller final : public ExpertCaller {
  public:
-  using Script =
-      std::function<Result<ExpertAnswer>(const ExpertCall&, const TextCallback&, std::stop_token)>;
+  using Script = std::function<Outcome(const work::Generation&, const OnText&, std::stop_token)>;
 
   Script script;
-  std::map<std::string, Status> failing;          // By adapter, before any text.
+  std::map<std::string, Status> failing;          // By expert, before any text.
   std::map<std::string, Status> failing_halfway;  // After some text.
-  energy::EnergyReading energy{.joules = 2, .method = "measured:nvml", .detail = "gpu"};
+  work::EnergyReading energy{.joules = 2, .method = "measured:nvml", .detail = "gpu"};
 
-  std::function<void()> before_text;  // Between the admission and the answer.
-
-  Result<ExpertAnswer> call(const ExpertCall& call, const CallProgress& progress,
-                            std::stop_token cancel) override {
-    {
-      const std::scoped_lock lock(mutex_);
-      calls_.push_back(call);
-    }
-    if (script) return script(call, progress.on_text, cancel);
-    if (before_text) {
-      if (progress.on_admitted) progress.on_admitted();
-      before_text();
-    }
-    return answer(call, progress.on_text);
+  void start(work::Generation request, Callbacks callbacks, std::stop_token cancel) override {
+    const std::scoped_lock lock(mutex_);
+    calls_.push_back(request);
+    threads_.emplace_back([this, request, callbacks, cancel] {
+      callbacks.on_admitted();
+      callbacks.on_done(capture([&] {
+        return script ? script(request, callbacks.on_text, cancel)
+                      : answer(request, callbacks.on_text);
+      }));
+    });
   }
-  Result<ExpertAnswer> answer(const ExpertCall& call, const TextCallback& on_text) {
-    if (const auto found = failing.find(call.adapter); found != failing.end()) return found->second;
-    ExpertAnswer result;
-    result.text =
-        (call.adapter.empty() ? "core" : call.adapter) + " says: " + call.messages.back().content;
+  Outcome answer(const work::Generation& request, const OnText& on_text) {
+    if (const auto found = failing.find(request.expert); found != failing.end())
+      return found->second;
+    work::GenerationResult result;
+    result.text = request.expert + " says: " + question_of(request);
     for (std::size_t i = 0; i < result.text.size(); i += 5) {
       on_text(std::string_view(result.text).substr(i, 5));
       if (i > 10) {
-        if (const auto found = failing_halfway.find(call.adapter); found != failing_halfway.end())
+        if (const auto found = failing_halfway.find(request.expert); found != failing_halfway.end())
           return found->second;
       }
     }
@@ -103,19 +107,26 @@ class ScriptedCaller final : public ExpertCaller {
     result.energy = energy;
     return result;
   }
-  std::vector<ExpertCall> calls() const {
+  /// Waits until nothing is said any more. An answer's last holder may be such a thread.
+  void join() {
+    std::vector<std::jthread> threads;
+    const std::scoped_lock lock(mutex_);
+    threads.swap(threads_);
+  }
+  std::vector<work::Generation> calls() const {
     const std::scoped_lock lock(mutex_);
     return calls_;
   }
-  std::set<std::string> adapters() const {
+  std::set<std::string> experts() const {
     std::set<std::string> names;
-    for (const ExpertCall& call : calls()) names.insert(call.adapter);
+    for (const work::Generation& call : calls()) names.insert(call.expert);
     return names;
   }
 
  private:
   mutable std::mutex mutex_;
-  std::vector<ExpertCall> calls_;  // Guarded by mutex_.
+  std::vector<work::Generation> calls_;  // Guarded by mutex_, as threads_.
+  std::vector<std::jthread> threads_;
 };
 
 class RecordingSink final : public AnswerSink {
@@ -124,33 +135,51 @@ class RecordingSink final : public AnswerSink {
     EXPECT_TRUE(text.empty()) << "the plan comes before any text";
     plans.push_back(plan);
   }
-  void on_admitted() override {
-    ++num_admissions;
-    if (after_admission) after_admission();
-  }
-  void on_text(std::string_view piece) override {
+  void on_admitted() override { ++num_admitted; }
+  bool on_text(std::string_view piece) override {
     text += piece;
     if (after_text) after_text();
+    return is_listening;
   }
+  void on_done(Result<Answer> answer) override { done.set_value(std::move(answer)); }
+
   std::vector<std::vector<PlannedPart>> plans;
   std::string text;
   std::function<void()> after_text;
-  std::function<void()> after_admission;
-  int num_admissions = 0;
+  std::atomic<bool> is_listening = true;
+  std::atomic<int> num_admitted = 0;
+  std::promise<Result<Answer>> done;
 };
 
+/// Asks and waits.
+Result<Answer> ask(const Orchestrator& orchestrator, const work::Generation& request,
+                   const Endpoint& endpoint, const std::shared_ptr<ScriptedCaller>& caller,
+                   const std::shared_ptr<RecordingSink>& sink, std::stop_token cancel = {}) {
+  sink->done = {};
+  auto done = sink->done.get_future();
+  orchestrator.answer(request, std::make_shared<const Endpoint>(endpoint), caller, sink, cancel);
+  return done.get();
+}
+
 struct Fixture {
+  ~Fixture() { shared_caller->join(); }
   ManualClock clock;
-  Orchestrator orchestrator{{}, clock};
+  OrchestratorOptions options;
   Endpoint endpoint = hive();
-  ScriptedCaller caller;
-  RecordingSink sink;
-  Result<Answer> answer(const OrchestratorRequest& request, std::stop_token cancel = {}) {
-    return orchestrator.answer(request, endpoint, caller, sink, cancel);
+  // Shared with the answers in progress.
+  std::shared_ptr<ScriptedCaller> shared_caller = std::make_shared<ScriptedCaller>();
+  std::shared_ptr<RecordingSink> shared_sink = std::make_shared<RecordingSink>();
+  ScriptedCaller& caller = *shared_caller;
+  RecordingSink& sink = *shared_sink;
+
+  Orchestrator orchestrator() { return Orchestrator(options, clock); }
+  Result<Answer> answer(const work::Generation& request, std::stop_token cancel = {}) {
+    return ask(orchestrator(), request, endpoint, shared_caller, shared_sink, cancel);
   }
-  std::string routed(const std::string& text) {
-    return orchestrator.plan(asking(text), endpoint)->front().expert;
+  Result<std::vector<PlannedPart>> plan(const work::Generation& request) {
+    return orchestrator().plan(request, endpoint);
   }
+  std::string routed(const std::string& text) { return plan(asking(text))->front().expert; }
 };
 
 TEST(Routing, SendsAQuestionToTheExpertItsWordsSpeakFor) {
@@ -164,50 +193,47 @@ TEST(Routing, SendsAQuestionToTheExpertItsWordsSpeakFor) {
 
 TEST(Routing, SaysWhyAndWhatElseItWeighed) {
   Fixture f;
-  const PlannedPart part =
-      f.orchestrator.plan(asking("Which license clause limits liability?"), f.endpoint)->front();
+  const PlannedPart part = f.plan(asking("Which license clause limits liability?"))->front();
   EXPECT_EQ(part.expert, "law");
   EXPECT_GE(part.confidence, 0.5);
   EXPECT_THAT(part.why, HasSubstr("legal: license"));
   EXPECT_THAT(part.why, HasSubstr("liability"));
   ASSERT_FALSE(part.alternatives.empty());
-  for (const RouteScore& other : part.alternatives) EXPECT_LE(other.score, part.confidence);
+  for (const work::RouteScore& other : part.alternatives) EXPECT_LE(other.score, part.confidence);
 }
 
 TEST(Routing, ATopicWithoutAnExpertStaysWithTheCoreAndIsNamed) {
   Fixture f;
-  const PlannedPart part =
-      f.orchestrator.plan(asking("Which chord and melody suit a violin sonata?"), f.endpoint)
-          ->front();
+  const PlannedPart part = f.plan(asking("Which chord and melody suit a violin sonata?"))->front();
   EXPECT_EQ(part.expert, "core");
   EXPECT_THAT(part.why, HasSubstr("en-music"));
 }
 
 TEST(Routing, TheCallersWordIsLaw) {
   Fixture f;
-  OrchestratorRequest request = asking("Explain the GPL license. Also write a python loop.");
+  work::Generation request = asking("Explain the GPL license. Also write a python loop.");
   request.expert = "quijote";
-  const auto plan = f.orchestrator.plan(request, f.endpoint).value();
+  const auto plan = f.plan(request).value();
   ASSERT_EQ(plan.size(), 1u) << "and nothing is split";
   EXPECT_EQ(plan[0].expert, "quijote");
-  EXPECT_EQ(plan[0].prompt, request.messages.back().content);
+  EXPECT_EQ(plan[0].prompt, question_of(request));
   request.expert = "core";
-  EXPECT_EQ(f.orchestrator.plan(request, f.endpoint)->front().expert, "core");
+  EXPECT_EQ(f.plan(request)->front().expert, "core");
   request.expert = "smol";
-  EXPECT_EQ(f.orchestrator.plan(request, f.endpoint)->front().expert, "core");
+  EXPECT_EQ(f.plan(request)->front().expert, "core");
   request.expert = "cooking";
-  const auto unknown = f.orchestrator.plan(request, f.endpoint);
+  const auto unknown = f.plan(request);
   EXPECT_EQ(unknown.code(), Code::kNotFound);
   EXPECT_THAT(unknown.status().message(), HasSubstr("core, law, python, quijote"));
 }
 
 TEST(Routing, AShortFollowUpIsReadWithTheQuestionBeforeIt) {
   Fixture f;
-  OrchestratorRequest request = asking("And in Europe?");
-  request.messages.insert(
-      request.messages.begin() + 1,
+  work::Generation request = asking("And in Europe?");
+  messages_of(request).insert(
+      messages_of(request).begin() + 1,
       {{"user", "Explain copyright and the license clause"}, {"assistant", "It is..."}});
-  const PlannedPart part = f.orchestrator.plan(request, f.endpoint)->front();
+  const PlannedPart part = f.plan(request)->front();
   EXPECT_EQ(part.expert, "law");
   EXPECT_THAT(part.why, HasSubstr("with the question before it"));
 }
@@ -216,32 +242,37 @@ TEST(Routing, WithoutExpertsOrTopicsTheCoreAnswersEverythingWhole) {
   Fixture f;
   f.endpoint.experts.clear();
   const std::string text = "Explain the GPL license. Also write a python loop.";
-  const auto plan = f.orchestrator.plan(asking(text), f.endpoint).value();
+  const auto plan = f.plan(asking(text)).value();
   ASSERT_EQ(plan.size(), 1u);
   EXPECT_EQ(plan[0].why, "the endpoint has no experts");
   f.endpoint = hive();
   f.endpoint.topics = nullptr;
-  EXPECT_EQ(f.orchestrator.plan(asking(text), f.endpoint)->front().why,
-            "the endpoint has no topic model");
+  EXPECT_EQ(f.plan(asking(text))->front().why, "the endpoint has no topic model");
 }
 
 TEST(Routing, PartsForOnePlaceStayInOnePiece) {
   Fixture f;
   const std::string text = "1. What is a license clause?\n2. Define copyright warranty";
-  const auto plan = f.orchestrator.plan(asking(text), f.endpoint).value();
+  const auto plan = f.plan(asking(text)).value();
   ASSERT_EQ(plan.size(), 1u);
   EXPECT_EQ(plan[0].expert, "law");
   EXPECT_EQ(plan[0].prompt, text);
 }
 
-TEST(Planning, ARequestMustEndWithTheUser) {
+// What does not end with a question is continued whole, by whoever the last question was for.
+TEST(Planning, AConversationThatEndsWithTheAssistantIsContinued) {
   Fixture f;
-  OrchestratorRequest request = asking("hi");
-  request.messages.push_back({"assistant", "hello"});
-  EXPECT_EQ(f.orchestrator.plan(request, f.endpoint).code(), Code::kInvalidArgument);
-  request.messages.clear();
-  EXPECT_EQ(f.answer(request).code(), Code::kInvalidArgument);
-  EXPECT_TRUE(f.caller.calls().empty());
+  work::Generation request = asking("Explain the GPL license warranty. Also write a python loop.");
+  messages_of(request).push_back({"assistant", "The GPL"});
+  const auto plan = f.plan(request).value();
+  ASSERT_EQ(plan.size(), 1u);
+  ASSERT_TRUE(f.answer(request).ok());
+  const auto sent = std::get<work::Conversation>(f.caller.calls().at(0).input);
+  EXPECT_EQ(sent, messages_of(request)) << "nothing is put in the place of the last message";
+  messages_of(request).clear();
+  EXPECT_EQ(f.plan(request)->front().expert, "core");
+  request.input = std::string("plain");
+  EXPECT_EQ(f.plan(request).code(), Code::kInvalidArgument);
 }
 
 TEST(Answering, OneTaskIsPassedOnAsItIsAndStreamed) {
@@ -251,10 +282,11 @@ TEST(Answering, OneTaskIsPassedOnAsItIsAndStreamed) {
   EXPECT_EQ(answer->text, "law says: Explain the GPL license warranty");
   EXPECT_EQ(f.sink.text, answer->text);
   ASSERT_EQ(f.caller.calls().size(), 1u);
-  EXPECT_EQ(f.caller.calls()[0].messages.front().content, "You are kind.")
+  EXPECT_EQ(std::get<work::Conversation>(f.caller.calls()[0].input).front().content,
+            "You are kind.")
       << "the context reaches the expert";
   ASSERT_EQ(answer->trace.parts.size(), 1u);
-  EXPECT_EQ(answer->trace.parts[0].answered_by, "law");
+  EXPECT_EQ(answer->trace.parts[0].expert, "law");
   EXPECT_EQ(answer->trace.parts[0].model_version, "3");
 }
 
@@ -272,31 +304,8 @@ TEST(Answering, TwoTasksGoToTwoExpertsAndComeBackInOrder) {
   EXPECT_EQ(f.sink.plans.size(), 1u);
   EXPECT_EQ(f.sink.plans[0].size(), 2u);
   EXPECT_EQ(answer->completion_tokens, 40);
-  for (const ExpertCall& call : f.caller.calls())
-    EXPECT_EQ(call.messages.front().content, "You are kind.");
-}
-
-// A long prompt is read before the first word comes: who asks learns meanwhile that it is.
-TEST(Answering, SaysThatSomebodyWorksOnItBeforeTheFirstText) {
-  Fixture f;
-  std::promise<void> go_on;
-  f.sink.after_admission = [&] {
-    EXPECT_EQ(f.sink.text, "");
-    go_on.set_value();
-  };
-  f.caller.before_text = [&] {
-    EXPECT_EQ(go_on.get_future().wait_for(kPatience), std::future_status::ready);
-  };
-  ASSERT_TRUE(f.answer(asking("Explain the GPL license warranty")).ok());
-  EXPECT_EQ(f.sink.num_admissions, 1);
-}
-
-TEST(Answering, SaysNothingOfTheKindWhenTheRequestIsRefused) {
-  Fixture f;
-  f.caller.failing["law"] = Status(Code::kInvalidArgument, "too long for the context");
-  EXPECT_EQ(f.answer(asking("Explain the GPL license warranty")).code(), Code::kInvalidArgument);
-  EXPECT_EQ(f.sink.num_admissions, 0);
-  EXPECT_EQ(f.sink.text, "");
+  for (const work::Generation& call : f.caller.calls())
+    EXPECT_EQ(std::get<work::Conversation>(call.input).front().content, "You are kind.");
 }
 
 const char* const kFourTasks =
@@ -310,15 +319,15 @@ TEST(Answering, OrderHoldsWhateverPartIsDoneFirst) {
     Fixture f;
     Rng rng(seed);
     // A random order in which the four calls may finish, each waiting for the one before it.
-    std::vector<std::string> order = {"law", "python", "quijote", ""};
+    std::vector<std::string> order = {"law", "python", "quijote", "core"};
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
     std::mutex mutex;
     std::condition_variable changed;
     std::size_t num_done = 0;
-    f.caller.script = [&](const ExpertCall& call, const TextCallback& on_text, std::stop_token) {
+    f.caller.script = [&](const work::Generation& call, const OnText& on_text, std::stop_token) {
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return order[num_done] == call.adapter; });
+        changed.wait(lock, [&] { return order[num_done] == call.expert; });
       }
       auto result = f.caller.answer(call, on_text);
       const std::scoped_lock lock(mutex);
@@ -334,38 +343,61 @@ TEST(Answering, OrderHoldsWhateverPartIsDoneFirst) {
 }
 
 TEST(Answering, ParallelCallsAreBounded) {
-  ManualClock clock;
-  const Orchestrator orchestrator({.max_parallel_calls = 2}, clock);
-  ScriptedCaller caller;
-  RecordingSink sink;
+  Fixture f;
+  f.options.max_parallel_calls = 2;
   std::atomic<int> active{0};
   std::atomic<int> most{0};
-  caller.script = [&](const ExpertCall& call, const TextCallback& on_text, std::stop_token) {
+  f.caller.script = [&](const work::Generation& call, const OnText& on_text, std::stop_token) {
     most = std::max(most.load(), ++active);
-    auto result = caller.answer(call, on_text);
+    auto result = f.caller.answer(call, on_text);
     --active;
     return result;
   };
-  ASSERT_TRUE(orchestrator.answer(asking(kFourTasks), hive(), caller, sink, {}).ok());
+  const auto answer = f.answer(asking(kFourTasks));
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->trace.parts.size(), 4u);
   EXPECT_LE(most, 2);
 }
 
-TEST(Answering, AFullBufferMakesTheExpertWaitAndLosesNothing) {
-  ManualClock clock;
-  const Orchestrator orchestrator({.max_buffered_bytes = 16}, clock);
-  ScriptedCaller caller;
-  RecordingSink sink;
+// What is done before its turn is kept whole until then.
+TEST(Answering, TextBeforeItsTurnIsKept) {
+  Fixture f;
   const std::string long_text(4000, 'x');
-  caller.script = [&](const ExpertCall&, const TextCallback& on_text, std::stop_token) {
+  f.caller.script = [&](const work::Generation&, const OnText& on_text, std::stop_token) {
     for (std::size_t i = 0; i < long_text.size(); i += 10)
       on_text(std::string_view(long_text).substr(i, 10));
-    ExpertAnswer answer;
-    answer.text = long_text;
-    return Result<ExpertAnswer>(answer);
+    return Outcome(work::GenerationResult{.text = long_text});
   };
-  const auto answer = orchestrator.answer(asking(kFourTasks), hive(), caller, sink, {});
+  const auto answer = f.answer(asking(kFourTasks));
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(std::ranges::count(answer->text, 'x'), 4 * 4000 + 1) << "one x is in a heading";
+  EXPECT_EQ(f.sink.num_admitted, 1);
+}
+
+// An answer that waits holds nobody up: a thousand of them are begun on one thread.
+TEST(Answering, AnAnswerInProgressCostsNoThread) {
+  class SilentCaller final : public ExpertCaller {
+   public:
+    void start(work::Generation, Callbacks callbacks, std::stop_token) override {
+      waiting.push_back(std::move(callbacks));
+    }
+    std::vector<Callbacks> waiting;
+  };
+  ManualClock clock;
+  const Orchestrator orchestrator({}, clock);
+  const auto caller = std::make_shared<SilentCaller>();
+  const auto endpoint = std::make_shared<const Endpoint>(hive());
+  std::vector<std::shared_ptr<RecordingSink>> sinks;
+  for (int i = 0; i < 1000; ++i) {
+    sinks.push_back(std::make_shared<RecordingSink>());
+    orchestrator.answer(asking("hello"), endpoint, caller, sinks.back(), {});
+  }
+  ASSERT_EQ(caller->waiting.size(), 1000u);
+  for (const auto& callbacks : caller->waiting) {
+    callbacks.on_text("hi");
+    callbacks.on_done(work::GenerationResult{.text = "hi"});
+  }
+  for (const auto& sink : sinks) EXPECT_EQ(sink->done.get_future().get()->text, "hi");
 }
 
 TEST(Failures, TheCoreTakesOverOnceAndTheTraceSaysSo) {
@@ -374,29 +406,29 @@ TEST(Failures, TheCoreTakesOverOnceAndTheTraceSaysSo) {
   const auto answer = f.answer(asking("Explain the GPL license warranty"));
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->text, "core says: Explain the GPL license warranty");
-  const PartTrace& part = answer->trace.parts[0];
-  EXPECT_EQ(part.plan.expert, "law");
-  EXPECT_EQ(part.answered_by, "core");
+  const work::PartTrace& part = answer->trace.parts[0];
+  EXPECT_EQ(part.expert, "core");
   EXPECT_EQ(part.model_version, "1");
-  EXPECT_THAT(part.fallback, HasSubstr("law is gone"));
-  EXPECT_FALSE(answer->trace.energy.joules.has_value()) << "what the failed call used is not known";
+  EXPECT_THAT(part.fallback.value(), HasSubstr("law is gone"));
+  EXPECT_FALSE(answer->trace.totals.energy.joules.has_value())
+      << "what the failed call used is not known";
 }
 
 TEST(Failures, AnExceptionOfACallerIsAFailureLikeAnyOther) {
   Fixture f;
-  f.caller.script = [&](const ExpertCall& call, const TextCallback& on_text, std::stop_token) {
-    if (call.adapter == "law") throw std::runtime_error("socket closed");
+  f.caller.script = [&](const work::Generation& call, const OnText& on_text, std::stop_token) {
+    if (call.expert == "law") throw std::runtime_error("socket closed");
     return f.caller.answer(call, on_text);
   };
   const auto answer = f.answer(asking("Explain the GPL license warranty"));
   ASSERT_TRUE(answer.ok());
-  EXPECT_THAT(answer->trace.parts[0].fallback, HasSubstr("socket closed"));
+  EXPECT_THAT(answer->trace.parts[0].fallback.value(), HasSubstr("socket closed"));
 }
 
 TEST(Failures, WhenNobodyCanAnswerTheFirstReasonIsGiven) {
   Fixture f;
   f.caller.failing["law"] = Status(Code::kUnavailable, "law is gone");
-  f.caller.failing[""] = Status(Code::kResourceExhausted, "the queue is full");
+  f.caller.failing["core"] = Status(Code::kResourceExhausted, "the queue is full");
   const auto answer = f.answer(asking("Explain the GPL license warranty"));
   EXPECT_EQ(answer.code(), Code::kResourceExhausted);
   EXPECT_EQ(f.caller.calls().size(), 2u) << "one fallback, no more";
@@ -419,7 +451,7 @@ TEST(Failures, APartThatFailsIsSaidSoAndTheOthersStand) {
   EXPECT_THAT(answer->text, HasSubstr("law says: Explain"));
   EXPECT_THAT(answer->text, HasSubstr("[This part could not be answered: no]"));
   EXPECT_EQ(answer->trace.parts[1].error, "no");
-  EXPECT_FALSE(to_json(answer->trace)["totals"]["joules"].is_number());
+  EXPECT_FALSE(work::trace_to_json(answer->trace)["totals"]["joules"].is_number());
 }
 
 TEST(Failures, TextThatWasStreamedIsNeverTakenBack) {
@@ -433,7 +465,7 @@ TEST(Failures, TextThatWasStreamedIsNeverTakenBack) {
     has_read = true;
     changed.notify_all();
   };
-  f.caller.script = [&](const ExpertCall& call, const TextCallback& on_text, std::stop_token) {
+  f.caller.script = [&](const work::Generation& call, const OnText& on_text, std::stop_token) {
     // The failure comes surely after the client saw the beginning.
     return f.caller.answer(call, [&](std::string_view text) {
       on_text(text);
@@ -443,21 +475,31 @@ TEST(Failures, TextThatWasStreamedIsNeverTakenBack) {
   };
   EXPECT_EQ(f.answer(asking("Explain the GPL license warranty")).code(), Code::kUnavailable);
   EXPECT_TRUE(f.sink.text.starts_with("law s"));
-  EXPECT_EQ(f.caller.adapters(), std::set<std::string>{"law"});
+  EXPECT_EQ(f.caller.experts(), std::set<std::string>{"law"});
 }
 
 TEST(Cancelling, EndsEveryPartAndTheAnswer) {
   Fixture f;
   std::stop_source cancel;
-  f.caller.script = [&](const ExpertCall&, const TextCallback& on_text, std::stop_token stop) {
+  f.caller.script = [&](const work::Generation&, const OnText& on_text, std::stop_token stop) {
     // An expert that talks until it is told to stop.
     while (!stop.stop_requested()) on_text("word ");
-    return Result<ExpertAnswer>(Status(Code::kCancelled, "stopped"));
+    return Outcome(Status(Code::kCancelled, "stopped"));
   };
   f.sink.after_text = [&] {
     if (f.sink.text.size() > 100) cancel.request_stop();
   };
   EXPECT_EQ(f.answer(asking(kFourTasks), cancel.get_token()).code(), Code::kCancelled);
+}
+
+TEST(Cancelling, ASinkThatNoLongerListensEndsTheWork) {
+  Fixture f;
+  f.caller.script = [&](const work::Generation&, const OnText& on_text, std::stop_token stop) {
+    while (!stop.stop_requested()) on_text("word ");
+    return Outcome(Status(Code::kCancelled, "stopped"));
+  };
+  f.sink.is_listening = false;
+  EXPECT_EQ(f.answer(asking("hello")).code(), Code::kCancelled);
 }
 
 TEST(Cancelling, BeforeTheStartCallsNobody) {
@@ -470,34 +512,36 @@ TEST(Cancelling, BeforeTheStartCallsNobody) {
 
 TEST(Panel, CoreAndTheTwoBestAnswerAndOneIsChosen) {
   Fixture f;
-  OrchestratorRequest request = asking("Explain the license of a python function");
+  work::Generation request = asking("Explain the license of a python function");
   request.panel = true;
-  f.caller.script = [&](const ExpertCall& call, const TextCallback& on_text, std::stop_token) {
+  f.caller.script = [&](const work::Generation& call, const OnText& on_text, std::stop_token) {
     auto result = f.caller.answer(call, on_text);
     result->text =
-        call.adapter.empty() ? "honey is sweet today" : "the license covers use of " + call.adapter;
+        call.expert == "core" ? "honey is sweet today" : "the license covers use of " + call.expert;
     return result;
   };
   const auto answer = f.answer(request);
   ASSERT_TRUE(answer.ok());
-  EXPECT_EQ(f.caller.adapters(), (std::set<std::string>{"", "law", "python"}));
+  EXPECT_EQ(f.caller.experts(), (std::set<std::string>{"core", "law", "python"}));
   EXPECT_THAT(answer->text, HasSubstr("the license covers use of"));
   EXPECT_EQ(f.sink.text, answer->text);
   EXPECT_EQ(answer->trace.parts[0].panel.size(), 3u);
-  EXPECT_DOUBLE_EQ(answer->trace.energy.joules.value(), 6) << "the losers' energy counts, too";
+  EXPECT_DOUBLE_EQ(answer->trace.totals.energy.joules.value(), 6)
+      << "the losers' energy counts, too";
 }
 
 TEST(Panel, SurvivesAFailedCandidate) {
   Fixture f;
-  OrchestratorRequest request = asking("Explain the GPL license warranty");
+  work::Generation request = asking("Explain the GPL license warranty");
   request.panel = true;
   f.caller.failing["law"] = Status(Code::kUnavailable, "law is gone");
   const auto answer = f.answer(request);
   ASSERT_TRUE(answer.ok());
-  EXPECT_NE(answer->trace.parts[0].answered_by, "law");
-  EXPECT_THAT(to_json(answer->trace)["parts"][0]["panel"].dump(), HasSubstr("law is gone"));
+  EXPECT_NE(answer->trace.parts[0].expert, "law");
+  EXPECT_THAT(work::trace_to_json(answer->trace)["parts"][0]["panel"].dump(),
+              HasSubstr("law is gone"));
   f.sink.text.clear();
-  f.caller.failing["python"] = f.caller.failing["quijote"] = f.caller.failing[""] =
+  f.caller.failing["python"] = f.caller.failing["quijote"] = f.caller.failing["core"] =
       f.caller.failing["law"];
   EXPECT_EQ(f.answer(request).code(), Code::kUnavailable);
 }
@@ -505,24 +549,24 @@ TEST(Panel, SurvivesAFailedCandidate) {
 TEST(Tracing, UnknownNumbersAreNullAndMethodsAreHonest) {
   Fixture f;
   f.caller.energy = {};
-  OrchestratorRequest request = asking("Explain the GPL license warranty");
-  request.carbon.zone = "PY";
-  const Json unknown = to_json(f.answer(request)->trace);
+  work::Generation request = asking("Explain the GPL license warranty");
+  f.options.carbon.zone = "PY";
+  const Json unknown = work::trace_to_json(f.answer(request)->trace);
   EXPECT_TRUE(unknown["parts"][0]["energy"]["joules"].is_null());
   EXPECT_TRUE(unknown["totals"]["joules"].is_null());
   EXPECT_EQ(unknown["totals"]["method"], "unknown");
   EXPECT_TRUE(unknown["totals"]["gco2"].is_null());
 
   Fixture g;
-  g.caller.script = [&](const ExpertCall& call, const TextCallback& on_text, std::stop_token) {
+  g.caller.script = [&](const work::Generation& call, const OnText& on_text, std::stop_token) {
     auto result = g.caller.answer(call, on_text);
-    if (call.adapter == "python")
+    if (call.expert == "python")
       result->energy = {.joules = 3, .method = "estimated:cpu-time", .detail = "cpu"};
     return result;
   };
   request = asking("Explain the GPL license warranty. Also write a python function with a loop.");
-  request.carbon = {.zone = "PY", .pue = 1};
-  const Json mixed = to_json(g.answer(request)->trace);
+  g.options.carbon = {.zone = "PY", .pue = 1};
+  const Json mixed = work::trace_to_json(g.answer(request)->trace);
   EXPECT_DOUBLE_EQ(mixed["totals"]["joules"], 5);
   EXPECT_EQ(mixed["totals"]["method"], "estimated:nvml+cpu-time");
   EXPECT_NEAR(mixed["totals"]["gco2"].get<double>(), 5 / 3.6e6 * 23.8, 1e-12);
@@ -530,15 +574,15 @@ TEST(Tracing, UnknownNumbersAreNullAndMethodsAreHonest) {
 
 TEST(Tracing, TimesComeFromTheClock) {
   Fixture f;
-  f.caller.script = [&](const ExpertCall& call, const TextCallback& on_text, std::stop_token) {
+  f.caller.script = [&](const work::Generation& call, const OnText& on_text, std::stop_token) {
     f.clock.advance(std::chrono::milliseconds(100));
     return f.caller.answer(call, on_text);
   };
-  const Trace trace = f.answer(asking("Explain the GPL license warranty"))->trace;
-  EXPECT_DOUBLE_EQ(trace.wall_ms, 100);
-  EXPECT_DOUBLE_EQ(trace.overhead_ms, 0);
-  EXPECT_DOUBLE_EQ(trace.tokens_per_s.value(), 200);
-  const Json json = to_json(trace);
+  const work::Trace trace = f.answer(asking("Explain the GPL license warranty"))->trace;
+  EXPECT_DOUBLE_EQ(trace.totals.wall_ms, 100);
+  EXPECT_DOUBLE_EQ(*trace.overhead_ms, 0);
+  EXPECT_DOUBLE_EQ(trace.totals.tokens_per_s.value(), 200);
+  const Json json = work::trace_to_json(trace);
   EXPECT_EQ(json["request_id"], "r1");
   EXPECT_EQ(json["endpoint"], "hive");
   EXPECT_EQ(json["parts"][0]["ttft_ms"], 3.5);

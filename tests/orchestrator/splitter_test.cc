@@ -123,6 +123,25 @@ TEST(Splitter, GivesRemarksAndInstructionsToEveryPart) {
   }
 }
 
+// The text to work on ends where the person speaks again, also in another language.
+TEST(Splitter, EndsTheGivenTextWhereTheNextOrderBegins) {
+  const auto mixed = split_request(
+      "Traduce al español: The cat sleeps on the roof. And explain what a licence is.", 4);
+  ASSERT_EQ(mixed.size(), 2u);
+  EXPECT_EQ(mixed[0].given, "The cat sleeps on the roof.");
+  EXPECT_EQ(mixed[1].text, "explain what a licence is.");
+  const auto spanish = split_request(
+      "Traduce al español: The cat sleeps on the roof of the house. Explica qué es una licencia.",
+      4);
+  ASSERT_EQ(spanish.size(), 2u);
+  EXPECT_EQ(spanish[0].given, "The cat sleeps on the roof of the house.");
+  EXPECT_EQ(spanish[1].text, "Explica qué es una licencia.");
+  // An order in the given text's own language belongs to that text.
+  EXPECT_EQ(
+      split_request("Traduce al español: Open the door of the house. Close the window.", 4).size(),
+      1u);
+}
+
 TEST(Splitter, GivesTheQuoteOfTheFirstPartToTheSecondThatNamesIt) {
   const auto parts = split_request(
       "Translate \"The bee sleeps\" into Spanish. Then explain this sentence to a child.", 4);

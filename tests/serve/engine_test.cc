@@ -18,10 +18,12 @@ namespace {
 
 using testing::HasSubstr;
 
-GenerateRequest request_of(std::string_view prompt, std::int64_t max_tokens = 20) {
-  GenerateRequest request;
+// Greedy, so that the scripted model decides.
+TokenizedGeneration request_of(std::string_view prompt, std::int64_t max_tokens = 20) {
+  TokenizedGeneration request;
   request.prompt = prompt_of(prompt);
-  request.max_tokens = max_tokens;
+  request.request.max_tokens = max_tokens;
+  request.request.sampling.temperature = 0;
   return request;
 }
 
@@ -58,9 +60,9 @@ class Gate {
 };
 
 /// Submits and gives the answer as a future.
-std::future<Result<GenerateResult>> start(Engine& engine, GenerateRequest request,
-                                          std::stop_token cancel = {}) {
-  auto promise = std::make_shared<std::promise<Result<GenerateResult>>>();
+std::future<Result<work::GenerationResult>> start(Engine& engine, TokenizedGeneration request,
+                                                  std::stop_token cancel = {}) {
+  auto promise = std::make_shared<std::promise<Result<work::GenerationResult>>>();
   auto future = promise->get_future();
   const Status status = engine.submit(
       std::move(request),
@@ -86,8 +88,8 @@ TEST(Engine, AnswersAreNeverMixedWith32ConcurrentClients) {
       for (int round = 0; round < 4; ++round) {
         const std::string prompt(static_cast<std::size_t>(1 + (client * 7 + round) % 40),
                                  static_cast<char>('A' + client));
-        GenerateRequest request = request_of(prompt, 3 + client % 11);
-        request.adapter = adapter;
+        TokenizedGeneration request = request_of(prompt, 3 + client % 11);
+        request.request.expert = adapter;
         std::string streamed;
         const auto result =
             engine.generate(request, [&](std::string_view text) { streamed += text; });
@@ -95,7 +97,7 @@ TEST(Engine, AnswersAreNeverMixedWith32ConcurrentClients) {
         if (!result.ok()) {
           problems[static_cast<std::size_t>(client)] = result.status().message();
         } else if (result->text != wanted || streamed != wanted ||
-                   result->finish_reason != FinishReason::kLength) {
+                   result->finish_reason != work::FinishReason::kLength) {
           problems[static_cast<std::size_t>(client)] = wanted + " became " + result->text;
         }
       }
@@ -112,17 +114,17 @@ TEST(Engine, SameSeedGivesTheSameTextWhoeverElseIsInTheBatch) {
   ScriptedModel model;
   SystemClock clock;
   Engine engine(model, byte_decoders(), with_end(), clock);
-  GenerateRequest request = request_of("poem", 40);
-  request.sampling = {.temperature = 0.9, .top_p = 0.95, .top_k = 20, .seed = 7};
+  TokenizedGeneration request = request_of("poem", 40);
+  request.request.sampling = {.temperature = 0.9, .top_p = 0.95, .top_k = 20, .seed = 7};
   const std::string alone = engine.generate(request)->text;
-  std::vector<std::future<Result<GenerateResult>>> others;
-  for (std::uint64_t i = 0; i < 20; ++i) {
-    GenerateRequest other = request_of("other prompt", 60);
-    other.sampling = {.temperature = 1.3, .seed = i};
+  std::vector<std::future<Result<work::GenerationResult>>> others;
+  for (std::int64_t i = 0; i < 20; ++i) {
+    TokenizedGeneration other = request_of("other prompt", 60);
+    other.request.sampling = {.temperature = 1.3, .seed = i};
     others.push_back(start(engine, other));
   }
   EXPECT_EQ(engine.generate(request)->text, alone);
-  request.sampling.seed = 8;
+  request.request.sampling.seed = 8;
   EXPECT_NE(engine.generate(request)->text, alone);
   for (auto& other : others) EXPECT_TRUE(other.get().ok());
 }
@@ -172,7 +174,7 @@ TEST(Engine, CancellingFreesTheSequenceAtOnceAndKeepsTheTextSoFar) {
   Engine engine(model, byte_decoders(), with_end(), clock);
   const auto result = engine.generate(request_of("abc", 500), {}, cancel.get_token());
   ASSERT_TRUE(result.ok());
-  EXPECT_EQ(result->finish_reason, FinishReason::kCancelled);
+  EXPECT_EQ(result->finish_reason, work::FinishReason::kCancelled);
   EXPECT_EQ(result->text, ScriptedModel().expected("", prompt_of("abc"), 6));
   EXPECT_EQ(model.num_open(), 0);
 }
@@ -193,9 +195,9 @@ TEST(Engine, ACancelledWaitingRequestIsNeverRun) {
   gate.open();
   const auto result = second.get();
   ASSERT_TRUE(result.ok());
-  EXPECT_EQ(result->finish_reason, FinishReason::kCancelled);
-  EXPECT_EQ(result->stats.completion_tokens, 0);
-  EXPECT_FALSE(result->stats.time_to_first_token_ms.has_value());
+  EXPECT_EQ(result->finish_reason, work::FinishReason::kCancelled);
+  EXPECT_EQ(result->completion_tokens, 0);
+  EXPECT_FALSE(result->time_to_first_token_ms.has_value());
   EXPECT_TRUE(first.get().ok());
 }
 
@@ -208,7 +210,7 @@ TEST(Engine, AFullQueueRefusesAtOnceAndHurtsNobody) {
   options.max_batch = 1;
   options.max_waiting = 2;
   Engine engine(model, byte_decoders(), options, clock);
-  std::vector<std::future<Result<GenerateResult>>> accepted;
+  std::vector<std::future<Result<work::GenerationResult>>> accepted;
   accepted.push_back(start(engine, request_of("a")));
   gate.wait_for_arrival();
   accepted.push_back(start(engine, request_of("b")));
@@ -225,7 +227,7 @@ TEST(Engine, AModelThatIsFullMakesRequestsWaitNotFail) {
   model.max_sequences = 2;
   SystemClock clock;
   Engine engine(model, byte_decoders(), with_end(), clock);
-  std::vector<std::future<Result<GenerateResult>>> answers;
+  std::vector<std::future<Result<work::GenerationResult>>> answers;
   for (char letter = 'a'; letter < 'k'; ++letter) {
     answers.push_back(start(engine, request_of(std::string(3, letter))));
   }
@@ -266,22 +268,22 @@ TEST(Engine, StopStringsSpanTokensAndAreNotPartOfTheAnswer) {
   ScriptedModel model(says("one two END three", 1));
   SystemClock clock;
   Engine engine(model, byte_decoders(), with_end(), clock);
-  GenerateRequest request = request_of("p", 100);
-  request.stop = {"never", " END"};
+  TokenizedGeneration request = request_of("p", 100);
+  request.request.stop = {"never", " END"};
   std::string streamed;
   const auto result = engine.generate(request, [&](std::string_view text) { streamed += text; });
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->text, "one two");
   EXPECT_EQ(streamed, "one two");
-  EXPECT_EQ(result->finish_reason, FinishReason::kStop);
+  EXPECT_EQ(result->finish_reason, work::FinishReason::kStop);
 }
 
 TEST(Engine, TextHeldBackForAStopThatNeverComesIsGivenOutAtTheEnd) {
   ScriptedModel model(says("almost EN", 1));
   SystemClock clock;
   Engine engine(model, byte_decoders(), with_end(), clock);
-  GenerateRequest request = request_of("p", 100);
-  request.stop = {" END"};
+  TokenizedGeneration request = request_of("p", 100);
+  request.request.stop = {" END"};
   std::string streamed;
   const auto result = engine.generate(request, [&](std::string_view text) { streamed += text; });
   EXPECT_EQ(result->text, "almost EN");
@@ -314,19 +316,19 @@ TEST(Engine, AnAnswerCutInsideACharacterEndsWithTheReplacementCharacter) {
   Engine engine(model, byte_decoders(), with_end(), clock);
   const auto result = engine.generate(request_of("p", 2));
   EXPECT_EQ(result->text, "\xEF\xBF\xBD");
-  EXPECT_EQ(result->finish_reason, FinishReason::kLength);
+  EXPECT_EQ(result->finish_reason, work::FinishReason::kLength);
 }
 
 TEST(Engine, StopIdsOfTheRequestEndItToo) {
   ScriptedModel model(says("abcdef", 1));
   SystemClock clock;
   Engine engine(model, byte_decoders(), with_end(), clock);
-  GenerateRequest request = request_of("p", 100);
+  TokenizedGeneration request = request_of("p", 100);
   request.stop_ids = {'d'};
   const auto result = engine.generate(request);
   EXPECT_EQ(result->text, "abc");
   EXPECT_EQ(result->token_ids, prompt_of("abc"));
-  EXPECT_EQ(result->finish_reason, FinishReason::kStop);
+  EXPECT_EQ(result->finish_reason, work::FinishReason::kStop);
 }
 
 TEST(Engine, TheContextLimitsTheAnswerAndRefusesALongerPrompt) {
@@ -335,11 +337,12 @@ TEST(Engine, TheContextLimitsTheAnswerAndRefusesALongerPrompt) {
   SystemClock clock;
   Engine engine(model, byte_decoders(), with_end(), clock);
   const auto cut = engine.generate(request_of("1234567", 1000));
-  EXPECT_EQ(cut->stats.completion_tokens, 3);
-  EXPECT_EQ(cut->finish_reason, FinishReason::kLength);
+  EXPECT_EQ(cut->completion_tokens, 3);
+  EXPECT_EQ(cut->finish_reason, work::FinishReason::kLength);
   const auto refused = engine.generate(request_of("1234567890", 1));
   EXPECT_EQ(refused.code(), Code::kInvalidArgument);
-  EXPECT_THAT(refused.status().message(), HasSubstr("context of 10 tokens, found 10 tokens"));
+  EXPECT_THAT(refused.status().message(),
+              HasSubstr("maximum context length is 10 tokens, but the prompt has 10"));
 }
 
 TEST(Engine, BadRequestsAreRefusedBeforeTheyQueue) {
@@ -347,19 +350,19 @@ TEST(Engine, BadRequestsAreRefusedBeforeTheyQueue) {
   SystemClock clock;
   Engine engine(model, byte_decoders(), with_end(), clock);
   const auto code_of = [&](auto change) {
-    GenerateRequest request = request_of("p");
+    TokenizedGeneration request = request_of("p");
     change(request);
     return engine.generate(request).code();
   };
   EXPECT_EQ(code_of([](auto& r) { r.prompt.clear(); }), Code::kInvalidArgument);
   EXPECT_EQ(code_of([](auto& r) { r.prompt = {kVocabulary}; }), Code::kInvalidArgument);
   EXPECT_EQ(code_of([](auto& r) { r.prompt = {-1}; }), Code::kInvalidArgument);
-  EXPECT_EQ(code_of([](auto& r) { r.max_tokens = 0; }), Code::kInvalidArgument);
-  EXPECT_EQ(code_of([](auto& r) { r.stop = {""}; }), Code::kInvalidArgument);
-  EXPECT_EQ(code_of([](auto& r) { r.stop.assign(17, "x"); }), Code::kInvalidArgument);
-  EXPECT_EQ(code_of([](auto& r) { r.sampling.temperature = -1; }), Code::kInvalidArgument);
-  EXPECT_EQ(code_of([](auto& r) { r.sampling.top_p = 0; }), Code::kInvalidArgument);
-  EXPECT_EQ(code_of([](auto& r) { r.adapter = "cooking"; }), Code::kNotFound);
+  EXPECT_EQ(code_of([](auto& r) { r.request.max_tokens = 0; }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([](auto& r) { r.request.stop = {""}; }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([](auto& r) { r.request.stop.assign(17, "x"); }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([](auto& r) { r.request.sampling.temperature = -1; }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([](auto& r) { r.request.sampling.top_p = 0; }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([](auto& r) { r.request.expert = "cooking"; }), Code::kNotFound);
   EXPECT_EQ(code_of([](auto&) {}), Code::kOk);
   EXPECT_EQ(engine.stats().failed, 0);
 }
@@ -369,7 +372,7 @@ TEST(Engine, ALateRequestFailsWithItsLimit) {
   ManualClock clock;
   model.before_forward = [&](auto) { clock.advance(std::chrono::milliseconds(10)); };
   Engine engine(model, byte_decoders(), with_end(), clock);
-  GenerateRequest request = request_of("p", 500);
+  TokenizedGeneration request = request_of("p", 500);
   request.time_limit = std::chrono::milliseconds(55);
   EXPECT_EQ(engine.generate(request).code(), Code::kDeadlineExceeded);
   EXPECT_EQ(model.num_open(), 0);
@@ -383,13 +386,13 @@ TEST(Engine, StatisticsComeFromTheClock) {
   options.prefill_tokens_per_step = 2;
   Engine engine(model, byte_decoders(), options, clock);
   const auto result = engine.generate(request_of("1234", 100));
-  const RequestStats& stats = result->stats;
+  const work::GenerationResult& stats = *result;
   EXPECT_EQ(stats.prompt_tokens, 4);
   EXPECT_EQ(stats.completion_tokens, 5);
-  EXPECT_DOUBLE_EQ(stats.queue_ms, 0);
-  EXPECT_DOUBLE_EQ(stats.prefill_ms, 20) << "two pieces of the prompt";
+  EXPECT_DOUBLE_EQ(*stats.queue_ms, 0);
+  EXPECT_DOUBLE_EQ(*stats.prefill_ms, 20) << "two pieces of the prompt";
   EXPECT_DOUBLE_EQ(*stats.time_to_first_token_ms, 20);
-  EXPECT_DOUBLE_EQ(stats.total_ms, 70);
+  EXPECT_DOUBLE_EQ(*stats.total_ms, 70);
 }
 
 TEST(Engine, EveryJouleOfTheMeterGoesToARequestOrToIdle) {
@@ -402,7 +405,7 @@ TEST(Engine, EveryJouleOfTheMeterGoesToARequestOrToIdle) {
   options.prefill_tokens_per_step = 8;
   Engine engine(model, byte_decoders(), options, clock);
   meter.add_joules(5);  // Before anybody asks: idle.
-  std::vector<std::future<Result<GenerateResult>>> answers;
+  std::vector<std::future<Result<work::GenerationResult>>> answers;
   Rng rng(42);
   std::int64_t num_tokens = 0;
   for (int i = 0; i < 12; ++i) {
@@ -415,8 +418,8 @@ TEST(Engine, EveryJouleOfTheMeterGoesToARequestOrToIdle) {
   double of_requests = 0;
   for (auto& answer : answers) {
     const auto result = answer.get();
-    EXPECT_EQ(result->stats.energy.method, "measured:synthetic");
-    of_requests += result->stats.energy.joules.value();
+    EXPECT_EQ(result->energy.method, "measured:synthetic");
+    of_requests += result->energy.joules.value();
   }
   engine.stop();
   const EngineStats stats = engine.stats();
@@ -436,7 +439,7 @@ TEST(Engine, AShareOfAStepIsByTokens) {
   options.meter = &meter;
   Engine engine(model, byte_decoders(), options, clock);
   const auto result = engine.generate(request_of("12345678", 5));
-  EXPECT_NEAR(*result->stats.energy.joules, 0.5 * (8 + 4), 1e-9);
+  EXPECT_NEAR(*result->energy.joules, 0.5 * (8 + 4), 1e-9);
 }
 
 TEST(Engine, EnergyThatCannotBeReadIsUnknownNotZero) {
@@ -448,13 +451,13 @@ TEST(Engine, EnergyThatCannotBeReadIsUnknownNotZero) {
   options.meter = &meter;
   Engine engine(model, byte_decoders(), options, clock);
   const auto result = engine.generate(request_of("p", 3));
-  EXPECT_FALSE(result->stats.energy.joules.has_value());
-  EXPECT_EQ(result->stats.energy.method, "unknown");
+  EXPECT_FALSE(result->energy.joules.has_value());
+  EXPECT_EQ(result->energy.method, "unknown");
   EXPECT_FALSE(engine.stats().energy_is_complete);
 
   Engine without_meter(model, byte_decoders(), with_end(), clock);
   engine.stop();
-  EXPECT_FALSE(without_meter.generate(request_of("p", 3))->stats.energy.joules.has_value());
+  EXPECT_FALSE(without_meter.generate(request_of("p", 3))->energy.joules.has_value());
 }
 
 TEST(Engine, StoppingWithDrainFinishesWhatRunsAndClosesTheGate) {
@@ -487,7 +490,7 @@ TEST(Engine, StoppingWithoutDrainFailsEverybodyOnce) {
   SystemClock clock;
   EngineOptions options = with_end();
   options.max_batch = 2;
-  std::vector<std::future<Result<GenerateResult>>> answers;
+  std::vector<std::future<Result<work::GenerationResult>>> answers;
   {
     Engine engine(model, byte_decoders(), options, clock);
     for (int i = 0; i < 6; ++i) answers.push_back(start(engine, request_of("abc", 900)));

@@ -15,7 +15,7 @@ namespace {
 
 TEST(Sampler, GreedyTakesTheLowestIdAmongEquals) {
   const std::vector<float> logits = {1, 5, 5, 2};
-  EXPECT_EQ(Sampler({}).sample(logits).value(), 1);
+  EXPECT_EQ(Sampler({.temperature = 0}).sample(logits).value(), 1);
 }
 
 TEST(Sampler, DrawsInProportionToTheSoftmaxAtItsTemperature) {
@@ -70,6 +70,58 @@ TEST(Sampler, AModelThatCameApartIsAnErrorNotAToken) {
         Sampler({.temperature = temperature}).sample(std::vector<float>{1, INFINITY, 2}).value(),
         1);
   }
+}
+
+TEST(Sampler, MinPLeavesWhatIsNearTheLikeliest) {
+  // Shares of the likeliest: 1, 0.5, 0.1.
+  const std::vector<float> logits = {0.0f, std::log(0.5f), std::log(0.1f)};
+  Sampler sampler({.min_p = 0.3, .seed = 4});
+  std::set<std::int32_t> drawn;
+  for (int i = 0; i < 2000; ++i) drawn.insert(sampler.sample(logits).value());
+  EXPECT_EQ(drawn, (std::set<std::int32_t>{0, 1}));
+}
+
+// By hand: what OpenAI documents (score minus count times frequency minus presence) and CTRL's
+// division.
+TEST(Sampler, PenaltiesMakeUsedTokensRarer) {
+  const std::vector<float> logits = {2.0f, 1.5f, -1.0f};
+  Sampler frequency({.temperature = 0, .frequency_penalty = 0.3});
+  // 2.0, then 1.7, then 1.4 < 1.5.
+  for (const std::int32_t wanted : {0, 0, 1, 0})
+    EXPECT_EQ(frequency.sample(logits).value(), wanted);
+  Sampler presence({.temperature = 0, .presence_penalty = 0.6});
+  for (const std::int32_t wanted : {0, 1, 0}) EXPECT_EQ(presence.sample(logits).value(), wanted);
+  // The prompt counts for repetition alone: 2.0 / 2 < 1.5.
+  const std::vector<std::int32_t> prompt = {0, 7};
+  EXPECT_EQ(Sampler({.temperature = 0, .repetition_penalty = 2}, prompt).sample(logits).value(), 1);
+  EXPECT_EQ(Sampler({.temperature = 0, .presence_penalty = 2}, prompt).sample(logits).value(), 0);
+  // A score below 0 moves down, too.
+  const std::vector<float> negative = {-1.0f, -1.5f};
+  EXPECT_EQ(Sampler({.temperature = 0, .repetition_penalty = 2}, prompt).sample(negative).value(),
+            1);
+}
+
+TEST(Sampler, DefaultsAreForRequestsThatNameNoTemperature) {
+  const work::Sampling nothing;
+  EXPECT_EQ(with_defaults(nothing, {}).temperature, kDefaultTemperature);
+  EXPECT_EQ(with_defaults(nothing, {}).top_p, kDefaultTopP);
+  const work::Sampling model{.temperature = 0.2, .top_k = 20};
+  EXPECT_EQ(with_defaults(nothing, model), model);
+  // What the request says wins, and brings nothing else with it.
+  EXPECT_EQ(with_defaults({.temperature = 1}, model), work::Sampling{.temperature = 1});
+  EXPECT_EQ(with_defaults({.top_k = 5}, model).top_k, 5);
+  EXPECT_EQ(with_defaults({.top_k = 5}, model).temperature, 0.2);
+}
+
+TEST(Sampler, RefusesOptionsOutOfRangeByName) {
+  const auto refusal = [](const work::Sampling& sampling) {
+    return check_sampling(sampling).message();
+  };
+  EXPECT_EQ(refusal({}), "");
+  EXPECT_EQ(refusal({.top_p = 0}), "top_p must be over 0, found 0");
+  EXPECT_EQ(refusal({.min_p = 1.5}), "min_p must be from 0 to 1, found 1.5");
+  EXPECT_EQ(refusal({.frequency_penalty = -3}), "frequency_penalty must be from -2 to 2, found -3");
+  EXPECT_NE(refusal({.temperature = std::nan("")}), "");
 }
 
 TEST(StopMatcher, AgreesWithSearchingTheWholeTextForEveryWayToCutIt) {

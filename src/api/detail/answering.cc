@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -13,117 +15,213 @@ namespace {
 
 constexpr std::size_t kMaxCollectedBytes = 64 * 1024 * 1024;
 
-ApiError error_for(const Status& status, const AnswerRequest& request) {
-  ApiError error = api_error(status);
-  // The model was found before the service was asked, so it is the route that is missing.
-  if (status.code() == Code::kNotFound && !request.route.empty()) {
-    error.param = "panal.route";
-    error.code = "expert_not_found";
-  }
-  if (error.code == "context_length_exceeded" && !request.is_chat) error.param = "prompt";
-  return error;
-}
-
 // What both ways of answering share: who answers, when the first text came, and how it ended.
-class Answering : public AnswerSink {
+// Shared by the sinks of its prompts, which may speak at the same time.
+class Answer : public std::enable_shared_from_this<Answer> {
  public:
-  Answering(ApiRequest request, AnswerIdentity identity, std::shared_ptr<Call> call)
-      : request_(std::move(request)), identity_(std::move(identity)), call_(std::move(call)) {
-    route(request_.answer.route.empty() ? "auto" : request_.answer.route);
+  Answer(hub::AnswerService& service, ApiRequest request, AnswerIdentity identity,
+         std::shared_ptr<Call> call, std::function<void()> ended)
+      : service_(service),
+        request_(std::move(request)),
+        identity_(std::move(identity)),
+        call_(std::move(call)),
+        ended_(std::move(ended)),
+        answers_(request_.generations.size()),
+        open_(request_.generations.size()),
+        failing_(call_->client_gone(), [source = cancel_]() mutable { source.request_stop(); }) {
+    const std::string& expert = request_.generations.front().expert;
+    call_->set_header("x-panal-route", expert.empty() ? "auto" : expert);
     call_->metrics().answer_started();
   }
+  virtual ~Answer() = default;
 
-  void route(std::string_view route) final {
-    call_->set_header("x-panal-route", std::string(route));
+  void start();
+
+  void route(std::string_view route) {
+    const std::scoped_lock lock(mutex_);
+    if (!call_->has_begun()) call_->set_header("x-panal-route", std::string(route));
   }
-
-  bool text(std::string_view delta) final {
-    if (delta.empty()) return !call_->is_client_gone();
+  void admitted() {
+    const std::scoped_lock lock(mutex_);
+    if (!is_over_) open();
+  }
+  bool text(std::size_t index, std::string_view delta) {
+    const std::scoped_lock lock(mutex_);
+    if (is_over_ || call_->is_client_gone()) return false;
+    if (delta.empty()) return true;
     if (!first_text_s_) first_text_s_ = call_->elapsed_s();
-    return take(delta);
+    return take(index, delta);
   }
-
-  /// Once, last.
-  void done(const Result<AnswerSummary>& outcome) {
-    Metrics& metrics = call_->metrics();
-    metrics.answer_ended();
-    if (call_->is_client_gone()) return metrics.count_client_gone();
-    if (!outcome.ok()) {
-      const ApiError error = error_for(outcome.status(), request_.answer);
-      if (error.status >= 500) {
-        log_error(fmt::format("api: request {}: {}", request_.answer.request_id, error.message));
+  void done(std::size_t index, Result<hub::AnswerSummary> outcome) {
+    bool was_last = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (!is_over_) {
+        if (outcome.ok()) {
+          answers_[index].summary = *std::move(outcome);
+          finish_one(index);
+        } else {
+          end_with(outcome.status());
+        }
       }
-      return fail(error);
+      was_last = --open_ == 0;
+      if (was_last && !is_over_) end_well();
+      if (was_last) call_->metrics().answer_ended();
     }
-    metrics.count_answer({.model = identity_.model,
-                          .finish_reason = outcome->finish_reason,
-                          .prompt_tokens = outcome->prompt_tokens,
-                          .completion_tokens = outcome->completion_tokens,
-                          .first_text_s = first_text_s_,
-                          .whole_s = call_->elapsed_s()});
-    finish(*outcome);
+    if (was_last) ended_();
   }
-
-  const ApiRequest& request() const { return request_; }
-  std::stop_token client_gone() const { return call_->client_gone(); }
 
  protected:
-  virtual bool take(std::string_view delta) = 0;
-  virtual void finish(const AnswerSummary& summary) = 0;
+  // All with the mutex held.
+  virtual void open() {}
+  virtual bool take(std::size_t index, std::string_view delta) = 0;
+  virtual void finish_one(std::size_t) {}
+  virtual void finish() = 0;
   virtual void fail(const ApiError& error) = 0;
 
+  const ApiRequest& request() const { return request_; }
   const AnswerIdentity& identity() const { return identity_; }
   Call& call() const { return *call_; }
+  std::vector<AnsweredPrompt>& answers() { return answers_; }
 
  private:
+  ApiError error_for(const Status& status) const;
+
+  void end_with(const Status& status) {
+    is_over_ = true;
+    cancel_.request_stop();
+    if (call_->is_client_gone()) return call_->metrics().count_client_gone();
+    const ApiError error = error_for(status);
+    if (error.status >= 500)
+      log_error(fmt::format("api: request {}: {}", identity_.id, error.message));
+    fail(error);
+  }
+
+  void end_well() {
+    is_over_ = true;
+    if (call_->is_client_gone()) return call_->metrics().count_client_gone();
+    AnswerMeasured measured{.model = identity_.model,
+                            .finish_reason = {},
+                            .first_text_s = first_text_s_,
+                            .whole_s = call_->elapsed_s()};
+    for (const AnsweredPrompt& answer : answers_) {
+      measured.finish_reason = work::finish_reason_name(answer.summary.finish_reason);
+      measured.prompt_tokens += answer.summary.prompt_tokens;
+      measured.completion_tokens += answer.summary.completion_tokens;
+    }
+    call_->metrics().count_answer(measured);
+    finish();
+  }
+
+  hub::AnswerService& service_;
   const ApiRequest request_;
   const AnswerIdentity identity_;
   const std::shared_ptr<Call> call_;  // Shared with the route that began it.
+  const std::function<void()> ended_;
+  std::stop_source cancel_;  // When the client leaves, or one prompt of several failed.
+
+  std::mutex mutex_;
+  std::vector<AnsweredPrompt> answers_;  // Guarded by mutex_, as all below.
+  std::size_t open_;                     // Prompts without an end.
+  bool is_over_ = false;
   std::optional<double> first_text_s_;
+  std::stop_callback<std::function<void()>> failing_;
 };
 
-class WholeAnswer final : public Answering {
+// One prompt's part of an answer.
+class Sink final : public hub::AnswerSink {
  public:
-  using Answering::Answering;
+  Sink(std::shared_ptr<Answer> answer, std::size_t index)
+      : answer_(std::move(answer)), index_(index) {}
+  void route(std::string_view route) override { answer_->route(route); }
+  void admitted() override { answer_->admitted(); }
+  bool text(std::string_view delta) override { return answer_->text(index_, delta); }
+  void done(Result<hub::AnswerSummary> outcome) override {
+    answer_->done(index_, std::move(outcome));
+  }
 
  private:
-  bool take(std::string_view delta) override {
-    is_too_long_ = is_too_long_ || text_.size() + delta.size() > kMaxCollectedBytes;
-    if (is_too_long_) return false;
-    text_ += delta;
-    return !call().is_client_gone();
+  const std::shared_ptr<Answer> answer_;  // Shared by the sinks of all prompts.
+  const std::size_t index_;
+};
+
+void Answer::start() {
+  const auto self = shared_from_this();
+  for (std::size_t i = 0; i < request_.generations.size(); ++i) {
+    const auto sink = std::make_shared<Sink>(self, i);
+    const Status begun = capture([&]() -> Status {
+      service_.answer(request_.generations[i], sink, cancel_.get_token());
+      return Status();
+    });
+    if (!begun.ok()) done(i, begun);
   }
-  void finish(const AnswerSummary& summary) override {
-    if (is_too_long_) {
+}
+
+ApiError Answer::error_for(const Status& status) const {
+  ApiError error = api_error(status);
+  const work::Generation& generation = request_.generations.front();
+  if (status.code() == Code::kNotFound) {
+    const auto models = service_.models();
+    const bool is_known =
+        generation.model.empty() ||
+        std::ranges::find(models, generation.model, &hub::ModelEntry::id) != models.end();
+    // Of a model that is there it is the route that is missing.
+    if (!is_known) return model_not_found(generation.model);
+    if (!generation.expert.empty()) {
+      error.param = "panal.route";
+      error.code = "expert_not_found";
+    }
+  }
+  if (error.status == 400 && !error.param) error.param = request_.is_chat ? "messages" : "prompt";
+  if (error.code == "context_length_exceeded" && !request_.is_chat) error.param = "prompt";
+  return error;
+}
+
+class WholeAnswer final : public Answer {
+ public:
+  using Answer::Answer;
+
+ private:
+  bool take(std::size_t index, std::string_view delta) override {
+    num_bytes_ += delta.size();
+    if (num_bytes_ > kMaxCollectedBytes) return false;
+    answers()[index].text += delta;
+    return true;
+  }
+  void finish() override {
+    if (num_bytes_ > kMaxCollectedBytes) {
       return fail(api_error(
           Status(Code::kInternal, "the answer grew over what the server collects; stream it")));
     }
-    call().send_json(200, answer_json(identity(), text_, summary));
+    call().send_json(200, answer_json(identity(), answers()));
   }
   void fail(const ApiError& error) override { call().fail(error); }
 
-  std::string text_;
-  bool is_too_long_ = false;
+  std::size_t num_bytes_ = 0;
 };
 
-class StreamedAnswer final : public Answering {
+class StreamedAnswer final : public Answer {
  public:
-  StreamedAnswer(ApiRequest request, AnswerIdentity identity, std::shared_ptr<Call> call,
+  StreamedAnswer(hub::AnswerService& service, ApiRequest request, AnswerIdentity identity,
+                 std::shared_ptr<Call> call, std::function<void()> ended,
                  std::chrono::milliseconds ping_every)
-      : Answering(std::move(request), std::move(identity), std::move(call)),
+      : Answer(service, std::move(request), std::move(identity), std::move(call), std::move(ended)),
         ping_every_(ping_every) {}
 
-  void admitted() override { open(); }
-
  private:
-  bool take(std::string_view delta) override {
-    return open() && call().write(sse_event(text_chunk(identity(), delta))) &&
-           call().writer().wait_for_room();
+  void open() override { is_open(); }
+  bool take(std::size_t index, std::string_view delta) override {
+    // What the client does not take waits in the writer, which gives it up when that gets too much.
+    return is_open() && call().write(sse_event(text_chunk(identity(), index, delta)));
   }
-  void finish(const AnswerSummary& summary) override {
-    if (!open()) return;
-    std::string end = sse_event(finish_chunk(identity(), summary));
-    if (request().include_usage) end += sse_event(usage_chunk(identity(), summary));
+  void finish_one(std::size_t index) override {
+    if (is_open())
+      call().write(sse_event(finish_chunk(identity(), index, answers()[index].summary)));
+  }
+  void finish() override {
+    if (!is_open()) return;
+    std::string end;
+    if (request().include_usage) end += sse_event(usage_chunk(identity(), answers()));
     call().write(end.append(kSseDone));
     call().finish_stream(200);
   }
@@ -133,7 +231,7 @@ class StreamedAnswer final : public Answering {
     call().write(sse_event(to_json(error)));
     call().finish_stream(error.status);
   }
-  bool open() {
+  bool is_open() {
     if (call().has_begun()) return true;
     if (!call().begin_stream(ping_every_)) return false;
     return !identity().is_chat || call().write(sse_event(role_chunk(identity())));
@@ -143,19 +241,19 @@ class StreamedAnswer final : public Answering {
 
 }  // namespace
 
-void answer(AnswerService& service, const ApiRequest& request, const AnswerIdentity& identity,
-            std::shared_ptr<Call> call, const AnsweringOptions& options) {
-  std::unique_ptr<Answering> answering;
+void answer(hub::AnswerService& service, ApiRequest request, const AnswerIdentity& identity,
+            std::shared_ptr<Call> call, const AnsweringOptions& options,
+            std::function<void()> ended) {
+  std::shared_ptr<Answer> answer;
   if (request.is_streamed) {
-    answering =
-        std::make_unique<StreamedAnswer>(request, identity, std::move(call), options.ping_every);
+    answer =
+        std::make_shared<StreamedAnswer>(service, std::move(request), identity, std::move(call),
+                                         std::move(ended), options.ping_every);
   } else {
-    answering = std::make_unique<WholeAnswer>(request, identity, std::move(call));
+    answer = std::make_shared<WholeAnswer>(service, std::move(request), identity, std::move(call),
+                                           std::move(ended));
   }
-  // An answer that had begun must end with an error event, so exceptions stop here and not in the
-  // server.
-  answering->done(capture(
-      [&] { return service.answer(request.answer, *answering, answering->client_gone()); }));
+  answer->start();
 }
 
 }  // namespace panal::api::detail

@@ -5,9 +5,9 @@
 #include <chrono>
 #include <memory>
 
-#include "api/answer_service.h"
 #include "api/detail/call.h"
 #include "api/openai_codec.h"
+#include "hub/answer_service.h"
 
 namespace panal::api::detail {
 
@@ -15,10 +15,12 @@ struct AnsweringOptions {
   std::chrono::milliseconds ping_every;  // In the silence of a stream.
 };
 
-/// Asks the service and writes its answer. A stream opens as soon as the service has admitted the
-/// question, at the latest with the first text; until then an error is an HTTP status, later it is
-/// an event, and the stream ends without "[DONE]".
-void answer(AnswerService& service, const ApiRequest& request, const AnswerIdentity& identity,
-            std::shared_ptr<Call> call, const AnsweringOptions& options);
+/// Asks the service, which outlives the answer, and returns; the answer is written as it comes. A
+/// stream opens as soon as the service has admitted the question, at the latest with the first
+/// text; until then an error is an HTTP status, later it is an event, and the stream ends without
+/// "[DONE]". `ended` is called once, when the answer is over.
+void answer(hub::AnswerService& service, ApiRequest request, const AnswerIdentity& identity,
+            std::shared_ptr<Call> call, const AnsweringOptions& options,
+            std::function<void()> ended);
 
 }  // namespace panal::api::detail

@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "api/routes.h"
-#include "base/timing.h"
+#include "base/clock.h"
 #include "cli/commands/commands.h"
+#include "hub/answer_service.h"
 #include "net/http_client.h"
 #include "orchestrator/orchestrator.h"
 
@@ -30,16 +31,14 @@ struct BenchRequestsOptions {
 class ScriptedExpert final : public orchestrator::ExpertCaller {
  public:
   explicit ScriptedExpert(int num_pieces) : num_pieces_(num_pieces) {}
-  Result<orchestrator::ExpertAnswer> call(const orchestrator::ExpertCall&,
-                                          const orchestrator::CallProgress& progress,
-                                          std::stop_token) override {
-    orchestrator::ExpertAnswer answer;
-    answer.completion_tokens = num_pieces_;
+  void start(work::Generation, Callbacks callbacks, std::stop_token) override {
+    work::GenerationResult result{.completion_tokens = num_pieces_};
+    callbacks.on_admitted();
     for (int i = 0; i < num_pieces_; ++i) {
-      progress.on_text("word ");
-      answer.text += "word ";
+      callbacks.on_text("word ");
+      result.text += "word ";
     }
-    return answer;
+    callbacks.on_done(std::move(result));
   }
 
  private:
@@ -48,43 +47,42 @@ class ScriptedExpert final : public orchestrator::ExpertCaller {
 
 class PassingSink final : public orchestrator::AnswerSink {
  public:
-  explicit PassingSink(api::AnswerSink& sink) : sink_(sink) {}
+  explicit PassingSink(std::shared_ptr<hub::AnswerSink> sink) : sink_(std::move(sink)) {}
   void on_plan(const std::vector<orchestrator::PlannedPart>& plan) override {
-    sink_.route(plan.front().expert);
+    sink_->route(plan.front().expert);
   }
-  void on_text(std::string_view text) override { sink_.text(text); }
+  void on_admitted() override { sink_->admitted(); }
+  bool on_text(std::string_view text) override { return sink_->text(text); }
+  void on_done(Result<orchestrator::Answer> answer) override {
+    if (!answer.ok()) return sink_->done(answer.status());
+    sink_->done(hub::AnswerSummary{.finish_reason = answer->finish_reason,
+                                   .prompt_tokens = answer->prompt_tokens,
+                                   .completion_tokens = answer->completion_tokens,
+                                   .trace = std::move(answer->trace)});
+  }
 
  private:
-  api::AnswerSink& sink_;
+  const std::shared_ptr<hub::AnswerSink> sink_;  // Shared with the API.
 };
 
-class ScriptedService final : public api::AnswerService {
+class ScriptedService final : public hub::AnswerService {
  public:
-  ScriptedService(int num_pieces, Clock& clock) : expert_(num_pieces), orchestrator_({}, clock) {
-    endpoint_.name = kModel;
-    endpoint_.core = kModel;
-  }
-  std::vector<api::ModelEntry> models() override { return {{.id = kModel}}; }
-  Result<api::AnswerSummary> answer(const api::AnswerRequest& request, api::AnswerSink& sink,
-                                    std::stop_token stop) override {
-    orchestrator::OrchestratorRequest asked;
-    asked.request_id = request.request_id;
-    for (const auto& message : request.messages) {
-      asked.messages.push_back({message.role, message.content});
-    }
-    PassingSink passing(sink);
-    PANAL_ASSIGN(const auto answer,
-                 orchestrator_.answer(asked, endpoint_, expert_, passing, std::move(stop)));
-    return api::AnswerSummary{.finish_reason = answer.finish_reason,
-                              .prompt_tokens = answer.prompt_tokens,
-                              .completion_tokens = answer.completion_tokens,
-                              .trace = to_json(answer.trace)};
+  ScriptedService(int num_pieces, Clock& clock)
+      : expert_(std::make_shared<ScriptedExpert>(num_pieces)), orchestrator_({}, clock) {}
+  std::vector<hub::ModelEntry> models() override { return {{.id = kModel}}; }
+  void answer(work::Generation request, std::shared_ptr<hub::AnswerSink> sink,
+              std::stop_token stop) override {
+    orchestrator_.answer(std::move(request), endpoint_, expert_,
+                         std::make_shared<PassingSink>(std::move(sink)), std::move(stop));
   }
 
  private:
-  ScriptedExpert expert_;
+  // Shared with the answers in progress.
+  const std::shared_ptr<ScriptedExpert> expert_;
+  const std::shared_ptr<const orchestrator::Endpoint> endpoint_ =
+      std::make_shared<const orchestrator::Endpoint>(orchestrator::Endpoint{
+          .name = kModel, .core = kModel, .core_version = "", .experts = {}, .topics = {}});
   const orchestrator::Orchestrator orchestrator_;
-  orchestrator::Endpoint endpoint_;
 };
 
 /// Keeps a number of requests open until all were answered.

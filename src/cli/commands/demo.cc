@@ -9,7 +9,7 @@
 #include "api/routes.h"
 #include "cli/ask_client.h"
 #include "cli/commands/commands.h"
-#include "cli/hub.h"
+#include "hub/answering.h"
 #include "store/file_system.h"
 
 namespace panal::cli {
@@ -265,10 +265,12 @@ class Demo {
 
   Status ask() {
     terminal_.heading("7 of 7  Ask the endpoint over HTTP, as any OpenAI client would");
-    Hub hub(*catalogue_, workspace_.clock());
+    PANAL_ASSIGN(hub::Hive * hive, workspace_.hive());
+    hub::Answering answering(std::make_unique<hub::Endpoints>(*catalogue_, workspace_.clock()),
+                             hub::answering_options(*hive), workspace_.clock());
     PANAL_ASSIGN(const auto server,
                  api::ApiServer::start({}, {.allowed_hosts = {}, .version = hub::code_version()},
-                                       hub, workspace_.clock()));
+                                       answering, workspace_.clock()));
     report_["answers"] = Json::array();
     for (const char* text : {"¿Quién era Sancho Panza y qué quería don Quijote?",
                              "What does the GNU General Public License say about warranty?",
@@ -281,17 +283,18 @@ class Demo {
                               .model = "auto",
                               .max_tokens = sizes_.answer_tokens,
                               .temperature = 0.0};
-      PANAL_ASSIGN(Json answer, ask_hub(
-                                    question,
-                                    [&](std::string_view piece) {
-                                      terminal_.stream(piece);
-                                      return terminal_.output_status();
-                                    },
-                                    workspace_.stop()));
+      PANAL_ASSIGN(const HubAnswer answer, ask_hub(
+                                               question,
+                                               [&](std::string_view piece) {
+                                                 terminal_.stream(piece);
+                                                 return terminal_.output_status();
+                                               },
+                                               workspace_.stop()));
       terminal_.print("");
-      print_trace(answer.value("panal", Json::object()), terminal_);
-      answer["question"] = text;
-      report_["answers"].push_back(std::move(answer));
+      if (answer.trace) print_trace(*answer.trace, terminal_);
+      Json told = to_json(answer);
+      told["question"] = text;
+      report_["answers"].push_back(std::move(told));
     }
     server->stop(std::chrono::seconds(1));
     return Status();

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
-#include "hub/model_source.h"
+#include "hub/generate.h"
 
 namespace panal::cli {
 namespace {
@@ -12,33 +12,35 @@ struct GenerateOptions {
   std::string model;
   std::string prompt;
   std::int64_t max_tokens = 128;
-  double temperature = 0;
-  double top_p = 1;
-  std::int64_t seed = 0;
+  work::Sampling sampling;
+  bool greedy = false;
   std::string special = "read";
   bool chat = false;
 };
 
 Result<Json> run_generate(const GenerateOptions& options, Workspace& workspace) {
   PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
-  PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, options.model));
-  Json spec = hub::source_to_spec(source);
-  spec.update(Json{{"prompt", options.prompt},
-                   {"max_tokens", options.max_tokens},
-                   {"temperature", options.temperature},
-                   {"top_p", options.top_p},
-                   {"seed", options.seed},
-                   {"special", options.special},
-                   {"chat", options.chat}});
-  PANAL_ASSIGN(Json result, workspace.run_job("generate", spec, "generating"));
-  result["model"] = source.label;
-  workspace.terminal().print(result.value("text", ""));
-  const Json& speed = result.at("tokens_per_s");
-  workspace.terminal().note(
-      fmt::format("{} tokens{}, finished by {}", result.value("completion_tokens", 0),
-                  speed.is_number() ? fmt::format(", {:.1f} tokens/s", speed.get<double>()) : "",
-                  result.value("finish_reason", "")));
-  return result;
+  hub::GenerateText request{.model = options.model};
+  request.generation.max_tokens = options.max_tokens;
+  request.generation.sampling = options.sampling;
+  if (options.greedy) request.generation.sampling.temperature = 0;
+  request.generation.special_tokens = options.special == "read";
+  if (options.chat) {
+    request.generation.input = work::Conversation{{.role = "user", .content = options.prompt}};
+  } else {
+    request.generation.input = options.prompt;
+  }
+  PANAL_ASSIGN(const auto generated, hub::generate(*hive, request, workspace.watch()));
+  const work::GenerationResult& result = generated.result;
+  Terminal& terminal = workspace.terminal();
+  terminal.print(result.text);
+  terminal.note(
+      fmt::format("{} tokens{}, finished by {}", result.completion_tokens,
+                  result.tokens_per_s ? fmt::format(", {:.1f} tokens/s", *result.tokens_per_s) : "",
+                  work::finish_reason_name(result.finish_reason)));
+  Json document = work::encode(result);
+  document["model"] = generated.model;
+  return document;
 }
 
 }  // namespace
@@ -52,15 +54,38 @@ void add_generate_command(CLI::App& app, Action& action) {
   command->add_option("--max-tokens", options->max_tokens, "Most tokens to generate")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  command->add_option("--temperature", options->temperature, "0 takes the likeliest token")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  command->add_option("--top-p", options->top_p, "Smallest set of tokens with this probability")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of the random numbers")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  auto* temperature =
+      command
+          ->add_option("--temperature", options->sampling.temperature,
+                       "0 takes the likeliest token; by default what the model's generation config "
+                       "says, or 0.7 with --top-p 0.95")
+          ->check(CLI::Range(0.0, 100.0));
+  command->add_flag("--greedy", options->greedy, "The same as --temperature 0")
+      ->excludes(temperature);
+  command
+      ->add_option("--top-p", options->sampling.top_p,
+                   "Smallest set of tokens with this probability")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--top-k", options->sampling.top_k, "So many likeliest tokens; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--min-p", options->sampling.min_p,
+                   "Tokens with this share of the likeliest one's probability")
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      ->add_option("--repetition-penalty", options->sampling.repetition_penalty,
+                   "Over 1 makes tokens rarer that were in the text")
+      ->check(CLI::Range(0.01, 100.0));
+  command
+      ->add_option("--frequency-penalty", options->sampling.frequency_penalty,
+                   "Off a token's score for each time it was generated")
+      ->check(CLI::Range(-2.0, 2.0));
+  command
+      ->add_option("--presence-penalty", options->sampling.presence_penalty,
+                   "Off the score of every token that was generated")
+      ->check(CLI::Range(-2.0, 2.0));
+  command->add_option("--seed", options->sampling.seed,
+                      "Of the random numbers; by default another one each time");
   command
       ->add_option("--special", options->special,
                    "Special tokens of the prompt: read them, and add BOS as the model's tokenizer "

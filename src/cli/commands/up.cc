@@ -9,7 +9,7 @@
 #include "api/routes.h"
 #include "cli/ask_client.h"
 #include "cli/commands/commands.h"
-#include "cli/hub.h"
+#include "hub/answering.h"
 #include "hub/model_source.h"
 
 namespace panal::cli {
@@ -28,10 +28,10 @@ bool is_loopback(const std::string& host) {
   return host == "127.0.0.1" || host == "::1" || host == "localhost";
 }
 
-Result<HubEndpoint> endpoint_for(const std::string& name, Workspace& workspace) {
+Result<hub::ServedEndpoint> endpoint_for(const std::string& name, Workspace& workspace) {
   PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
   PANAL_ASSIGN(const hub::ModelSource source, hub::find_model_source(*hive, name));
-  HubEndpoint made;
+  hub::ServedEndpoint made;
   made.core = source.core;
   made.revision = "fixed";
   made.is_default = true;
@@ -51,7 +51,8 @@ Result<HubEndpoint> endpoint_for(const std::string& name, Workspace& workspace) 
   return made;
 }
 
-Result<Json> serve_until_stopped(Hub& hub, const UpOptions& options, const std::string& what,
+Result<Json> serve_until_stopped(std::unique_ptr<hub::Endpoints> endpoints,
+                                 const UpOptions& options, const std::string& what,
                                  Workspace& workspace) {
   if (!is_loopback(options.host)) {
     return Status(Code::kInvalidArgument,
@@ -59,17 +60,22 @@ Result<Json> serve_until_stopped(Hub& hub, const UpOptions& options, const std::
                               "no API keys yet, so only this machine may ask",
                               options.host));
   }
+  PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
+  hub::Answering answering(std::move(endpoints), hub::answering_options(*hive), workspace.clock());
   net::HttpServerOptions server;
   server.address = options.host == "localhost" ? "127.0.0.1" : options.host;
   server.port = static_cast<std::uint16_t>(options.port);
   PANAL_ASSIGN(const auto api,
                api::ApiServer::start(
                    server, {.allowed_hosts = options.allowed_hosts, .version = hub::code_version()},
-                   hub, workspace.clock()));
+                   answering, workspace.clock()));
   Terminal& terminal = workspace.terminal();
   const std::string url = fmt::format("http://{}:{}", server.address, api->port());
   terminal.note("loading the model");
-  if (const Status warm = hub.warm_up(); !warm.ok()) terminal.note(warm.message());
+  const Status proof = answering.prove();
+  // One model is all that `serve` has; a hub waits for what is deployed next.
+  if (!proof.ok() && !options.model.empty()) return proof;
+  if (!proof.ok()) terminal.note(proof.message());
   terminal.print(fmt::format("{} on {}/v1, page on {}/  (Ctrl-C stops)", what, url, url));
   terminal.print_json(to_line(Json{{"url", url + "/v1"}, {"port", api->port()}}));
   PANAL_TRY(terminal.output_status());  // Nobody would know where it listens.
@@ -87,15 +93,16 @@ Result<Json> run_up(const UpOptions& options, Workspace& workspace) {
   PANAL_ASSIGN(const auto lock, store::ProcessLock::take(
                                     catalogue->home().run / "up.lock",
                                     fmt::format("the hub of {}", catalogue->home().root.string())));
-  Hub hub(*catalogue, workspace.clock());
-  return serve_until_stopped(hub, options, "panal is up", workspace);
+  return serve_until_stopped(std::make_unique<hub::Endpoints>(*catalogue, workspace.clock()),
+                             options, "panal is up", workspace);
 }
 
 Result<Json> run_serve(const UpOptions& options, Workspace& workspace) {
   PANAL_ASSIGN(registry::Catalogue * catalogue, workspace.catalogue());
-  PANAL_ASSIGN(HubEndpoint endpoint, endpoint_for(options.model, workspace));
-  Hub hub(*catalogue, workspace.clock(), std::move(endpoint));
-  return serve_until_stopped(hub, options, options.model, workspace);
+  PANAL_ASSIGN(hub::ServedEndpoint endpoint, endpoint_for(options.model, workspace));
+  return serve_until_stopped(
+      std::make_unique<hub::Endpoints>(*catalogue, workspace.clock(), std::move(endpoint)), options,
+      options.model, workspace);
 }
 
 void add_listen_options(CLI::App* command, UpOptions& options) {
@@ -113,16 +120,16 @@ void add_listen_options(CLI::App* command, UpOptions& options) {
 
 Result<Json> run_ask(const Question& question, Workspace& workspace) {
   Terminal& terminal = workspace.terminal();
-  PANAL_ASSIGN(const Json answer, ask_hub(
-                                      question,
-                                      [&](std::string_view text) {
-                                        terminal.stream(text);
-                                        return terminal.output_status();
-                                      },
-                                      workspace.stop()));
+  PANAL_ASSIGN(const HubAnswer answer, ask_hub(
+                                           question,
+                                           [&](std::string_view text) {
+                                             terminal.stream(text);
+                                             return terminal.output_status();
+                                           },
+                                           workspace.stop()));
   terminal.print("");
-  print_trace(answer.value("panal", Json::object()), terminal);
-  return answer;
+  if (answer.trace) print_trace(*answer.trace, terminal);
+  return to_json(answer);
 }
 
 }  // namespace

@@ -100,14 +100,13 @@ Result<Json> benchmark(const JobContext& job) {
   PANAL_TRY(read_memory(spec, options));
   const SystemClock clock;
   const auto total = static_cast<double>(options.warmup + options.steps);
-  PANAL_ASSIGN(
-      const train::BenchmarkResult result,
-      train::benchmark_training(
-          options, clock,
-          [&](std::int64_t step, double) {
-            job.events.write("progress", Json{{"fraction", static_cast<double>(step + 1) / total}});
-          },
-          job.stop));
+  PANAL_ASSIGN(const train::BenchmarkResult result,
+               train::benchmark_training(
+                   options, clock,
+                   [&](std::int64_t step, double) {
+                     job.events.write({work::JobAdvance{static_cast<double>(step + 1) / total}});
+                   },
+                   job.stop));
   Json document = spec;
   document["device"] = result.machine.device;
   document.update(Json{{"arch", recipe::architecture_name(options.model.architecture)},

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "engine/event_writer.h"
+#include "work/generation.h"
 
 namespace panal::engine {
 
@@ -25,8 +26,7 @@ struct JobContext {
 Result<Json> check_model(const JobContext& job);
 /// {"path", "output"}: writes a model as a Hugging Face folder that transformers loads.
 Result<Json> export_model(const JobContext& job);
-/// {"model", "adapter"?, "prompt", "chat"?, "max_tokens", "temperature", "top_p", "seed"}:
-/// continues one prompt.
+/// A work::GenerateJob: continues one prompt.
 Result<Json> generate(const JobContext& job);
 /// {"model", "adapters"?: [{"name","folder"}], "texts": [{"name","path"}], "context",
 /// "max_tokens"}: the loss of the core and of every adapter on every text.
@@ -63,9 +63,8 @@ Result<Json> benchmark_contention(const JobContext& job);
 Result<Json> benchmark_optimizers(const JobContext& job);
 
 /// Serves one core with its adapters on a unix socket until `stop`: POST /generate, GET /info.
-/// Prints the event "ready" when it listens. `spec` is {"model", "adapters": [{"name","folder"}],
-/// "max_context"?}.
-Status serve(const Json& spec, const std::string& socket, EventWriter& events,
+/// Says its work::ServerFacts when it listens.
+Status serve(const work::ServingSpec& spec, const std::string& socket, EventWriter& events,
              std::stop_token stop);
 
 }  // namespace panal::engine

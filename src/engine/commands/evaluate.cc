@@ -96,8 +96,7 @@ Result<Json> evaluate(const JobContext& job) {
       options.is_scored = text.is_scored;
       options.on_progress = [&](double fraction) {
         job.events.write(
-            "progress",
-            Json{{"fraction", (static_cast<double>(evaluations.size()) + fraction) / num_cells}});
+            {work::JobAdvance{(static_cast<double>(evaluations.size()) + fraction) / num_cells}});
       };
       PANAL_ASSIGN(const evaluate::Evaluation evaluation,
                    evaluate::evaluate(decoder, text.tokens, options));
@@ -127,9 +126,7 @@ Result<Json> document_losses(const JobContext& job) {
   PANAL_ASSIGN(options.max_tokens_per_document,
                json_integer(job.spec, "max_tokens_per_document", "job", 2, 1 << 24));
   options.stop = job.stop;
-  options.on_progress = [&](double fraction) {
-    job.events.write("progress", Json{{"fraction", fraction}});
-  };
+  options.on_progress = [&](double fraction) { job.events.write({work::JobAdvance{fraction}}); };
   PANAL_ASSIGN(const model::Decoder decoder, model::load_decoder(path));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));

@@ -64,9 +64,7 @@ Result<Json> evaluate_choices(const JobContext& job) {
   PANAL_ASSIGN(options.context, json_integer(job.spec, "context", "job", 0, 1 << 24));
   options.where = task.path;
   options.stop = job.stop;
-  options.on_progress = [&](double fraction) {
-    job.events.write("progress", Json{{"fraction", fraction}});
-  };
+  options.on_progress = [&](double fraction) { job.events.write({work::JobAdvance{fraction}}); };
   PANAL_ASSIGN(model::Decoder decoder, model::load_decoder(path));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));

@@ -17,6 +17,7 @@
 #include "model/torch_token_model.h"
 #include "serve/engine.h"
 #include "tokenizer/tokenizer.h"
+#include "work/generation.h"
 
 namespace panal::engine {
 
@@ -27,20 +28,24 @@ class LoadedModel {
       const std::string& core, const std::vector<model::AdapterSource>& adapters,
       std::int64_t max_context);
 
-  /// The prompt's tokens: `messages` (a JSON array) through the chat template, or a plain prompt.
-  /// kUnsupported with the reason where the template failed its trial.
-  Result<std::vector<std::int32_t>> encode_chat(const Json& messages) const;
-  std::vector<std::int32_t> encode_text(const std::string& prompt,
-                                        const tokenizer::PromptOptions& options = {}) const;
+  /// The request with its input as tokens. A conversation goes through the model's chat template;
+  /// one that ends with the assistant is continued there. Without a template it becomes a plain
+  /// transcript. Nothing at all becomes the token that texts begin with. Errors: kUnsupported
+  /// with the reason where the template failed its trial; kInvalidArgument
+  /// for what the template refuses, token ids that are none, and a prompt without any token.
+  Result<serve::TokenizedGeneration> prepare(work::Generation request) const;
 
   serve::Engine& engine() { return *engine_; }
   const tokenizer::Tokenizer& tokenizer() const { return tokenizer_; }
   const model::TokenModel& model() const { return *model_; }
-  bool has_chat_template() const { return chat_.chat_template.has_value(); }
+  work::ServerFacts facts() const;
 
  private:
+  Result<std::vector<std::int32_t>> tokens_of(const work::Generation& request) const;
+  Result<std::vector<std::int32_t>> encode_chat(const work::Conversation& messages) const;
+
   LoadedModel(std::unique_ptr<model::TokenModel> model, tokenizer::Tokenizer tokenizer,
-              ModelChat chat);
+              ModelChat chat, const work::Sampling& sampling);
 
   SystemClock clock_;
   std::unique_ptr<energy::Meter> meter_;
@@ -51,13 +56,12 @@ class LoadedModel {
   std::unique_ptr<serve::Engine> engine_;          // Last: it uses all of the above.
 };
 
+/// Adapters as the model's room calls them.
+std::vector<model::AdapterSource> adapter_sources(const std::vector<work::AdapterFolder>& folders);
 /// Reads a list of {"name", "folder"}; an absent list is empty.
 Result<std::vector<model::AdapterSource>> read_adapters(const Json& spec);
 /// A tokenizer that fits the model: kInvalidArgument when it has ids the model has no embedding
 /// for.
 Result<tokenizer::Tokenizer> load_tokenizer_for(const std::string& path,
                                                 std::int64_t vocabulary_size);
-/// The stats of one answer as JSON; unknown numbers are null.
-Json stats_to_json(const serve::RequestStats& stats);
-
 }  // namespace panal::engine

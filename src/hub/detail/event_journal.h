@@ -24,8 +24,7 @@ class EventJournal {
   /// outlive it.
   EventJournal(std::filesystem::path path, std::string activity, Clock& clock)
       : path_(std::move(path)), activity_(std::move(activity)), clock_(clock) {}
-  /// `line` as the engine wrote it.
-  void write(const Json& line);
+  void write(const work::JobEvent& event);
 
  private:
   const std::filesystem::path path_;

@@ -16,7 +16,7 @@ constexpr std::size_t kMaxAlternatives = 4;
 constexpr std::size_t kShortQuestionWords = 8;
 
 struct Verdict {
-  std::vector<RouteScore> experts;  // Best first, only those of the endpoint.
+  std::vector<work::RouteScore> experts;  // Best first, only those of the endpoint.
   double core_score = 1;
   std::string reason;      // The topic model's words.
   std::string undeployed;  // A partition that beats all experts but has none itself.
@@ -44,11 +44,11 @@ double best_score(const Verdict& verdict) {
   return verdict.experts.empty() ? 0 : verdict.experts.front().score;
 }
 
-std::vector<RouteScore> alternatives_to(std::string_view chosen, const Verdict& verdict) {
-  std::vector<RouteScore> others = verdict.experts;
+std::vector<work::RouteScore> alternatives_to(std::string_view chosen, const Verdict& verdict) {
+  std::vector<work::RouteScore> others = verdict.experts;
   others.push_back({.expert = std::string(kCore), .score = verdict.core_score});
-  std::erase_if(others, [&](const RouteScore& other) { return other.expert == chosen; });
-  std::ranges::stable_sort(others, std::ranges::greater(), &RouteScore::score);
+  std::erase_if(others, [&](const work::RouteScore& other) { return other.expert == chosen; });
+  std::ranges::stable_sort(others, std::ranges::greater(), &work::RouteScore::score);
   others.resize(std::min(others.size(), kMaxAlternatives));
   return others;
 }
@@ -60,10 +60,6 @@ std::string label_of(const Endpoint& endpoint, std::string_view expert) {
 }
 
 }  // namespace
-
-std::string adapter_of(std::string_view expert) {
-  return expert == kCore ? std::string() : std::string(expert);
-}
 
 std::string version_of(const Endpoint& endpoint, std::string_view expert) {
   const auto found = std::ranges::find(endpoint.experts, expert, &Expert::name);
@@ -125,12 +121,12 @@ PlannedPart route(const RequestPart& part, std::string_view earlier, const Endpo
   return planned;
 }
 
-std::vector<RouteScore> panel_candidates(std::string_view text, const Endpoint& endpoint) {
+std::vector<work::RouteScore> panel_candidates(std::string_view text, const Endpoint& endpoint) {
   const Verdict verdict = judge(text, endpoint);
-  std::vector<RouteScore> candidates = verdict.experts;
+  std::vector<work::RouteScore> candidates = verdict.experts;
   candidates.resize(std::min<std::size_t>(candidates.size(), 2));
   candidates.push_back({.expert = std::string(kCore), .score = verdict.core_score});
-  std::ranges::stable_sort(candidates, std::ranges::greater(), &RouteScore::score);
+  std::ranges::stable_sort(candidates, std::ranges::greater(), &work::RouteScore::score);
   return candidates;
 }
 

@@ -11,8 +11,6 @@ namespace panal::orchestrator::detail {
 
 inline constexpr std::string_view kCore = "core";
 
-/// The name a part is routed to becomes what the engine calls it: "" for the core.
-std::string adapter_of(std::string_view expert);
 /// The registry's version of an expert or of the core.
 std::string version_of(const Endpoint& endpoint, std::string_view expert);
 /// kNotFound lists the endpoint's experts. "core" and the core model's own name are always known.
@@ -24,6 +22,6 @@ PlannedPart route(const RequestPart& part, std::string_view earlier, const Endpo
                   double threshold);
 /// For a panel: the core and the (at most) two likeliest experts, likeliest first, scores filled
 /// in.
-std::vector<RouteScore> panel_candidates(std::string_view text, const Endpoint& endpoint);
+std::vector<work::RouteScore> panel_candidates(std::string_view text, const Endpoint& endpoint);
 
 }  // namespace panal::orchestrator::detail

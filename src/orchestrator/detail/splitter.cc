@@ -8,6 +8,7 @@
 
 #include "orchestrator/detail/request_text.h"
 #include "orchestrator/detail/task_words.h"
+#include "topics/language.h"
 
 namespace panal::orchestrator::detail {
 namespace {
@@ -144,9 +145,28 @@ std::vector<std::string_view> cut_clauses(const Source& source, std::size_t begi
   return clauses;
 }
 
-/// Where a text given after a colon ends: at the end of its quote or paragraph, or where "Then
-/// explain ..." begins.
-std::size_t end_of_given(const Source& source, std::size_t begin) {
+bool has_joiner(std::string_view clause) {
+  return !line_begins_item(clause) && joining_prefix_bytes(clause) > 0;
+}
+
+/// Is this sentence, after a given text, the person's own next order? "Then explain ..." and "And
+/// explain ..." are; an order without such a word is one when it is in the language of the order
+/// before, and the given text is in another.
+bool leaves_given(std::string_view order, std::string_view given, std::string_view sentence) {
+  const ClauseKind kind = kind_of_clause(sentence);
+  if (has_strong_joiner(sentence.substr(0, kPeekBytes)) && is_task(kind)) return true;
+  if (kind != ClauseKind::kOrder) return false;
+  if (has_joiner(sentence)) return true;
+  constexpr std::string_view kUnknown = "und";
+  const std::string own = topics::guess_short_text_language(order).language;
+  const std::string other = topics::guess_short_text_language(given).language;
+  return own != kUnknown && other != kUnknown && own != other &&
+         topics::guess_short_text_language(sentence).language == own;
+}
+
+/// Where a text given to `order` after a colon ends: at the end of its quote or paragraph, or where
+/// the next order begins.
+std::size_t end_of_given(const Source& source, std::string_view order, std::size_t begin) {
   const std::string_view text = source.text();
   if (const ProtectedSpan* span = source.span_at(begin)) return span->end;
   std::size_t i = begin;
@@ -155,9 +175,8 @@ std::size_t end_of_given(const Source& source, std::size_t begin) {
     const std::size_t paragraph = text.find("\n\n", i);
     if (paragraph != std::string_view::npos && paragraph < next) return paragraph;
     i = next;
-    const std::string_view rest = text.substr(i);
-    if (has_strong_joiner(rest.substr(0, kPeekBytes)) &&
-        is_task(kind_of_clause(source.slice(i, end_of_sentence(source, i, text.size()))))) {
+    if (leaves_given(order, source.slice(begin, i).substr(0, kMaxCutBytes),
+                     source.slice(i, end_of_sentence(source, i, text.size())))) {
       return i;
     }
     if (const ProtectedSpan* span = source.span_at(i);
@@ -225,7 +244,7 @@ class UnitReader {
         add_clauses(begin, colon + 1, is_item);
         const ProtectedSpan* span = source_.span_at(given);
         if (span != nullptr && span->kind == SpanKind::kFence) return given;
-        const std::size_t given_end = end_of_given(source_, given);
+        const std::size_t given_end = end_of_given(source_, left, given);
         add(UnitKind::kGiven, source_.slice(given, given_end));
         return given_end;
       }

@@ -14,14 +14,14 @@ bool contains(std::span<const std::int32_t> ids, std::int32_t id) {
 
 }  // namespace
 
-AnswerInProgress::AnswerInProgress(GenerateRequest request, RequestCallbacks callbacks,
+AnswerInProgress::AnswerInProgress(TokenizedGeneration request, RequestCallbacks callbacks,
                                    std::stop_token cancel, Nanoseconds now)
     : request_(std::move(request)),
       callbacks_(std::move(callbacks)),
       cancel_(std::move(cancel)),
       submitted_(now),
-      sampler_(request_.sampling),
-      matcher_(request_.stop) {}
+      sampler_(request_.request.sampling, request_.prompt),
+      matcher_(request_.request.stop) {}
 
 void AnswerInProgress::admit(std::int64_t sequence, std::unique_ptr<TextDecoder> decoder,
                              Nanoseconds now) {
@@ -39,22 +39,22 @@ std::span<const std::int32_t> AnswerInProgress::next_tokens(std::size_t budget) 
 void AnswerInProgress::mark_read(std::size_t count) {
   if (!is_reading_prompt()) return;
   num_read_ += count;
-  result_.stats.prompt_tokens += static_cast<std::int64_t>(count);
+  result_.prompt_tokens += static_cast<std::int64_t>(count);
 }
 
-Result<std::optional<FinishReason>> AnswerInProgress::take_token(
+Result<std::optional<work::FinishReason>> AnswerInProgress::take_token(
     std::span<const float> logits, std::span<const std::int32_t> stop_ids, Nanoseconds now) {
   PANAL_ASSIGN(const std::int32_t token, sampler_.sample(logits));
   if (!first_token_) first_token_ = now;
   last_token_ = now;
   if (contains(stop_ids, token) || contains(request_.stop_ids, token)) {
-    return std::optional(FinishReason::kStop);
+    return std::optional(work::FinishReason::kStop);
   }
   result_.token_ids.push_back(token);
   emit(decoder_->push(token));
-  if (matcher_.stopped()) return std::optional(FinishReason::kStop);
-  if (num_sampled() >= request_.max_tokens) return std::optional(FinishReason::kLength);
-  return std::optional<FinishReason>();
+  if (matcher_.stopped()) return std::optional(work::FinishReason::kStop);
+  if (num_sampled() >= *request_.request.max_tokens) return std::optional(work::FinishReason::kLength);
+  return std::optional<work::FinishReason>();
 }
 
 void AnswerInProgress::add_joules(std::optional<double> joules) {
@@ -73,7 +73,7 @@ void AnswerInProgress::fail(Status status) {
   callbacks_.on_done(std::move(status));
 }
 
-void AnswerInProgress::finish(FinishReason reason, energy::Meter* meter, Nanoseconds now) {
+void AnswerInProgress::finish(work::FinishReason reason, energy::Meter* meter, Nanoseconds now) {
   has_ended_ = true;
   if (decoder_) {
     // The end of the text may itself complete a stop string.
@@ -82,30 +82,29 @@ void AnswerInProgress::finish(FinishReason reason, energy::Meter* meter, Nanosec
     result_.text += rest;
     if (!rest.empty() && callbacks_.on_text) callbacks_.on_text(rest);
   }
-  if (matcher_.stopped() && reason == FinishReason::kLength) reason = FinishReason::kStop;
+  if (matcher_.stopped() && reason == work::FinishReason::kLength) reason = work::FinishReason::kStop;
   result_.finish_reason = reason;
-  RequestStats& stats = result_.stats;
-  stats.completion_tokens = num_sampled();
-  stats.queue_ms = milliseconds(admitted_.value_or(now) - submitted_);
-  if (admitted_) stats.prefill_ms = milliseconds(first_token_.value_or(now) - *admitted_);
+  result_.completion_tokens = num_sampled();
+  result_.queue_ms = milliseconds(admitted_.value_or(now) - submitted_);
+  if (admitted_) result_.prefill_ms = milliseconds(first_token_.value_or(now) - *admitted_);
   if (first_token_) {
-    stats.time_to_first_token_ms = milliseconds(*first_token_ - submitted_);
+    result_.time_to_first_token_ms = milliseconds(*first_token_ - submitted_);
     const double decode_s = seconds(last_token_ - *first_token_);
-    if (stats.completion_tokens > 1 && decode_s > 0) {
-      stats.decode_tokens_per_s = static_cast<double>(stats.completion_tokens - 1) / decode_s;
+    if (result_.completion_tokens > 1 && decode_s > 0) {
+      result_.tokens_per_s = static_cast<double>(result_.completion_tokens - 1) / decode_s;
     }
   }
-  stats.total_ms = milliseconds(now - submitted_);
+  result_.total_ms = milliseconds(now - submitted_);
   if (meter == nullptr) {
-    stats.energy.detail = "the engine has no meter";
+    result_.energy.detail = "the engine has no meter";
   } else if (!joules_are_known_) {
-    stats.energy.detail = "the meter could not be read during a step: " + meter->detail();
+    result_.energy.detail = "the meter could not be read during a step: " + meter->detail();
   } else if (energy::trust_of(meter->method()) != energy::Trust::kUnknown) {
-    stats.energy = {.joules = joules_,
+    result_.energy = {.joules = joules_,
                     .method = meter->method(),
                     .detail = meter->detail() + "; share of each model step by tokens"};
   } else {
-    stats.energy.detail = meter->detail();
+    result_.energy.detail = meter->detail();
   }
   callbacks_.on_done(std::move(result_));
 }

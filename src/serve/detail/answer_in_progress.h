@@ -12,10 +12,10 @@ namespace panal::serve::detail {
 
 class AnswerInProgress {
  public:
-  AnswerInProgress(GenerateRequest request, RequestCallbacks callbacks, std::stop_token cancel,
+  AnswerInProgress(TokenizedGeneration request, RequestCallbacks callbacks, std::stop_token cancel,
                    Nanoseconds now);
 
-  const GenerateRequest& request() const { return request_; }
+  const TokenizedGeneration& request() const { return request_; }
   bool is_cancelled() const { return cancel_.stop_requested(); }
   bool is_late(Nanoseconds now) const {
     return request_.time_limit && now - submitted_ > *request_.time_limit;
@@ -35,7 +35,7 @@ class AnswerInProgress {
 
   /// Samples one token from the logits after everything read and emits the text that became
   /// certain. Returns the reason when the answer is complete.
-  Result<std::optional<FinishReason>> take_token(std::span<const float> logits,
+  Result<std::optional<work::FinishReason>> take_token(std::span<const float> logits,
                                                  std::span<const std::int32_t> stop_ids,
                                                  Nanoseconds now);
 
@@ -43,7 +43,7 @@ class AnswerInProgress {
   void add_joules(std::optional<double> joules);
 
   /// Ends the request: exactly one of these is called, once.
-  void finish(FinishReason reason, energy::Meter* meter, Nanoseconds now);
+  void finish(work::FinishReason reason, energy::Meter* meter, Nanoseconds now);
   void fail(Status status);
   bool has_ended() const { return has_ended_; }
 
@@ -52,7 +52,7 @@ class AnswerInProgress {
  private:
   void emit(std::string text);
 
-  const GenerateRequest request_;
+  const TokenizedGeneration request_;
   const RequestCallbacks callbacks_;
   const std::stop_token cancel_;
   const Nanoseconds submitted_;
@@ -64,7 +64,7 @@ class AnswerInProgress {
   Sampler sampler_;
   std::unique_ptr<TextDecoder> decoder_;  // Set by admit().
   StopMatcher matcher_;
-  GenerateResult result_;
+  work::GenerationResult result_;
   double joules_ = 0;
   bool joules_are_known_ = true;
   bool has_ended_ = false;
