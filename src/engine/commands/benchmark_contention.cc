@@ -63,13 +63,11 @@ Result<Json> benchmark_contention(const JobContext& job) {
   }
   if (machine::cpu_multiplies_bfloat16()) options.lora_precision = tensor::Precision::kBFloat16;
   PANAL_ASSIGN(const auto other, BusyProcess::start());
-  PANAL_ASSIGN(const std::vector<train::ContentionResult> results,
-               train::benchmark_contention(
-                   options, system_clock(), [&](bool is_busy) { other->set_busy(is_busy); },
-                   [&](double fraction) {
-                     job.events.write("progress", Json{{"fraction", fraction}});
-                   },
-                   job.stop));
+  PANAL_ASSIGN(
+      const std::vector<train::ContentionResult> results,
+      train::benchmark_contention(
+          options, system_clock(), [&](bool is_busy) { other->set_busy(is_busy); },
+          [&](double fraction) { job.events.write({work::JobAdvance{fraction}}); }, job.stop));
   Json document = spec;
   document["works"] = Json::array();
   for (const train::ContentionResult& result : results)
