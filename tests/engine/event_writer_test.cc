@@ -15,7 +15,7 @@ namespace panal::engine {
 namespace {
 
 // What `write` makes of standard output in a process of its own.
-std::vector<Json> events_of(const std::function<void(EventWriter&)>& write) {
+std::vector<work::JobEvent> events_of(const std::function<void(EventWriter&)>& write) {
   int ends[2];
   EXPECT_EQ(pipe(ends), 0);
   const pid_t child = fork();
@@ -34,22 +34,24 @@ std::vector<Json> events_of(const std::function<void(EventWriter&)>& write) {
     text.append(buffer, static_cast<std::size_t>(count));
   close(ends[0]);
   waitpid(child, nullptr, 0);
-  std::vector<Json> events;
+  std::vector<work::JobEvent> events;
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) events.push_back(Json::parse(line));
+  for (std::string line; std::getline(lines, line);)
+    events.push_back(work::parse<work::JobEvent>(line, "line").value());
   return events;
 }
 
 TEST(EventWriter, WritesAnObjectPerLine) {
   const auto events = events_of([](EventWriter& writer) {
-    writer.write("message", Json{{"text", "two\nlines"}});
+    writer.write({work::JobMessage{"two\nlines"}});
     writer.result(Json{{"loss", 1.5}});
     writer.error(Status(Code::kNotFound, "gone"));
   });
   ASSERT_EQ(events.size(), 3u);
-  EXPECT_EQ(events[0], (Json{{"event", "message"}, {"text", "two\nlines"}}));
-  EXPECT_EQ(events[1].at("result").at("loss"), 1.5);
-  EXPECT_EQ(events[2], (Json{{"event", "error"}, {"code", "not_found"}, {"message", "gone"}}));
+  EXPECT_EQ(std::get<work::JobMessage>(events[0].event).text, "two\nlines");
+  EXPECT_EQ(std::get<work::JobDone>(events[1].event).result.at("loss"), 1.5);
+  EXPECT_EQ(std::get<work::Failure>(events[2].event).status().message(), "gone");
+  EXPECT_EQ(std::get<work::Failure>(events[2].event).status().code(), Code::kNotFound);
 }
 
 TEST(EventWriter, KeepsLinesWholeWhenThreadsWriteAtOnce) {
@@ -58,12 +60,12 @@ TEST(EventWriter, KeepsLinesWholeWhenThreadsWriteAtOnce) {
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
-        for (int j = 0; j < 25; ++j) writer.write("text", Json{{"text", text}});
+        for (int j = 0; j < 25; ++j) writer.write({work::JobText{text}});
       });
     }
   });
   ASSERT_EQ(events.size(), 100u);
-  for (const Json& event : events) EXPECT_EQ(event.at("text"), text);
+  for (const auto& event : events) EXPECT_EQ(std::get<work::JobText>(event.event).text, text);
 }
 
 }  // namespace
