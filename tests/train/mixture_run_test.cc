@@ -76,7 +76,7 @@ TEST(MixtureRun, NamesTheSourceThatCannotBeUsed) {
   };
   const std::string good = "{name: bees, path: text.txt}, ";
   EXPECT_THAT(told(mixture_yaml(good + "{name: none, path: empty.txt}")),
-              HasSubstr("empty.txt: no text in it"));
+              HasSubstr("empty.txt: blank: there is no text in it"));
   EXPECT_THAT(told(mixture_yaml(good + "{name: gone, path: gone.txt}")), HasSubstr("gone.txt"));
   EXPECT_THAT(told(mixture_yaml(good + "{name: brief, path: short.txt}")),
               HasSubstr("source \"brief\": the data is shorter than one window"));
