@@ -115,8 +115,7 @@ Status Engine::Loop::check(const TokenizedGeneration& request) const {
   if (request.prompt.empty()) return invalid("the prompt must have at least one token, found none");
   const auto prompt_tokens = static_cast<std::int64_t>(request.prompt.size());
   if (prompt_tokens >= context_length_) {
-    return work::context_error(
-        {.context_tokens = context_length_, .prompt_tokens = prompt_tokens});
+    return work::context_error({.context_tokens = context_length_, .prompt_tokens = prompt_tokens});
   }
   for (const std::int32_t token : request.prompt) {
     if (token < 0 || token >= vocabulary_size_) {
@@ -395,7 +394,8 @@ Engine::Engine(model::TokenModel& model, TextDecoderFactory decoders, EngineOpti
 
 Engine::~Engine() = default;
 
-Status Engine::submit(TokenizedGeneration request, RequestCallbacks callbacks, std::stop_token cancel) {
+Status Engine::submit(TokenizedGeneration request, RequestCallbacks callbacks,
+                      std::stop_token cancel) {
   return loop_->submit(std::move(request), std::move(callbacks), std::move(cancel));
 }
 
@@ -403,13 +403,13 @@ EngineStats Engine::stats() const { return loop_->stats(); }
 
 void Engine::stop(Nanoseconds drain) { loop_->stop(drain); }
 
-Result<work::GenerationResult> Engine::generate(TokenizedGeneration request,
-                                        const std::function<void(std::string_view)>& on_text,
-                                        std::stop_token cancel) {
+Result<work::GenerationResult> Engine::generate(
+    TokenizedGeneration request, const std::function<void(std::string_view)>& on_text,
+    std::stop_token cancel) {
   struct Mailbox {
     std::mutex mutex;
     std::condition_variable filled;
-    std::string text;                            // Guarded by mutex.
+    std::string text;                                    // Guarded by mutex.
     std::optional<Result<work::GenerationResult>> done;  // Guarded by mutex.
   };
   // Owners: this call and the two callbacks, which outlive it when on_text throws.

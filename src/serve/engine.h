@@ -84,13 +84,14 @@ class Engine {
   /// context names both lengths), kNotFound (adapter), kResourceExhausted (queue full),
   /// kUnavailable (stopping). After an error no callback is called. A stop_requested() frees the
   /// sequence before the next step; its result has kCancelled.
-  Status submit(TokenizedGeneration request, RequestCallbacks callbacks, std::stop_token cancel = {});
+  Status submit(TokenizedGeneration request, RequestCallbacks callbacks,
+                std::stop_token cancel = {});
 
   /// Submits and waits. on_text (may be empty) runs on the calling thread, so a slow reader never
   /// slows the others. The text kept for it is bounded by the answer's length.
   Result<work::GenerationResult> generate(TokenizedGeneration request,
-                                  const std::function<void(std::string_view)>& on_text = {},
-                                  std::stop_token cancel = {});
+                                          const std::function<void(std::string_view)>& on_text = {},
+                                          std::stop_token cancel = {});
 
   EngineStats stats() const;
 

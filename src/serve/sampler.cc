@@ -28,15 +28,16 @@ struct Before {
 }  // namespace
 
 Status check_sampling(const work::Sampling& sampling) {
-  for (const Bound& bound : {Bound{"temperature", sampling.temperature, 0, 100},
-                             Bound{"top_p", sampling.top_p, 0, 1},
-                             Bound{"min_p", sampling.min_p, 0, 1},
-                             Bound{"frequency_penalty", sampling.frequency_penalty, -2, 2},
-                             Bound{"presence_penalty", sampling.presence_penalty, -2, 2},
-                             Bound{"repetition_penalty", sampling.repetition_penalty, 0, 100}}) {
+  for (const Bound& bound :
+       {Bound{"temperature", sampling.temperature, 0, 100}, Bound{"top_p", sampling.top_p, 0, 1},
+        Bound{"min_p", sampling.min_p, 0, 1},
+        Bound{"frequency_penalty", sampling.frequency_penalty, -2, 2},
+        Bound{"presence_penalty", sampling.presence_penalty, -2, 2},
+        Bound{"repetition_penalty", sampling.repetition_penalty, 0, 100}}) {
     if (!bound.value || (*bound.value >= bound.low && *bound.value <= bound.high)) continue;
-    return Status(Code::kInvalidArgument, fmt::format("{} must be from {:g} to {:g}, found {:g}",
-                                                      bound.name, bound.low, bound.high, *bound.value));
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} must be from {:g} to {:g}, found {:g}", bound.name, bound.low,
+                              bound.high, *bound.value));
   }
   for (const auto& [name, value] : {std::pair("top_p", sampling.top_p),
                                     std::pair("repetition_penalty", sampling.repetition_penalty)}) {

@@ -86,7 +86,7 @@ class Learning(Case):
         self.assertEqual(self.panal(*arguments, "--special", "none")["prompt_tokens"], 29)
         path = self.home.parent / "one.txt"
         path.write_text("<|im_start|>user\nSay hi.<|im_end|>\n")
-        self.assertEqual(self.panal("tokenize", "--model", "core", "--file", path)["count"], 9)
+        self.assertEqual(self.panal("tokenize", "--model", "core", "--file", path)["count"], 8)
 
     def test_a_chat_dataset_is_laid_out_by_the_models_template(self):
         path = self.home.parent / "chat.jsonl"

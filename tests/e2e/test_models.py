@@ -63,8 +63,8 @@ class ImportedModel(Case):
         path.write_text(prompt)
         ids = self.panal("tokenize", "--model", "smollm2", "--file", path)["ids"]
         self.assertEqual(Tokenizer.from_file(str(output / "tokenizer.json")).encode(prompt, add_special_tokens=False).ids, ids)
-        ours = self.panal("generate", "--model", output, "--prompt", prompt, "--max-tokens", "6")
-        theirs = self.panal("generate", "--model", "smollm2", "--prompt", prompt, "--max-tokens", "6")
+        ours = self.panal("generate", "--model", output, "--prompt", prompt, "--max-tokens", "6", "--greedy")
+        theirs = self.panal("generate", "--model", "smollm2", "--prompt", prompt, "--max-tokens", "6", "--greedy")
         self.assertEqual(ours["token_ids"], theirs["token_ids"])
 
 
@@ -163,7 +163,7 @@ class ExportedToTransformers(Case):
         prompt = "The capital of France is"
         inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
         theirs = model.generate(**inputs, do_sample=False, max_new_tokens=16)[0, inputs["input_ids"].shape[1]:].tolist()
-        ours = self.panal("generate", "--model", "smollm2", "--prompt", prompt, "--max-tokens", "16")
+        ours = self.panal("generate", "--model", "smollm2", "--prompt", prompt, "--max-tokens", "16", "--greedy")
         self.assertEqual(ours["token_ids"], theirs)
         ids = self.panal("tokenize", "--model", "smollm2", "--file", self.text)["ids"]
         scored = self.panal("eval", "--model", "smollm2", "--data", self.text, "--context", "64")

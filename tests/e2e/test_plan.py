@@ -27,6 +27,7 @@ class Plan(Case):
         return {tensor["name"] for tensor in plan["memory"]["tensors"]}
 
     def test_a_gpu_multiplies_bfloat16_whatever_this_cpu_can(self):
+        self.write("text.txt", "bees carry pollen\n" * 100)
         run = self.write("bf16.yaml", RUN)
         there = self.write("there.yaml", RUN + "device: cuda\n")
         with mock.patch.dict(os.environ, PANAL_CPU_LEVEL="avx512"):

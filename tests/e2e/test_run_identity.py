@@ -114,7 +114,7 @@ class WhatAnEditedFileMeans(RunCase):
     def test_a_changed_precision_is_refused_with_both_values(self):
         self.go()
         self.change("precision: fp32", "precision: bf16")
-        self.refuses("train", self.yaml, words=["began with precision = fp32", "now says bf16", "--new"])
+        self.refuses("train", self.yaml, words=['began with precision = "fp32"', 'now says "bf16"', "--new"])
 
     def test_new_begins_a_run_beside_the_one_there_is(self):
         _, first = self.go()

@@ -53,8 +53,8 @@ TEST_F(EngineJobTest, PassesEventsOnAndReturnsTheResult) {
 }
 
 TEST_F(EngineJobTest, ReturnsTheErrorTheJobNamed) {
-  const auto result =
-      run(R"(echo '{"version":"1.0","event":"error","code":"corrupt","message":"torn file"}'; exit 1)");
+  const auto result = run(
+      R"(echo '{"version":"1.0","event":"error","code":"corrupt","message":"torn file"}'; exit 1)");
   EXPECT_EQ(result.code(), Code::kCorrupt);
   EXPECT_EQ(result.status().message(), "torn file");
 }
@@ -73,9 +73,9 @@ TEST_F(EngineJobTest, AResultDoesNotCountWhenTheJobFailedAfterIt) {
 TEST_F(EngineJobTest, AStopRequestReachesTheChild) {
   std::stop_source stop;
   on_event_ = [&] { stop.request_stop(); };
-  const auto result =
-      run(R"(trap 'exit 0' TERM; echo '{"version":"1.0","event":"advance","fraction":0}'; while :; do sleep 0.05; done)",
-          stop.get_token());
+  const auto result = run(
+      R"(trap 'exit 0' TERM; echo '{"version":"1.0","event":"advance","fraction":0}'; while :; do sleep 0.05; done)",
+      stop.get_token());
   EXPECT_EQ(result.code(), Code::kCancelled);
 }
 

@@ -53,7 +53,8 @@ Result<std::optional<work::FinishReason>> AnswerInProgress::take_token(
   result_.token_ids.push_back(token);
   emit(decoder_->push(token));
   if (matcher_.stopped()) return std::optional(work::FinishReason::kStop);
-  if (num_sampled() >= *request_.request.max_tokens) return std::optional(work::FinishReason::kLength);
+  if (num_sampled() >= *request_.request.max_tokens)
+    return std::optional(work::FinishReason::kLength);
   return std::optional<work::FinishReason>();
 }
 
@@ -82,7 +83,8 @@ void AnswerInProgress::finish(work::FinishReason reason, energy::Meter* meter, N
     result_.text += rest;
     if (!rest.empty() && callbacks_.on_text) callbacks_.on_text(rest);
   }
-  if (matcher_.stopped() && reason == work::FinishReason::kLength) reason = work::FinishReason::kStop;
+  if (matcher_.stopped() && reason == work::FinishReason::kLength)
+    reason = work::FinishReason::kStop;
   result_.finish_reason = reason;
   result_.completion_tokens = num_sampled();
   result_.queue_ms = milliseconds(admitted_.value_or(now) - submitted_);
@@ -101,8 +103,8 @@ void AnswerInProgress::finish(work::FinishReason reason, energy::Meter* meter, N
     result_.energy.detail = "the meter could not be read during a step: " + meter->detail();
   } else if (energy::trust_of(meter->method()) != energy::Trust::kUnknown) {
     result_.energy = {.joules = joules_,
-                    .method = meter->method(),
-                    .detail = meter->detail() + "; share of each model step by tokens"};
+                      .method = meter->method(),
+                      .detail = meter->detail() + "; share of each model step by tokens"};
   } else {
     result_.energy.detail = meter->detail();
   }

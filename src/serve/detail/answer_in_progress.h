@@ -36,8 +36,8 @@ class AnswerInProgress {
   /// Samples one token from the logits after everything read and emits the text that became
   /// certain. Returns the reason when the answer is complete.
   Result<std::optional<work::FinishReason>> take_token(std::span<const float> logits,
-                                                 std::span<const std::int32_t> stop_ids,
-                                                 Nanoseconds now);
+                                                       std::span<const std::int32_t> stop_ids,
+                                                       Nanoseconds now);
 
   /// Joules of a step that belong to this request; empty: nobody knows.
   void add_joules(std::optional<double> joules);
