@@ -241,11 +241,11 @@ void read_message(MemberReader& reader, work::Conversation& messages) {
 }
 
 void read_messages(MemberReader& reader, work::Generation& generation) {
-  const std::string wanted = "a list of messages";
+  const std::string wanted = "a list of at least one message";
   reader.require("messages", wanted);
   const WireJson* messages = reader.find("messages");
   if (messages == nullptr) return;
-  if (!messages->is_array()) return reader.fail("messages", wanted, *messages);
+  if (!messages->is_array() || messages->empty()) return reader.fail("messages", wanted, *messages);
   work::Conversation conversation;
   for (std::size_t i = 0; i < messages->size(); ++i) {
     const WireJson& message = (*messages)[i];
