@@ -25,6 +25,7 @@ struct ModelServers::Request {
   ModelServer::Callbacks callbacks;
   std::stop_source cancel{};  // By the caller, or because the hub stops.
   std::optional<std::stop_callback<std::function<void()>>> on_stop{}, on_closing{};
+  Server server{};  // Kept until its answer is done, however long it keeps the callbacks.
   bool gave_text = false;
   bool was_repeated = false;
 };
@@ -177,6 +178,7 @@ void ModelServers::ask(const std::shared_ptr<Request>& request) {
           return request->callbacks.on_done(Status(Code::kCancelled, "the request was cancelled"));
         }
         const Server server = *found;
+        request->server = server;
         ModelServer::Callbacks callbacks;
         callbacks.on_admitted = [request] {
           if (request->callbacks.on_admitted) request->callbacks.on_admitted();
@@ -185,8 +187,8 @@ void ModelServers::ask(const std::shared_ptr<Request>& request) {
           request->gave_text = true;
           if (request->callbacks.on_text) request->callbacks.on_text(text);
         };
-        // Keeps the server until its last answer is done.
-        callbacks.on_done = [this, request, server](Result<work::GenerationResult> outcome) {
+        callbacks.on_done = [this, request](Result<work::GenerationResult> outcome) {
+          const Server server = std::exchange(request->server, nullptr);
           const bool may_repeat = !outcome.ok() && outcome.code() == Code::kUnavailable &&
                                   !request->gave_text && !request->was_repeated &&
                                   !request->cancel.stop_requested();
