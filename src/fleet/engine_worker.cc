@@ -29,20 +29,16 @@ class Reader {
       : who_(std::move(who)), callbacks_(std::move(callbacks)) {}
 
   bool on_head(const net::ClientResponse& head) {
-    is_refusal_ = head.status >= 400;
-    if (!is_refusal_ && callbacks_.on_admitted) callbacks_.on_admitted();
+    if (head.status < 400 && callbacks_.on_admitted) callbacks_.on_admitted();
     return true;
   }
   bool on_chunk(std::string_view chunk) {
-    if (is_refusal_) {
-      refusal_ += chunk;
-      return refusal_.size() < kMaxRefusalBytes;
-    }
     broken_ = lines_.push(chunk, [this](std::string_view line) { return on_line(line); });
     return broken_.ok();
   }
   void on_done(const Result<net::ClientResponse>& response) {
-    if (is_refusal_) on_line(refusal_);
+    // A refusal is one event, which the client collects.
+    if (response.ok() && response->status >= 400) on_line(response->body);
     if (outcome_) return callbacks_.on_done(*std::move(outcome_));
     if (!broken_.ok()) return callbacks_.on_done(broken_);
     callbacks_.on_done(response.ok()
@@ -51,8 +47,6 @@ class Reader {
   }
 
  private:
-  static constexpr std::size_t kMaxRefusalBytes = 1 << 20;
-
   bool on_line(std::string_view line) {
     if (line.empty() || outcome_) return true;
     auto event = work::parse<work::GenerationEvent>(line, kWhere);
@@ -72,8 +66,6 @@ class Reader {
   const ModelServer::Callbacks callbacks_;
   net::LineSplitter lines_;
   Status broken_;
-  bool is_refusal_ = false;
-  std::string refusal_;
   std::optional<Result<work::GenerationResult>> outcome_;
 };
 

@@ -106,7 +106,8 @@ class OpenAiClient(Case):
         self.assertIn("in use", done.stderr)
 
     def test_panal_ask_shows_the_trace(self):
-        answer = self.panal("ask", "What is the capital of France?", "--url", self.server.url.removesuffix("/v1"), "--max-tokens", "12")
+        answer = self.panal("ask", "What is the capital of France?", "--url", self.server.url.removesuffix("/v1"), "--max-tokens", "12",
+                            "--temperature", "0")
         self.assertIn("Paris", answer["text"])
         self.assertIn("totals", answer["panal"])
 
