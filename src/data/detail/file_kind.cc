@@ -200,7 +200,7 @@ std::string telling_suffix(std::string_view name) {
   });
   for (const std::string_view packed : {".gz", ".gzip", ".zst", ".zstd"}) {
     if (!lower.ends_with(packed)) continue;
-    lower.resize(lower.size() - packed.size());
+    lower.erase(lower.size() - packed.size());
     break;
   }
   const std::size_t dot = lower.rfind('.');
