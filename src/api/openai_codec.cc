@@ -40,10 +40,10 @@ Json chunk(const AnswerIdentity& identity, std::size_t index, Json delta_or_text
 }
 
 Json trace_json(const std::vector<AnsweredPrompt>& answers) {
-  if (answers.size() == 1) return work::trace_to_json(answers.front().summary.trace);
+  if (answers.size() == 1) return work::to_json(answers.front().summary.trace);
   Json traces = Json::array();
   for (const AnsweredPrompt& answer : answers)
-    traces.push_back(work::trace_to_json(answer.summary.trace));
+    traces.push_back(work::to_json(answer.summary.trace));
   return Json{{"answers", std::move(traces)}};
 }
 
@@ -84,7 +84,7 @@ Json finish_chunk(const AnswerIdentity& identity, std::size_t index,
                   const hub::AnswerSummary& summary) {
   Json last = chunk(identity, index, identity.is_chat ? Json::object() : Json(""),
                     Json(work::finish_reason_name(summary.finish_reason)));
-  last["panal"] = work::trace_to_json(summary.trace);
+  last["panal"] = work::to_json(summary.trace);
   return last;
 }
 

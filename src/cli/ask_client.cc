@@ -38,7 +38,7 @@ Status take_event(std::string_view data, HubAnswer& answer, const OnText& on_tex
                  json_integer(usage, "completion_tokens", kWhere, 0, INT64_MAX));
   }
   if (json_has(event, "panal")) {
-    PANAL_ASSIGN(answer.trace, work::trace_from_json(event.at("panal"), kWhere));
+    PANAL_ASSIGN(answer.trace, work::from_json<work::Trace>(event.at("panal"), kWhere));
   }
   if (!json_has(event, "choices") || !event.at("choices").is_array() || event.at("choices").empty())
     return Status();
@@ -74,7 +74,7 @@ Json to_json(const HubAnswer& answer) {
           {"usage",
            {{"prompt_tokens", or_null(answer.prompt_tokens)},
             {"completion_tokens", or_null(answer.completion_tokens)}}},
-          {"panal", answer.trace ? work::trace_to_json(*answer.trace) : Json(nullptr)}};
+          {"panal", answer.trace ? work::to_json(*answer.trace) : Json(nullptr)}};
 }
 
 Result<HubAnswer> ask_hub(const Question& question, const OnText& on_text, std::stop_token stop) {

@@ -36,8 +36,8 @@ struct Showing {
   void operator()(const work::EvaluationPoint& look) const {
     std::string line = fmt::format("step {}: held-out loss {:.3f}, perplexity {}", look.step,
                                    look.loss, shown(look.perplexity, 2));
-    for (const work::TaskScore& task : look.tasks)
-      line += fmt::format(", {} acc {:.3f}", task.name, task.acc);
+    for (const auto& [name, task] : look.tasks)
+      line += fmt::format(", {} acc {:.3f}", name, task.acc);
     terminal.note(line);
   }
   // What a person need not see, and the end, which comes as the call's result.
@@ -66,14 +66,6 @@ hub::Watch Workspace::watch() {
 Result<registry::Catalogue*> Workspace::catalogue() {
   PANAL_ASSIGN(hub::Hive * hive, this->hive());
   return &hive->catalogue();
-}
-
-Result<Json> Workspace::run_job(const std::string& kind, const Json& spec,
-                                const std::string& title) {
-  PANAL_ASSIGN(hub::Hive * hive, this->hive());
-  auto result = hive->run_job({.kind = kind, .spec = spec, .activity = title}, watch());
-  terminal_.end_progress();
-  return result;
 }
 
 }  // namespace panal::cli

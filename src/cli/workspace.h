@@ -29,8 +29,14 @@ class Workspace {
 
   /// The hive's catalogue.
   Result<registry::Catalogue*> catalogue();
-  /// A job without more to it than its result. `title` stands beside the progress.
-  Result<Json> run_job(const std::string& kind, const Json& spec, const std::string& title);
+  /// A job without more to it than its outcome. `title` stands beside the progress.
+  template <work::Job Job>
+  Result<typename Job::Outcome> run_job(const Job& job, const std::string& title) {
+    PANAL_ASSIGN(hub::Hive * hive, this->hive());
+    auto outcome = hive->run_job(job, {.activity = title}, watch());
+    terminal_.end_progress();
+    return outcome;
+  }
 
  private:
   Terminal& terminal_;

@@ -8,8 +8,7 @@
 #include <utility>
 
 #include "contest/detail/contest.h"
-#include "contest/detail/contest_json.h"
-#include "machine/machine.h"
+#include "contest/detail/contest_figures.h"
 #include "train/probes.h"
 
 namespace panal::contest {
@@ -113,8 +112,9 @@ recipe::RunConfig config_of(const OptimizerBenchmarkOptions& options) {
 
 std::vector<std::string> optimizer_benchmark_rules() { return detail::contender_names(); }
 
-Result<Json> benchmark_optimizers(const OptimizerBenchmarkOptions& options, const Clock& clock,
-                                  train::RunEvents& events, std::stop_token stop) {
+Result<work::OptimizerContest> benchmark_optimizers(const OptimizerBenchmarkOptions& options,
+                                                    const Clock& clock, train::RunEvents& events,
+                                                    std::stop_token stop) {
   PANAL_ASSIGN(const auto rules, chosen_rules(options.rules));
   PANAL_TRY(check(options));
   PANAL_ASSIGN(const train::TrialRuns trials,
@@ -130,18 +130,19 @@ Result<Json> benchmark_optimizers(const OptimizerBenchmarkOptions& options, cons
   detail::Contest contest(options, trials, clock, events, stop);
   const Status status = contest.run(rules);
   if (!status.ok() && status.code() != Code::kCancelled) return status;
-  return Json{{"status", status.ok() ? "completed" : "stopped"},
-              {"target", contest.target() ? Json(*contest.target()) : Json()},
-              {"target_is_automatic", !options.target.has_value()},
-              {"vocabulary", trials.model().vocabulary_size},
-              {"parameters", trials.model().num_parameters()},
-              {"tokens_per_step", tokens_per_step},
-              {"training_tokens", tokens_at_hand},
-              {"validation_tokens", trials.validation_tokens()},
-              {"dataset_sha256", trials.dataset_sha256()},
-              {"machine", machine::machine_to_json(train::describe_machine(options.precision))},
-              {"rules", detail::outcomes_to_json(contest.outcomes())},
-              {"goals", detail::goals_to_json(contest.outcomes())}};
+  return work::OptimizerContest{
+      .status = status.ok() ? work::RunStatus::kCompleted : work::RunStatus::kStopped,
+      .target = contest.target(),
+      .target_is_automatic = !options.target.has_value(),
+      .vocabulary_size = trials.model().vocabulary_size,
+      .parameters = trials.model().num_parameters(),
+      .tokens_per_step = tokens_per_step,
+      .training_tokens = tokens_at_hand,
+      .validation_tokens = trials.validation_tokens(),
+      .dataset_sha256 = trials.dataset_sha256(),
+      .machine = train::describe_machine(options.precision),
+      .rules = detail::rule_figures(contest.outcomes()),
+      .goals = detail::rule_goals(contest.outcomes())};
 }
 
 }  // namespace panal::contest

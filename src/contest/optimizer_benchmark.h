@@ -16,11 +16,11 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/result.h"
 #include "recipe/model_config.h"
 #include "tensor/precision.h"
 #include "train/run.h"
+#include "work/benchmark_jobs.h"
 
 namespace panal::contest {
 
@@ -52,16 +52,11 @@ std::vector<std::string> optimizer_benchmark_rules();
 /// most); a trial ends when it cannot be the best any more. Rules that are changes of Muon start
 /// from its tuned settings. Tells of every run through `events` (messages and progress).
 ///
-/// Returns  {"target", "target_is_automatic", "parameters", "tokens_per_step", "status":
-///          "completed" or "stopped", "machine", "rules": [{"rule", "learning_rate",
-///          "embedding_learning_rate", "extrapolation", "reached", "steps", "tokens", "seconds",
-///          "tokens_by_adamw", "tokens_by_muon": {"mean", "low", "high"} or null, "trials",
-///          "seeds": [{"seed", "steps", "tokens", "seconds", "final_loss", "curve"}]}], "goals"};
-///          a curve is a list of [steps, tokens, seconds, loss].
 /// Stopping gives what is known by then. Equal threads and options give equal steps and tokens.
 /// Errors   kInvalidArgument for unknown rules, sizes that do not fit, no data or too little of it,
 ///          a target that a model which knows nothing has already; those of reading the data.
-Result<Json> benchmark_optimizers(const OptimizerBenchmarkOptions& options, const Clock& clock,
-                                  train::RunEvents& events, std::stop_token stop);
+Result<work::OptimizerContest> benchmark_optimizers(const OptimizerBenchmarkOptions& options,
+                                                    const Clock& clock, train::RunEvents& events,
+                                                    std::stop_token stop);
 
 }  // namespace panal::contest

@@ -12,8 +12,8 @@ class EventForwarder final : public train::RunEvents {
 
   void on_message(std::string_view text) override;
   void on_sample(std::string_view text) override;
-  void on_progress(const train::Progress& progress) override;
-  void on_evaluation(const train::EvaluationPoint& point) override;
+  void on_progress(const work::TrainingProgress& progress) override;
+  void on_evaluation(const work::EvaluationPoint& point) override;
   void on_checkpoint(std::int64_t step, const std::filesystem::path& folder) override;
 
  private:

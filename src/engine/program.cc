@@ -1,10 +1,13 @@
 #include "engine/program.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "base/stop_on_signal.h"
@@ -23,30 +26,48 @@ constexpr char kUsage[] =
     "  panal-engine job FOLDER                        do the work FOLDER/job.json describes\n"
     "  panal-engine serve --spec FILE --socket PATH   answer requests on a unix socket\n";
 
+// Every kind of job by its name, as one that takes and gives documents.
+struct Command {
+  std::string_view kind;
+  Result<Json> (*run)(const Json& spec, const JobContext& context);
+};
+
+template <work::Job Job, Result<typename Job::Outcome> (*do_job)(const Job&, const JobContext&)>
+constexpr Command command() {
+  return {Job::kKind, [](const Json& spec, const JobContext& context) -> Result<Json> {
+            PANAL_ASSIGN(const Job job, work::decode<Job>(spec, "job"));
+            PANAL_ASSIGN(const auto outcome, do_job(job, context));
+            return work::encode(outcome);
+          }};
+}
+
+constexpr Command kCommands[] = {
+    command<work::CheckModelJob, check_model>(),
+    command<work::CheckAdapterJob, check_adapter>(),
+    command<work::ExportModelJob, export_model>(),
+    command<work::GenerateJob, generate>(),
+    command<work::EvaluateTextsJob, evaluate_texts>(),
+    command<work::EvaluateChoicesJob, evaluate_choices>(),
+    command<work::DocumentLossesJob, document_losses>(),
+    command<work::TrainingJob, train>(),
+    command<work::MeasureJob, measure>(),
+    command<work::TrainingBenchmarkJob, benchmark_training>(),
+    command<work::ContentionJob, benchmark_contention>(),
+    command<work::OptimizerContestJob, benchmark_optimizers>(),
+};
+
 Result<Json> run_job(const std::string& folder, EventWriter& events, std::stop_token stop) {
-  PANAL_ASSIGN(const std::string text,
-               store::read_file(std::filesystem::path(folder) / "job.json", kMaxSpecBytes));
-  PANAL_ASSIGN(const Json document, parse_json(text, folder + "/job.json"));
-  PANAL_ASSIGN(const std::string kind, json_string(document, "kind", "job.json"));
-  if (!json_has(document, "spec"))
-    return Status(Code::kInvalidArgument, "job.json: \"spec\" is missing");
-  const JobContext context{document.at("spec"), folder, events, stop};
-  if (kind == "check") return check_model(context);
-  if (kind == "export") return export_model(context);
-  if (kind == "generate") return generate(context);
-  if (kind == "evaluate") return evaluate(context);
-  if (kind == "choices") return evaluate_choices(context);
-  if (kind == "losses") return document_losses(context);
-  if (kind == "train") return train(context);
-  if (kind == "benchmark") return benchmark(context);
-  if (kind == "contention") return benchmark_contention(context);
-  if (kind == "optimizers") return benchmark_optimizers(context);
-  if (kind == "measure") return measure(context);
-  return Status(
-      Code::kInvalidArgument,
-      fmt::format("job.json: \"kind\" must be check, export, generate, evaluate, choices, "
-                  "losses, train, benchmark, contention, optimizers or measure, found \"{}\"",
-                  kind));
+  const std::string path = folder + "/job.json";
+  PANAL_ASSIGN(const std::string text, store::read_file(path, kMaxSpecBytes));
+  PANAL_ASSIGN(const auto file, work::parse<work::JobFile>(text, path));
+  std::vector<std::string_view> kinds;
+  for (const Command& known : kCommands) {
+    if (known.kind == file.kind) return known.run(file.spec, {folder, events, stop, file.group});
+    kinds.push_back(known.kind);
+  }
+  return Status(Code::kInvalidArgument,
+                fmt::format("{}: \"kind\" must be one of {}, found \"{:.60}\"", path,
+                            fmt::join(kinds, ", "), file.kind));
 }
 
 int finish_job(const std::string& folder, EventWriter& events, std::stop_token stop) {

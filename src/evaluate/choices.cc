@@ -166,28 +166,21 @@ class Tally {
     norm += found.norm == item.gold;
     byte_norm += found.byte_norm == item.gold;
   }
-  // For zeros and ones the sum of squared deviations is right (1 - mean).
-  Accuracy accuracy(std::int64_t right) const {
+  work::ChoiceAccuracies accuracies() const {
+    return {items, accuracy(plain), accuracy(norm), accuracy(byte_norm)};
+  }
+
+ private:
+  // The sample's deviation over the root of the count; for zeros and ones the sum of squared
+  // deviations is right (1 - mean).
+  work::Accuracy accuracy(std::int64_t right) const {
     const auto count = static_cast<double>(items);
     const double mean = static_cast<double>(right) / count;
-    if (items < 2) return {mean, std::numeric_limits<double>::quiet_NaN()};
+    if (items < 2) return {mean, std::nullopt};
     return {mean, std::sqrt(static_cast<double>(right) * (1 - mean) / (count - 1) / count)};
   }
   std::int64_t items = 0, plain = 0, norm = 0, byte_norm = 0;
 };
-
-Json known(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-template <typename Accuracies>
-Json accuracies_to_json(const Accuracies& from) {
-  return Json{{"items", from.items},
-              {"acc", from.acc.mean},
-              {"acc_stderr", known(from.acc.standard_error)},
-              {"acc_norm", from.acc_norm.mean},
-              {"acc_norm_stderr", known(from.acc_norm.standard_error)},
-              {"acc_bytes", from.acc_bytes.mean},
-              {"acc_bytes_stderr", known(from.acc_bytes.standard_error)}};
-}
 
 }  // namespace
 
@@ -236,45 +229,25 @@ Chosen chosen(const data::ChoiceItem& item, const ChoiceScores& scores) {
           first_largest(by_byte)};
 }
 
-ChoiceSummary summarise_choices(std::span<const data::ChoiceItem> items,
-                                std::span<const ChoiceScores> scores) {
+work::ChoiceSummary summarise_choices(std::span<const data::ChoiceItem> items,
+                                      std::span<const ChoiceScores> scores) {
   Tally all;
   std::map<std::string, Tally> subjects;
   for (std::size_t i = 0; i < items.size(); ++i) {
     all.add(items[i], scores[i]);
     if (!items[i].subject.empty()) subjects[items[i].subject].add(items[i], scores[i]);
   }
-  const auto fill = [](auto& to, const Tally& tally) {
-    to.items = tally.items;
-    to.acc = tally.accuracy(tally.plain);
-    to.acc_norm = tally.accuracy(tally.norm);
-    to.acc_bytes = tally.accuracy(tally.byte_norm);
-  };
-  ChoiceSummary summary;
-  fill(summary, all);
-  summary.macro_acc = summary.acc.mean;
-  summary.macro_acc_norm = summary.acc_norm.mean;
+  work::ChoiceSummary summary{.all = all.accuracies()};
   if (subjects.empty()) return summary;
-  summary.macro_acc = summary.macro_acc_norm = 0;
-  const auto count = static_cast<double>(subjects.size());
+  double acc = 0, acc_norm = 0;
   for (const auto& [name, tally] : subjects) {
-    summary.subjects.emplace_back().name = name;
-    fill(summary.subjects.back(), tally);
-    summary.macro_acc += summary.subjects.back().acc.mean / count;
-    summary.macro_acc_norm += summary.subjects.back().acc_norm.mean / count;
+    const work::ChoiceAccuracies& found = summary.subjects[name] = tally.accuracies();
+    acc += found.acc.mean;
+    acc_norm += found.acc_norm.mean;
   }
+  summary.macro_acc = acc / static_cast<double>(subjects.size());
+  summary.macro_acc_norm = acc_norm / static_cast<double>(subjects.size());
   return summary;
-}
-
-Json choice_summary_to_json(const ChoiceSummary& summary) {
-  Json json = accuracies_to_json(summary);
-  if (summary.subjects.empty()) return json;
-  json["macro_acc"] = summary.macro_acc;
-  json["macro_acc_norm"] = summary.macro_acc_norm;
-  json["subjects"] = Json::object();
-  for (const auto& subject : summary.subjects)
-    json["subjects"][subject.name] = accuracies_to_json(subject);
-  return json;
 }
 
 Json choice_details(const data::ChoiceItem& item, const ChoiceScores& scores) {

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "data/choice_task.h"
+#include "work/evaluation_jobs.h"
 
 namespace panal::model {
 class Decoder;
@@ -47,13 +48,6 @@ Result<std::vector<ChoiceScores>> score_choices(const model::Decoder& decoder,
                                                 std::span<const data::ChoiceItem> items,
                                                 const ChoiceOptions& options = {});
 
-/// A share of items and its standard error: the sample's deviation over the root of the count, NaN
-/// for a single item.
-struct Accuracy {
-  double mean = 0;
-  double standard_error = 0;
-};
-
 /// The choices that win by each rule; of equals the first.
 struct Chosen {
   std::int64_t plain = 0;      // The largest log-likelihood.
@@ -62,23 +56,10 @@ struct Chosen {
 };
 Chosen chosen(const data::ChoiceItem& item, const ChoiceScores& scores);
 
-struct ChoiceSummary {
-  std::int64_t items = 0;
-  Accuracy acc, acc_norm, acc_bytes;  // By the rules of Chosen; names as in the harness.
-  struct Subject {
-    std::string name;
-    std::int64_t items = 0;
-    Accuracy acc, acc_norm, acc_bytes;
-  };
-  std::vector<Subject> subjects;             // In alphabetical order; empty without subjects.
-  double macro_acc = 0, macro_acc_norm = 0;  // Means over subjects; acc and acc_norm without any.
-};
-/// `scores` belong to `items`, which are at least one.
-ChoiceSummary summarise_choices(std::span<const data::ChoiceItem> items,
-                                std::span<const ChoiceScores> scores);
-/// {"items", "acc", "acc_stderr", "acc_norm", ..., "subjects": {NAME: {...}}}; unknown errors are
-/// null.
-Json choice_summary_to_json(const ChoiceSummary& summary);
+/// By the three rules of Chosen, over all and by subject. `scores` belong to `items`, which are at
+/// least one.
+work::ChoiceSummary summarise_choices(std::span<const data::ChoiceItem> items,
+                                      std::span<const ChoiceScores> scores);
 /// One line of a details file: {"line", "subject"?, "gold", "log_likelihoods", "tokens", "chosen",
 /// "chosen_norm", "chosen_bytes"}.
 Json choice_details(const data::ChoiceItem& item, const ChoiceScores& scores);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "fleet/child_process.h"
 #include "store/file_system.h"
+#include "work/job.h"
 
 namespace panal::fleet {
 namespace {
@@ -25,28 +26,25 @@ Status failure_of(const std::optional<Status>& said, const ChildExit& exit,
 
 // The job of one process among several.
 Result<ChildProcess> start_rank(const EngineJob& job, const std::filesystem::path& program,
-                                const Json& group, int rank) {
+                                const work::GroupPlace& group, int rank) {
   const auto folder = rank == 0 ? job.folder : job.folder / fmt::format("rank_{}", rank);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
     return Status(Code::kUnavailable,
                   fmt::format("cannot make {}: {}", folder.string(), error.message()));
-  Json document = {{"kind", job.kind}, {"spec", job.spec}};
-  if (job.processes > 1) {
-    document["spec"]["group"] = group;
-    document["spec"]["group"]["rank"] = rank;
-  }
+  work::JobFile file{.kind = job.kind, .spec = job.spec};
+  if (job.processes > 1) file.group.emplace(group).rank = rank;
   PANAL_TRY(store::write_file_atomically(store::posix_file_system(), folder / "job.json",
-                                         to_pretty(document)));
+                                         to_pretty(work::encode(file))));
   return ChildProcess::start({program, {"job", folder.string()}, folder / "log.txt"});
 }
 
 // The socket's path is short whatever the job's folder is, and nobody can guess it or the token.
-Json new_group(int processes) {
+work::GroupPlace new_group(int processes) {
   const auto socket =
       std::filesystem::temp_directory_path() / fmt::format("panal-{}.sock", random_hex(12));
-  return {{"size", processes}, {"address", "unix:" + socket.string()}, {"token", random_hex(24)}};
+  return {.size = processes, .address = "unix:" + socket.string(), .token = random_hex(24)};
 }
 
 // How the other ranks ended, where it says more than that the first one failed.
@@ -78,7 +76,7 @@ Result<Json> run_engine_job(const EngineJob& job, const EngineEvent& on_event,
                             std::stop_token stop) {
   const auto log = job.folder / "log.txt";
   PANAL_ASSIGN(const auto program, engine_program());
-  const Json group = job.processes > 1 ? new_group(job.processes) : Json();
+  const work::GroupPlace group = new_group(job.processes);
   PANAL_ASSIGN(ChildProcess child, start_rank(job, program, group, 0));
   std::vector<ChildProcess> others;
   for (int rank = 1; rank < job.processes; ++rank) {

@@ -1,6 +1,5 @@
-// One job of panal-engine, seen from the control side: a folder with job.json goes in, events come
-// out as JSON lines, and result.json remains. The words of both sides are here, so that they cannot
-// drift apart.
+// One job of panal-engine, seen from the control side: a folder with job.json (work::JobFile) goes
+// in, events come out as lines (work::JobEvent), and result.json remains.
 #pragma once
 
 #include <filesystem>
@@ -15,16 +14,13 @@
 namespace panal::fleet {
 
 struct EngineJob {
-  /// "check", "generate", "evaluate", "choices", ...: what src/engine/commands
-  /// knows.
-  std::string kind;
-  /// Everything the kind needs, with absolute paths.
-  Json spec;
+  std::string kind;  // kKind of a work::Job.
+  Json spec;         // That job, encoded, with absolute paths.
   /// Made when it is missing; holds job.json, result.json and log.txt afterwards.
   std::filesystem::path folder;
-  /// Over 1: as many children do the job together, told by a member "group" of the spec who they
-  /// are. The first one's events and result are the job's; the others' folders are rank_<n> in its
-  /// folder. When one is lost, the others end and the error says how it ended.
+  /// Over 1: as many children do the job together, each told its work::GroupPlace. The first one's
+  /// events and result are the job's; the others' folders are rank_<n> in its folder. When one is
+  /// lost, the others end and the error says how it ended.
   int processes = 1;
 };
 

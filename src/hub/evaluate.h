@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "hub/hive.h"
+#include "work/evaluation_jobs.h"
 
 namespace panal::hub {
 
@@ -18,15 +19,12 @@ struct EvaluateText {
   std::int64_t max_tokens = 0;  // 0: all.
 };
 
-/// A figure the engine did not tell is empty.
 struct TextScore {
   std::string model{};
-  std::optional<std::int64_t> tokens{};  // Scored ones.
-  std::optional<double> loss{};          // Nats per token.
-  std::optional<double> perplexity{};
-  std::optional<double> bits_per_byte{};
+  work::TextEvaluation figures{};
   std::int64_t context = 0;
 };
+/// {"model", "tokens", "loss", "perplexity", "bits_per_byte", "context"}.
 Json to_json(const TextScore& score);
 
 /// Errors: kNotFound for the model or the text; those of the job.
@@ -45,8 +43,8 @@ struct EvaluateChoices {
 
 struct ChoiceScores {
   std::string model{};
-  Json figures = Json::object();  // As the engine reports them: "acc", "acc_norm", "items", ...
-  std::string details{};          // JSON lines, one per question, when they were wanted.
+  work::ChoiceSummary figures{};
+  std::string details{};  // JSON lines, one per question, when they were wanted.
 };
 
 /// Errors: as evaluate_text.

@@ -14,9 +14,10 @@ namespace panal::hub {
 namespace {
 
 // The held-out documents of every partition as plain texts; a partition without any is left out.
-Result<Json> write_texts(const registry::Partitioning& partitioning,
-                         const std::filesystem::path& folder, registry::Catalogue& catalogue) {
-  Json texts = Json::array();
+Result<std::vector<work::NamedText>> write_texts(const registry::Partitioning& partitioning,
+                                                 const std::filesystem::path& folder,
+                                                 registry::Catalogue& catalogue) {
+  std::vector<work::NamedText> texts;
   for (const auto& partition : partitioning.partitions) {
     for (const auto& file : partition.files) {
       if (file.role != "validation") continue;
@@ -24,14 +25,14 @@ Result<Json> write_texts(const registry::Partitioning& partitioning,
       PANAL_ASSIGN(const auto documents, data::read_dataset(path));
       if (std::ranges::any_of(documents, &data::Document::is_conversation)) {
         // The engine lays them out by the core's chat template.
-        texts.push_back({{"name", partition.label}, {"path", path.string()}});
+        texts.push_back({.name = partition.label, .path = path});
         continue;
       }
       std::string text;
       for (const auto& document : documents) text += document.text + "\n\n";
       const auto output = folder / fmt::format("held-out-{}.txt", partition.number);
       PANAL_TRY(store::write_file_atomically(store::posix_file_system(), output, text));
-      texts.push_back({{"name", partition.label}, {"path", output.string()}});
+      texts.push_back({.name = partition.label, .path = output});
     }
   }
   return texts;
@@ -76,10 +77,10 @@ Result<std::vector<JudgedExpert>> find_experts(const EvaluateMatrix& request,
   return experts;
 }
 
-const Json* find_cell(const Json& evaluations, const std::string& adapter,
-                      const std::string& partition) {
-  for (const Json& cell : evaluations) {
-    if (cell.value("adapter", "") == adapter && cell.value("text", "") == partition) return &cell;
+const work::TextEvaluation* find_cell(const Matrix& matrix, const std::string& adapter,
+                                      const std::string& partition) {
+  for (const work::TextEvaluation& cell : matrix.evaluations) {
+    if (cell.adapter == adapter && cell.text == partition) return &cell;
   }
   return nullptr;
 }
@@ -87,12 +88,12 @@ const Json* find_cell(const Json& evaluations, const std::string& adapter,
 // Every figure of an expert's row, as a plain measurement.
 Status write_row(const JudgedExpert& expert, const Matrix& matrix, registry::Catalogue& catalogue) {
   for (const std::string& partition : matrix.partitions) {
-    const Json* cell = find_cell(matrix.evaluations, expert.model.name, partition);
+    const work::TextEvaluation* cell = find_cell(matrix, expert.model.name, partition);
     if (cell == nullptr) continue;
     const registry::Evaluation row = {.check = "perplexity:" + partition,
                                       .metric = "perplexity",
-                                      .value = matrix.perplexity(expert.model.name, partition),
-                                      .details = *cell};
+                                      .value = cell->perplexity,
+                                      .details = work::to_json(*cell)};
     PANAL_TRY(catalogue.record_evaluation(expert.model.id, row).status());
   }
   return Status();
@@ -125,14 +126,13 @@ Result<bool> judge(const JudgedExpert& expert, const Matrix& matrix,
 
 std::optional<double> Matrix::perplexity(const std::string& adapter,
                                          const std::string& partition) const {
-  const Json* cell = find_cell(evaluations, adapter, partition);
-  if (cell == nullptr || !json_has(*cell, "perplexity") || !cell->at("perplexity").is_number())
-    return std::nullopt;
-  return cell->at("perplexity").get<double>();
+  const work::TextEvaluation* cell = find_cell(*this, adapter, partition);
+  return cell == nullptr ? std::nullopt : cell->perplexity;
 }
 
 Json to_json(const Matrix& matrix) {
-  Json judged = Json::array();
+  Json judged = Json::array(), cells = Json::array();
+  for (const auto& cell : matrix.evaluations) cells.push_back(work::to_json(cell));
   for (const auto& expert : matrix.experts) {
     judged.push_back({{"expert", expert.model.label()},
                       {"partition", expert.home},
@@ -140,7 +140,7 @@ Json to_json(const Matrix& matrix) {
   }
   return Json{{"core", matrix.core},
               {"context", matrix.context},
-              {"evaluations", matrix.evaluations},
+              {"evaluations", std::move(cells)},
               {"experts", std::move(judged)}};
 }
 
@@ -156,23 +156,18 @@ Result<Matrix> evaluate_matrix(Hive& hive, const EvaluateMatrix& request, const 
   Matrix matrix{.core = core.label, .context = request.context};
   PANAL_ASSIGN(matrix.experts, find_experts(request, core.label, catalogue));
   const detail::ScratchFolder scratch(hive.home());
-  PANAL_ASSIGN(const Json texts, write_texts(partitioning, scratch.path(), catalogue));
-  for (const Json& text : texts) matrix.partitions.push_back(text.at("name"));
-  Json adapters = Json::array();
+  work::EvaluateTextsJob job{
+      .model = core.core, .context = request.context, .max_tokens = request.max_tokens};
+  PANAL_ASSIGN(job.texts, write_texts(partitioning, scratch.path(), catalogue));
+  for (const auto& text : job.texts) matrix.partitions.push_back(text.name);
   for (const auto& expert : matrix.experts) {
     PANAL_ASSIGN(const auto path, catalogue.materialise(expert.model));
-    adapters.push_back({{"name", expert.model.name}, {"folder", path.string()}});
+    job.adapters.push_back({.name = expert.model.name, .folder = path});
   }
-  PANAL_ASSIGN(Json result,
-               hive.run_job({.kind = "evaluate",
-                             .spec = Json{{"model", core.core.string()},
-                                          {"adapters", adapters},
-                                          {"texts", texts},
-                                          {"context", request.context},
-                                          {"max_tokens", request.max_tokens}},
-                             .activity = "evaluating core and experts on every partition"},
-                            watch));
-  if (json_has(result, "evaluations")) matrix.evaluations = std::move(result.at("evaluations"));
+  PANAL_ASSIGN(
+      auto found,
+      hive.run_job(job, {.activity = "evaluating core and experts on every partition"}, watch));
+  matrix.evaluations = std::move(found.evaluations);
   for (auto& expert : matrix.experts) {
     PANAL_TRY(write_row(expert, matrix, catalogue));
     PANAL_ASSIGN(expert.beats_core, judge(expert, matrix, catalogue));

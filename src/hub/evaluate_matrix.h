@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "hub/hive.h"
 #include "registry/model_version.h"
+#include "work/evaluation_jobs.h"
 
 namespace panal::hub {
 
@@ -32,8 +33,8 @@ struct JudgedExpert {
 struct Matrix {
   std::string core{};
   std::int64_t context = 0;
-  std::vector<std::string> partitions{};  // Those with held-out documents, in order.
-  Json evaluations = Json::array();       // As the engine reports them, a cell each.
+  std::vector<std::string> partitions{};            // Those with held-out documents, in order.
+  std::vector<work::TextEvaluation> evaluations{};  // A cell each.
   std::vector<JudgedExpert> experts{};
 
   /// The perplexity in a cell; `adapter` is an expert's name or "" for the core. Empty: unknown.

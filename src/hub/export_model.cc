@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "hub/model_source.h"
 #include "store/file_system.h"
+#include "work/check_jobs.h"
 
 namespace panal::hub {
 namespace {
@@ -27,14 +28,10 @@ Status copy_adapter(const ModelSource& source, const std::filesystem::path& fold
 
 Status write_whole_model(Hive& hive, const ModelSource& source, const std::filesystem::path& folder,
                          ExportedModel& exported, const Watch& watch) {
-  PANAL_ASSIGN(
-      const Json result,
-      hive.run_job({.kind = "export",
-                    .spec = Json{{"path", source.core.string()}, {"output", folder.string()}},
-                    .activity = "exporting"},
-                   watch));
-  if (json_has(result, "parameters"))
-    exported.parameters = result.at("parameters").get<std::int64_t>();
+  PANAL_ASSIGN(const auto files,
+               hive.run_job(work::ExportModelJob{.model = source.core, .output = folder},
+                            {.activity = "exporting"}, watch));
+  exported.parameters = files.parameters;
   return Status();
 }
 

@@ -8,6 +8,7 @@
 #include "hub/detail/run_folder.h"
 #include "hub/detail/training_run.h"
 #include "hub/model_source.h"
+#include "work/check_jobs.h"
 
 namespace panal::hub {
 namespace {
@@ -115,11 +116,13 @@ Result<TrainedModel> finetune_expert(Hive& hive, const FinetuneExpert& request,
                                                      watch));
 
   registry::NewModel model{.kind = registry::ModelKind::kAdapter, .name = request.name};
-  PANAL_ASSIGN(model.files, detail::files_of(trained.summary.value("model_folder", "")));
-  model.architecture = Json{{"type", "lora"},
-                            {"rank", request.rank},
-                            {"alpha", request.alpha},
-                            {"parameters", trained.summary.value("trainable_parameters", 0)}};
+  PANAL_ASSIGN(model.files, detail::files_of(trained.summary.model_folder));
+  model.architecture =
+      work::to_json(work::AdapterFacts{.rank = request.rank,
+                                       .alpha = request.alpha,
+                                       .targets = request.targets,
+                                       .base_model_name = core.label,
+                                       .parameters = trained.summary.trainable_parameters});
   model.lineage = detail::lineage_of(trained.summary, config, trained.run_folder);
   model.lineage.parent = core.version->label();
   if (!text.dataset_sha256.empty()) model.lineage.dataset_sha256 = text.dataset_sha256;

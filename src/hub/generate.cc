@@ -8,13 +8,8 @@ Result<GeneratedText> generate(Hive& hive, const GenerateText& request, const Wa
   PANAL_ASSIGN(const ModelSource source, find_model_source(hive, request.model));
   const work::GenerateJob job{
       .model = source.core, .adapter = source.adapter, .generation = request.generation};
-  PANAL_ASSIGN(
-      const Json result,
-      hive.run_job({.kind = "generate", .spec = work::encode(job), .activity = "generating"},
-                   watch));
   GeneratedText generated{.model = source.label};
-  PANAL_ASSIGN(generated.result,
-               work::decode<work::GenerationResult>(result, "result of panal-engine"));
+  PANAL_ASSIGN(generated.result, hive.run_job(job, {.activity = "generating"}, watch));
   return generated;
 }
 

@@ -43,33 +43,31 @@ bool Hive::stop_own_job(const std::string& id) {
   return true;
 }
 
-Result<Json> Hive::run_job(const JobOrder& order, const Watch& watch) {
+Status Hive::run_encoded(const std::string& kind, const Json& spec, const JobOrder& order,
+                         const Watch& watch, const std::function<Status(const Json&)>& take) {
   const auto inside = order.folder.lexically_relative(home().jobs);
   const bool is_inside = !inside.empty() && *inside.begin() != "..";
   PANAL_ASSIGN(const registry::Job job,
-               catalogue_->add_job(order.kind, order.spec, is_inside ? inside : order.folder));
+               catalogue_->add_job(kind, spec, is_inside ? inside : order.folder));
   PANAL_TRY(catalogue_->start_job(job.id));
   const auto folder = catalogue_->folder_of(job);
   const Running running(*this, job.id, watch.stop);
   detail::EventJournal journal(detail::journal_path(folder, job.id), order.activity, clock_);
-  auto result = runner_.run(
-      {order.kind, order.spec, folder, order.processes},
+  const auto result = runner_.run(
+      {kind, spec, folder, order.processes},
       [&](const work::JobEvent& event) {
         journal.write(event);
         watch.tell(order.activity, event.event);
       },
       running.token());
-  if (result.ok() && order.judge) {
-    if (Status verdict = order.judge(*result); !verdict.ok()) result = std::move(verdict);
-  }
-  if (result.ok()) {
-    PANAL_TRY(catalogue_->succeed_job(job.id, *result));
-  } else if (result.code() == Code::kCancelled) {
-    PANAL_TRY(catalogue_->cancel_job(job.id, result.status().message()));
+  const Status status = result.ok() ? take(*result) : result.status();
+  if (status.ok()) return catalogue_->succeed_job(job.id, *result);
+  if (status.code() == Code::kCancelled) {
+    PANAL_TRY(catalogue_->cancel_job(job.id, status.message()));
   } else {
-    PANAL_TRY(catalogue_->fail_job(job.id, result.status().message()));
+    PANAL_TRY(catalogue_->fail_job(job.id, status.message()));
   }
-  return result;
+  return status;
 }
 
 }  // namespace panal::hub

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -18,19 +19,16 @@
 #include "hub/job_runner.h"
 #include "registry/catalogue.h"
 #include "store/home.h"
+#include "work/job.h"
 
 namespace panal::hub {
 
-/// A job as a use case orders it.
+/// How a job is done, whatever it is.
 struct JobOrder {
-  std::string kind{};          // As fleet::EngineJob.
-  Json spec = Json::object();  // Absolute paths.
-  std::string activity{};      // For people: "checking every tensor".
+  std::string activity{};  // For people: "checking every tensor".
   /// Made when it is missing; empty: a fresh one under home/jobs.
   std::filesystem::path folder{};
   int processes = 1;
-  /// Looks at what came out: an error ends the job as that error says. May be empty.
-  std::function<Status(const Json& result)> judge{};
 };
 
 /// Thread-safe as far as its parts are: calls may run side by side.
@@ -45,15 +43,30 @@ class Hive {
   const store::Home& home() const { return catalogue_->home(); }
   Clock& clock() { return clock_; }
 
-  /// Writes the job down, runs it, and writes down how it ended: succeeded with its result,
-  /// cancelled (kCancelled) or failed with the reason. Errors: the job's own, its judge's, and the
-  /// catalogue's.
-  Result<Json> run_job(const JobOrder& order, const Watch& watch);
+  /// Writes the job down, runs it, and writes down how it ended: succeeded with its outcome,
+  /// cancelled (kCancelled) or failed with the reason. `judge` looks at what came out: an error
+  /// ends the job as that error says; it may be empty. Paths in the job are absolute. Errors: the
+  /// job's own, the judge's, the catalogue's, and kInvalidArgument for an outcome that cannot be
+  /// read.
+  template <work::Job Job>
+  Result<typename Job::Outcome> run_job(
+      const Job& job, const JobOrder& order, const Watch& watch,
+      const std::function<Status(const typename Job::Outcome&)>& judge = {}) {
+    std::optional<typename Job::Outcome> outcome;
+    const auto take = [&](const Json& result) -> Status {
+      PANAL_ASSIGN(outcome, work::decode<typename Job::Outcome>(result, "outcome of the job"));
+      return judge ? judge(*outcome) : Status();
+    };
+    PANAL_TRY(run_encoded(Job::kKind, work::encode(job), order, watch, take));
+    return *std::move(outcome);
+  }
   /// Asks a job that this hive runs now to stop; false when it runs no such job.
   bool stop_own_job(const std::string& id);
 
  private:
   class Running;
+  Status run_encoded(const std::string& kind, const Json& spec, const JobOrder& order,
+                     const Watch& watch, const std::function<Status(const Json&)>& take);
   Hive(std::unique_ptr<registry::Catalogue> catalogue, Clock& clock, JobRunner& runner)
       : catalogue_(std::move(catalogue)), clock_(clock), runner_(runner) {}
 

@@ -6,6 +6,7 @@
 #include "hub/register_model.h"
 #include "store/file_system.h"
 #include "store/git_lfs.h"
+#include "work/check_jobs.h"
 
 namespace panal::hub {
 namespace {
@@ -67,18 +68,17 @@ Result<registry::ModelVersion> import_expert(Hive& hive, const ImportExpert& req
   }
   PANAL_ASSIGN(const ModelSource core, find_core(hive, request));
   const auto folder = std::filesystem::absolute(request.path).lexically_normal();
-  PANAL_ASSIGN(
-      model.architecture,
-      hive.run_job({.kind = "check",
-                    .spec = Json{{"path", core.core.string()}, {"adapter", folder.string()}},
-                    .activity = "checking the adapter over its core"},
-                   watch));
+  PANAL_ASSIGN(const auto facts,
+               hive.run_job(work::CheckAdapterJob{.model = core.core, .adapter = folder},
+                            {.activity = "checking the adapter over its core"}, watch));
+  model.architecture = work::to_json(facts);
   model.lineage.parent = core.version->label();
   model.lineage.code_version = code_version();
   model.lineage.source =
       folder.has_filename() ? folder.filename().string() : folder.parent_path().filename().string();
   if (!request.licence.empty()) model.lineage.details["licence"] = request.licence;
-  return register_checked(hive, std::move(model), "every tensor fits its core", "imported last");
+  return register_checked(hive, std::move(model), facts.parameters, "every tensor fits its core",
+                          "imported last");
 }
 
 }  // namespace panal::hub

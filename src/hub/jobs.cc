@@ -9,6 +9,7 @@
 #include "hub/detail/event_journal.h"
 #include "store/file_system.h"
 #include "store/process.h"
+#include "work/training.h"
 
 namespace panal::hub {
 namespace {
@@ -42,12 +43,14 @@ std::uint64_t bytes_below(const std::filesystem::path& folder) {
 // Where the folder's going would lose what nothing else holds.
 std::string loss_of(const Job& job, const std::filesystem::path& folder,
                     const std::set<std::string>& registered_runs) {
-  if (job.kind != "train" || registered_runs.contains(folder.filename().string())) return "";
+  if (job.kind != work::TrainingJob::kKind || registered_runs.contains(folder.filename().string()))
+    return "";
   if (job.state != JobState::kSucceeded && holds_something(folder / "run" / "checkpoints")) {
     return fmt::format("the checkpoints of {}, from which its run could go on", job.id);
   }
-  const std::filesystem::path model = job.result.value("model_folder", "");
-  if (job.state == JobState::kSucceeded && holds_something(model)) {
+  const auto summary = work::from_json<work::TrainingSummary>(job.result, job.id);
+  if (job.state == JobState::kSucceeded &&
+      holds_something(summary.ok() ? summary->model_folder : folder / "run" / "model")) {
     return fmt::format("the model that {} trained, which is registered under no name", job.id);
   }
   return "";

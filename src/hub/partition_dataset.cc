@@ -10,6 +10,7 @@
 #include "hub/model_source.h"
 #include "store/file_system.h"
 #include "topics/partitioner.h"
+#include "work/evaluation_jobs.h"
 
 namespace panal::hub {
 namespace {
@@ -21,17 +22,14 @@ Result<std::vector<double>> losses_of_core(Hive& hive, const PartitionDataset& r
                                            const std::filesystem::path& dataset,
                                            const Watch& watch) {
   PANAL_ASSIGN(const ModelSource source, find_model_source(hive, request.core));
-  PANAL_ASSIGN(const Json result,
-               hive.run_job({.kind = "losses",
-                             .spec = Json{{"model", source.core.string()},
-                                          {"dataset", dataset.string()},
-                                          {"max_tokens_per_document", request.difficulty_tokens}},
-                             .activity = "measuring difficulty: the core's loss on every document"},
-                            watch));
+  PANAL_ASSIGN(
+      const auto found,
+      hive.run_job(work::DocumentLossesJob{.model = source.core,
+                                           .dataset = dataset,
+                                           .max_tokens_per_document = request.difficulty_tokens},
+                   {.activity = "measuring difficulty: the core's loss on every document"}, watch));
   std::vector<double> losses;
-  if (!json_has(result, "losses")) return losses;
-  for (const Json& loss : result.at("losses"))
-    losses.push_back(loss.is_number() ? loss.get<double>() : topics::kUnknownLoss);
+  for (const auto& loss : found.losses) losses.push_back(loss.value_or(topics::kUnknownLoss));
   return losses;
 }
 

@@ -1,6 +1,7 @@
 // How files become a trusted version of a base model: checked as a whole first, registered then.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -19,10 +20,10 @@ Result<registry::ModelVersion> register_base_model(Hive& hive, registry::NewMode
                                                    std::string_view why_preferred,
                                                    const Watch& watch);
 
-/// The second half of it, for a model whose check has passed and whose architecture is known: a new
-/// version becomes ready and preferred for the given reasons.
+/// The second half of it, for a model whose check has passed and whose architecture is known, with
+/// the number of its parameters: a new version becomes ready and preferred for the given reasons.
 Result<registry::ModelVersion> register_checked(Hive& hive, registry::NewModel model,
-                                                std::string_view why_ready,
+                                                std::int64_t parameters, std::string_view why_ready,
                                                 std::string_view why_preferred);
 
 }  // namespace panal::hub

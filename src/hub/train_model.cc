@@ -7,7 +7,7 @@
 namespace panal::hub {
 
 Json to_json(const TrainedModel& trained) {
-  Json json = trained.summary;
+  Json json = work::to_json(trained.summary);
   json["run_folder"] = trained.run_folder.string();
   if (trained.model) json["model"] = registry::to_json(*trained.model);
   return json;
@@ -44,7 +44,7 @@ Result<TrainedModel> train_model(Hive& hive, const TrainModel& request, const Wa
   if (request.model_name.empty()) return trained;
 
   registry::NewModel model{.name = request.model_name};
-  const std::filesystem::path folder = trained.summary.value("model_folder", "");
+  const std::filesystem::path& folder = trained.summary.model_folder;
   PANAL_ASSIGN(model.files, detail::files_of(folder));
   model.lineage = detail::lineage_of(trained.summary, request.config, trained.run_folder);
   PANAL_ASSIGN(trained.model,

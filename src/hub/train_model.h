@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "hub/hive.h"
 #include "registry/model_version.h"
+#include "work/training.h"
 
 namespace panal::hub {
 
@@ -23,7 +24,7 @@ struct TrainModel {
 
 /// What a run came to.
 struct TrainedModel {
-  Json summary = Json::object();  // As the engine reports it.
+  work::TrainingSummary summary{};
   std::filesystem::path run_folder{};
   std::optional<registry::ModelVersion> model{};  // When it was registered.
 };

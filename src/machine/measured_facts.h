@@ -4,23 +4,15 @@
 
 #include <filesystem>
 #include <optional>
-#include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/result.h"
 #include "machine/machine.h"
 #include "store/file_system.h"
 
 namespace panal::machine {
 
-/// Of one computer with one number of threads and one precision.
-struct MeasuredFacts {
-  Machine machine{};  // With its peaks; its code_version says who measured.
-  /// What a training process holds beside its tensors: the code of the libraries, their tables, the
-  /// heap. By kind of run.
-  std::optional<double> pretrain_process_bytes{}, lora_process_bytes{};
-};
+using MeasuredFacts = work::MeasuredFacts;
 
 /// Where a home keeps them.
 std::filesystem::path facts_path(const std::filesystem::path& home);
@@ -37,8 +29,5 @@ Status keep_facts(store::FileSystem& files, const std::filesystem::path& path,
 /// Those of a machine like this one (Machine::is_like), or nothing.
 std::optional<MeasuredFacts> find_facts(const std::vector<MeasuredFacts>& all,
                                         const Machine& machine);
-
-Json facts_to_json(const MeasuredFacts& facts);
-Result<MeasuredFacts> facts_from_json(const Json& json, const std::string& where);
 
 }  // namespace panal::machine

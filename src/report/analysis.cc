@@ -150,7 +150,7 @@ Json spread_to_json(const std::optional<Spread>& spread) {
 }
 
 Json stretch_to_json(const Stretch& stretch) {
-  return {{"machine", machine::machine_to_json(stretch.machine)},
+  return {{"machine", work::to_json(stretch.machine)},
           {"first_step", stretch.first_step},
           {"last_step", stretch.last_step},
           {"step_seconds", spread_to_json(stretch.step_seconds)},

@@ -14,91 +14,53 @@ namespace panal::report {
 namespace {
 
 constexpr double kShownNats = 1.0;  // Over the target.
-constexpr double kHuge = 1e300;
 constexpr std::size_t kTargetColour = 7;
 
-Result<std::vector<Json>> list_of(const Json& object, const char* key) {
-  if (!object.contains(key) || !object.at(key).is_array()) {
-    return Status(Code::kInvalidArgument,
-                  fmt::format("optimizer benchmark: \"{}\" must be a list", key));
-  }
-  return object.at(key).get<std::vector<Json>>();
-}
-
-Result<std::optional<SeedFigure>> figure_of(const Json& object, const char* key) {
-  if (!json_has(object, key)) return std::optional<SeedFigure>();
-  SeedFigure figure;
-  PANAL_ASSIGN(figure.mean, json_number(object.at(key), "mean", key, -kHuge, kHuge));
-  PANAL_ASSIGN(figure.low, json_number(object.at(key), "low", key, -kHuge, kHuge));
-  PANAL_ASSIGN(figure.high, json_number(object.at(key), "high", key, -kHuge, kHuge));
-  return std::optional<SeedFigure>(figure);
-}
-
-Result<TargetSeed> seed_of(const Json& json) {
-  TargetSeed seed{.has_reached = json_has(json, "tokens")};
-  PANAL_ASSIGN(const std::vector<Json> curve, list_of(json, "curve"));
-  for (const Json& point : curve) {
-    const bool is_point = point.is_array() && point.size() == 4 &&
-                          std::ranges::all_of(point, [](const Json& x) { return x.is_number(); });
-    if (!is_point) {
-      return Status(Code::kInvalidArgument,
-                    "optimizer benchmark: a point of a curve must be [steps, tokens, seconds, "
-                    "loss], found " +
-                        json_shown(point));
-    }
-    seed.curve.push_back({.step = point[0].get<double>(),
-                          .tokens = point[1].get<double>(),
-                          .loss = point[3].get<double>()});
+TargetSeed seed_of(const work::SeedRun& run) {
+  TargetSeed seed{.has_reached = run.tokens.has_value()};
+  for (const auto& [step, tokens, seconds, loss] : run.curve) {
+    seed.curve.push_back({.step = step, .tokens = tokens, .loss = loss});
   }
   return seed;
 }
 
-std::string settings_of(const Json& json) {
-  std::string text =
-      fmt::format("learning rate {:.4g}, embedding {:.4g}", json.value("learning_rate", 0.0),
-                  json.value("embedding_learning_rate", 0.0));
-  if (json_has(json, "extrapolation")) {
-    text += fmt::format(", extrapolation {:.4g}", json.at("extrapolation").get<double>());
-  }
+std::string settings_of(const work::RuleSettings& settings) {
+  std::string text = fmt::format("learning rate {:.4g}, embedding {:.4g}", settings.learning_rate,
+                                 settings.embedding_learning_rate);
+  if (settings.extrapolation)
+    text += fmt::format(", extrapolation {:.4g}", *settings.extrapolation);
   return text;
 }
 
-std::string trial_of(const std::string& rule, const Json& json) {
+std::string trial_of(const std::string& rule, const work::RuleTrial& trial) {
   std::string end = "not reached";
-  if (json_has(json, "tokens")) {
-    end = short_number(json.at("tokens").get<double>()) + " tokens";
-  } else if (json.value("diverged", false)) {
+  if (trial.tokens) {
+    end = short_number(*trial.tokens) + " tokens";
+  } else if (trial.has_diverged) {
     end = "diverged";
-  } else if (json.value("cut_short", false)) {
+  } else if (trial.was_cut_short) {
     end = "ended, because it could not be the best any more";
   }
-  return fmt::format("{}, {}: {}", rule, settings_of(json), end);
+  return fmt::format("{}, {}: {}", rule, settings_of(trial.settings), end);
 }
 
-Result<TargetRule> rule_of(const Json& json) {
-  TargetRule rule;
-  PANAL_ASSIGN(rule.name, json_string(json, "rule", "rules"));
-  PANAL_ASSIGN(rule.learning_rate, json_number(json, "learning_rate", rule.name, 0, kHuge));
-  PANAL_ASSIGN(rule.embedding_learning_rate,
-               json_number(json, "embedding_learning_rate", rule.name, 0, kHuge));
-  if (json_has(json, "extrapolation")) {
-    PANAL_ASSIGN(rule.extrapolation, json_number(json, "extrapolation", rule.name, 0, kHuge));
+TargetRule rule_of(const work::RuleFigures& figures) {
+  TargetRule rule{.name = figures.rule,
+                  .learning_rate = figures.settings.learning_rate,
+                  .embedding_learning_rate = figures.settings.embedding_learning_rate,
+                  .extrapolation = figures.settings.extrapolation,
+                  .steps = figures.steps,
+                  .tokens = figures.tokens,
+                  .seconds = figures.seconds,
+                  .tokens_by_adamw = figures.tokens_by_adamw,
+                  .tokens_by_muon = figures.tokens_by_muon};
+  for (const work::SeedRun& run : figures.seeds) {
+    rule.seeds.push_back(seed_of(run));
+    if (!run.final_loss) continue;
+    rule.final_loss = std::min(rule.final_loss.value_or(*run.final_loss), *run.final_loss);
   }
-  PANAL_ASSIGN(rule.steps, figure_of(json, "steps"));
-  PANAL_ASSIGN(rule.tokens, figure_of(json, "tokens"));
-  PANAL_ASSIGN(rule.seconds, figure_of(json, "seconds"));
-  PANAL_ASSIGN(rule.tokens_by_adamw, figure_of(json, "tokens_by_adamw"));
-  PANAL_ASSIGN(rule.tokens_by_muon, figure_of(json, "tokens_by_muon"));
-  PANAL_ASSIGN(const std::vector<Json> seeds, list_of(json, "seeds"));
-  for (const Json& seed : seeds) {
-    PANAL_ASSIGN(TargetSeed read, seed_of(seed));
-    rule.seeds.push_back(std::move(read));
-    if (!json_has(seed, "final_loss")) continue;
-    PANAL_ASSIGN(const double loss, json_number(seed, "final_loss", rule.name, 0, kHuge));
-    rule.final_loss = std::min(rule.final_loss.value_or(loss), loss);
-  }
-  PANAL_ASSIGN(const std::vector<Json> trials, list_of(json, "trials"));
-  for (const Json& trial : trials) rule.trials.push_back(trial_of(rule.name, trial));
+  for (const work::RuleTrial& trial : figures.trials)
+    rule.trials.push_back(trial_of(rule.name, trial));
   return rule;
 }
 
@@ -162,33 +124,19 @@ Json rule_values(const std::vector<std::string>& row, std::size_t colour) {
 
 }  // namespace
 
-Result<TargetContest> target_contest_from_json(const Json& document) {
-  TargetContest contest;
-  if (!json_has(document, "target")) {
-    return Status(Code::kCancelled, "stopped before there was a target");
-  }
-  PANAL_ASSIGN(contest.target, json_number(document, "target", "optimizer benchmark", 0, kHuge));
-  PANAL_ASSIGN(const std::string status, json_string(document, "status", "optimizer benchmark"));
-  contest.is_complete = status == "completed";
-  if (json_has(document, "machine")) {
-    PANAL_ASSIGN(contest.machine, machine::machine_from_json(document.at("machine"), "machine"));
-  }
+Result<TargetContest> target_contest(const work::OptimizerContestJob& job,
+                                     const work::OptimizerContest& outcome) {
+  if (!outcome.target) return Status(Code::kCancelled, "stopped before there was a target");
+  TargetContest contest{.target = *outcome.target,
+                        .is_complete = outcome.status == work::RunStatus::kCompleted,
+                        .machine = outcome.machine};
   contest.setting = fmt::format(
       "LLaMA {} x {}, {} parameters, vocabulary {}, {} x {} tokens a step, {}, {} tokens of text",
-      document.value("layers", 0), document.value("width", 0),
-      short_number(document.value("parameters", 0.0)), document.value("vocabulary", 0),
-      document.value("batch", 0), document.value("context", 0), document.value("precision", ""),
-      short_number(document.value("training_tokens", 0.0)));
-  PANAL_ASSIGN(const std::vector<Json> rules, list_of(document, "rules"));
-  for (const Json& rule : rules) {
-    PANAL_ASSIGN(TargetRule read, rule_of(rule));
-    contest.rules.push_back(std::move(read));
-  }
-  PANAL_ASSIGN(const std::vector<Json> goals, list_of(document, "goals"));
-  for (const Json& goal : goals) {
-    PANAL_ASSIGN(std::string verdict, json_string(goal, "verdict", "goals"));
-    contest.verdicts.push_back(std::move(verdict));
-  }
+      job.layers, job.width, short_number(static_cast<double>(outcome.parameters)),
+      outcome.vocabulary_size, job.sequences, job.context_length, job.precision,
+      short_number(static_cast<double>(outcome.training_tokens)));
+  for (const work::RuleFigures& figures : outcome.rules) contest.rules.push_back(rule_of(figures));
+  for (const work::RuleGoal& goal : outcome.goals) contest.verdicts.push_back(goal.verdict);
   return contest;
 }
 

@@ -6,17 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/result.h"
 #include "report/chart.h"
 #include "report/run_record.h"
+#include "work/benchmark_jobs.h"
 
 namespace panal::report {
 
-/// A figure over seeds.
-struct SeedFigure {
-  double mean = 0, low = 0, high = 0;
-};
+using work::SeedFigure;
 
 struct TargetSeed {
   struct Point {
@@ -47,8 +44,9 @@ struct TargetContest {
   std::vector<std::string> verdicts{};  // A sentence per goal.
 };
 
-/// Reads the document of `panal bench optim --json`. Errors: kInvalidArgument naming the member.
-Result<TargetContest> target_contest_from_json(const Json& document);
+/// Errors: kCancelled for a contest that was stopped before it had a target.
+Result<TargetContest> target_contest(const work::OptimizerContestJob& job,
+                                     const work::OptimizerContest& outcome);
 
 /// Setting, target and machine.
 std::string target_headline(const TargetContest& contest);

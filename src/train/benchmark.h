@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/result.h"
 #include "machine/machine.h"
 #include "optim/optimizer.h"
@@ -21,8 +20,8 @@
 namespace panal::train {
 
 struct BenchmarkOptions {
-  recipe::ModelConfig model;
-  recipe::OptimizerConfig optimizer;
+  recipe::ModelConfig model{};
+  recipe::OptimizerConfig optimizer{};
   tensor::Precision precision = tensor::Precision::kFloat32;
   tensor::Precision weights = tensor::Precision::kFloat32;  // As a run file's memory.weights.
   recipe::Recompute recompute = recipe::Recompute::kNone;

@@ -155,7 +155,7 @@ Result<double> speed_of(Work& work, const Clock& clock, double least_seconds,
   return static_cast<double>(tokens) / spent;
 }
 
-void summarise(ContentionResult& result) {
+void summarise(work::ContentionFigures& result) {
   std::vector<double> ratios;
   for (std::size_t i = 0; i < result.alone.size(); ++i)
     ratios.push_back(result.busy[i] / result.alone[i]);
@@ -181,7 +181,7 @@ class Busy {
 
 }  // namespace
 
-Result<std::vector<ContentionResult>> benchmark_contention(
+Result<std::vector<work::ContentionFigures>> benchmark_contention(
     const ContentionOptions& options, const Clock& clock,
     const std::function<void(bool is_busy)>& set_busy,
     const std::function<void(double fraction)>& on_phase, std::stop_token stop) {
@@ -191,9 +191,9 @@ Result<std::vector<ContentionResult>> benchmark_contention(
   const std::vector<Kind> kinds = kinds_of(options);
   const auto phases = static_cast<double>(2 * options.rounds) * static_cast<double>(kinds.size());
   double done = 0;
-  std::vector<ContentionResult> results;
+  std::vector<work::ContentionFigures> results;
   for (const Kind& kind : kinds) {
-    ContentionResult result{.work = kind.name};
+    work::ContentionFigures result{.work = kind.name};
     PANAL_ASSIGN(const std::unique_ptr<Work> work, kind.make());
     for (int i = 0; i < kWarmupSteps; ++i) PANAL_TRY(work->step().status());
     for (std::int64_t round = 0; round < options.rounds; ++round) {

@@ -7,13 +7,13 @@
 #include <filesystem>
 #include <functional>
 #include <stop_token>
-#include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "recipe/model_config.h"
 #include "tensor/precision.h"
+#include "work/benchmark_jobs.h"
 
 namespace panal::train {
 
@@ -30,18 +30,10 @@ struct ContentionOptions {
   double seconds_per_phase = 2;  // At least one step, too.
 };
 
-/// One kind of work.
-struct ContentionResult {
-  std::string work;                     // "pretrain fp32", "pretrain bf16", "lora bf16", ...
-  std::vector<double> alone{}, busy{};  // Tokens/s of each round, in their order.
-  double alone_tokens_per_s = 0, busy_tokens_per_s = 0;   // Medians.
-  double ratio = 0, lowest_ratio = 0, highest_ratio = 0;  // Of busy / alone of the rounds; median.
-};
-
 /// Takes turns: alone, then with set_busy(true) in effect. `on_phase` hears of each phase with what
 /// it is a fraction of. Errors: kInvalidArgument for dimensions that do not fit, those of loading
 /// `served`, kCancelled. set_busy(false) has been called at the end, whatever it is.
-Result<std::vector<ContentionResult>> benchmark_contention(
+Result<std::vector<work::ContentionFigures>> benchmark_contention(
     const ContentionOptions& options, const Clock& clock,
     const std::function<void(bool is_busy)>& set_busy,
     const std::function<void(double fraction)>& on_phase, std::stop_token stop);

@@ -28,8 +28,8 @@ Result<std::vector<int>> other_processes(swarm::Group& group) {
 
 }  // namespace
 
-Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events, std::stop_token stop,
-                         RunEnvironment environment) {
+Result<work::TrainingSummary> run(const recipe::RunConfig& config, RunEvents& events,
+                                  std::stop_token stop, RunEnvironment environment) {
   if (config.run_directory.empty()) {
     return Status(Code::kInvalidArgument, "a run needs a run directory, found none");
   }
@@ -40,7 +40,7 @@ Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events, std
                               config.parallel.processes, size));
   }
   if (environment.group != nullptr && environment.group->rank() > 0) {
-    return capture([&]() -> Result<TrainSummary> {
+    return capture([&]() -> Result<work::TrainingSummary> {
       return detail::follow(config, events, std::move(stop), environment);
     });
   }
@@ -48,13 +48,13 @@ Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events, std
   PANAL_ASSIGN(const store::ProcessLock lock,
                store::ProcessLock::take(config.run_directory / "lock",
                                         fmt::format("the run {}", config.run_directory.string())));
-  return capture([&]() -> Result<TrainSummary> {
+  return capture([&]() -> Result<work::TrainingSummary> {
     return detail::Session(config, events, std::move(stop), environment).run();
   });
 }
 
-Result<TrainSummary> run(const recipe::RunConfig& config, RunEvents& events, std::stop_token stop,
-                         swarm::Group* group) {
+Result<work::TrainingSummary> run(const recipe::RunConfig& config, RunEvents& events,
+                                  std::stop_token stop, swarm::Group* group) {
   SystemClock clock;
   energy::MeterOptions options;
   if (group != nullptr) {

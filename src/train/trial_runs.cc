@@ -54,7 +54,7 @@ void tell(const LossReading& now, const StepResult& result, std::int64_t most_st
                       .loss = result.loss,
                       .learning_rate = result.learning_rate,
                       .tokens = now.tokens,
-                      .tokens_per_second = static_cast<double>(now.tokens) / now.seconds,
+                      .tokens_per_s = static_cast<double>(now.tokens) / now.seconds,
                       .seconds_left = mean_seconds * static_cast<double>(most_steps - now.step)});
 }
 

@@ -50,4 +50,13 @@ Result<T> parse(std::string_view text, std::string_view where) {
   return decode<T>(document, where);
 }
 
+/// The members alone, without a version: for files that have one of their own, and for people.
+template <typename T>
+Json to_json(const T& value);
+
+/// The other way; members that nobody here knows are ignored. Everything in it is untrusted.
+/// Errors: kInvalidArgument, as decode().
+template <typename T>
+Result<T> from_json(const Json& json, std::string_view where);
+
 }  // namespace panal::work

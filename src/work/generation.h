@@ -109,9 +109,10 @@ struct ServingSpec {
   std::optional<std::int64_t> max_context{};
 };
 
-/// The job "generate": one request to a model that is loaded for it. Its result is a
-/// GenerationResult.
+/// One request to a model that is loaded for it.
 struct GenerateJob {
+  static constexpr char kKind[] = "generate";
+  using Outcome = GenerationResult;
   std::filesystem::path model{};
   std::optional<std::filesystem::path> adapter{};
   Generation generation{};

@@ -33,16 +33,6 @@ void describe(Members& members, detail::Is<JobAdvance> auto& self) {
   members.required("fraction", self.fraction, detail::kShare);
 }
 template <typename Members>
-void describe(Members& members, detail::Is<TrainingProgress> auto& self) {
-  members.required("step", self.step, detail::kCount);
-  members.required("steps", self.steps, detail::kCount);
-  members.optional("loss", self.loss);
-  members.required("learning_rate", self.learning_rate);
-  members.required("tokens", self.tokens, detail::kCount);
-  members.optional("tokens_per_s", self.tokens_per_s, detail::kNotNegative);
-  members.optional("seconds_left", self.seconds_left, detail::kNotNegative);
-}
-template <typename Members>
 void describe(Members& members, detail::Is<CheckpointWritten> auto& self) {
   members.required("step", self.step, detail::kCount);
   members.required("folder", self.folder);
@@ -90,6 +80,5 @@ void describe(Members& members, detail::Is<ToldEvent> auto& self) {
 
 PANAL_WORK_CODEC(JobEvent)
 PANAL_WORK_CODEC(ToldEvent)
-PANAL_WORK_CODEC(EvaluationPoint)
 
 }  // namespace panal::work

@@ -12,6 +12,7 @@
 #include "work/codec.h"
 #include "work/failure.h"
 #include "work/generation.h"
+#include "work/training.h"
 
 namespace panal::work {
 
@@ -30,33 +31,6 @@ struct JobSample {
 /// How far a job is, 0 to 1.
 struct JobAdvance {
   double fraction = 0;
-};
-struct TrainingProgress {
-  std::int64_t step = 0;         // Updates done.
-  std::int64_t steps = 0;        // Planned.
-  std::optional<double> loss{};  // Mean training loss of the step, nats per token.
-  double learning_rate = 0;
-  std::int64_t tokens = 0;               // Trained on so far, over all resumes.
-  std::optional<double> tokens_per_s{};  // Of the last steps, evaluations and checkpoints left out.
-  std::optional<double> seconds_left{};
-};
-/// Of one of a run's evaluation.tasks.
-struct TaskScore {
-  std::string name{};
-  std::int64_t items = 0;
-  double acc = 0;
-  double acc_norm = 0;
-  std::optional<double> acc_standard_error{};  // Unknown for a single item.
-  std::optional<double> acc_norm_standard_error{};
-};
-/// A look at held-out text in the course of a run.
-struct EvaluationPoint {
-  std::int64_t step = 0;
-  std::int64_t tokens = 0;             // Scored.
-  double loss = 0;                     // Nats per token.
-  std::optional<double> perplexity{};  // Unknown where it is more than a double holds.
-  std::optional<double> bits_per_byte{};
-  std::vector<TaskScore> tasks{};  // One of each.
 };
 struct CheckpointWritten {
   std::int64_t step = 0;

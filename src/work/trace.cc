@@ -50,15 +50,6 @@ void describe(Members& members, detail::Is<Trace> auto& self) {
   members.optional("overhead_ms", self.overhead_ms);
 }
 
-Json trace_to_json(const Trace& trace) { return detail::Encoder::to_json(trace); }
-
-Result<Trace> trace_from_json(const Json& json, std::string_view where) {
-  detail::Decoder decoder(json, std::string(where), /*unknown_are_errors=*/false);
-  Trace trace;
-  describe(decoder, trace);
-  decoder.finish();
-  PANAL_TRY(decoder.status());
-  return trace;
-}
+PANAL_WORK_PART(Trace)
 
 }  // namespace panal::work

@@ -44,7 +44,7 @@ struct TraceTotals {
   double wall_ms = 0;
 };
 
-/// The "panal" object of an answer.
+/// The "panal" object of an answer: to_json(), without a version, because the API has one.
 struct Trace {
   std::string request_id{};
   std::string endpoint{};
@@ -52,10 +52,5 @@ struct Trace {
   TraceTotals totals{};
   std::optional<double> overhead_ms{};  // Wall time during which no expert was at work.
 };
-
-/// As it stands in an answer of the API: without a version of its own, because the API has one.
-Json trace_to_json(const Trace& trace);
-/// Errors: kInvalidArgument. Members that nobody knows are left out: the hub may be newer.
-Result<Trace> trace_from_json(const Json& json, std::string_view where);
 
 }  // namespace panal::work

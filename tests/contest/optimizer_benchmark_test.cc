@@ -8,7 +8,7 @@
 #include <functional>
 
 #include "contest/detail/contenders.h"
-#include "contest/detail/contest_json.h"
+#include "contest/detail/contest_figures.h"
 #include "tensor/runtime.h"
 #include "tests/train/toy_run.h"
 
@@ -56,7 +56,7 @@ Json measured(const OptimizerBenchmarkOptions& options) {
   train::RecordingEvents events;
   auto result = benchmark_optimizers(options, SystemClock(), events, events.stop.get_token());
   EXPECT_TRUE(result.ok()) << result.status().message();
-  return result.ok() ? *std::move(result) : Json();
+  return result.ok() ? work::to_json(*result) : Json();
 }
 
 TEST_F(OptimizerBenchmark, MeasuresEveryRuleOnEverySeed) {
@@ -145,8 +145,8 @@ TEST_F(OptimizerBenchmark, StoppedGivesWhatIsKnown) {
   const auto found =
       benchmark_optimizers(toy(folder.path(), "a"), SystemClock(), events, events.stop.get_token());
   ASSERT_TRUE(found.ok()) << found.status().message();
-  EXPECT_EQ(found->at("status"), "stopped");
-  EXPECT_TRUE(found->at("rules")[0].at("seeds").empty());
+  EXPECT_EQ(found->status, work::RunStatus::kStopped);
+  EXPECT_TRUE(found->rules[0].seeds.empty());
 }
 
 TEST_F(OptimizerBenchmark, RefusesWhatCannotBeMeasured) {
@@ -214,15 +214,15 @@ TEST(Goals, AreJudgedByTheMeanOverSeeds) {
     }
     return made;
   };
-  const Json goals = detail::goals_to_json({outcome("adamw", {100, 100}), outcome("muon", {70, 78}),
-                                            outcome("transported_scion", {70, 70}),
-                                            outcome("ema_nesterov_muon", {35, 0})});
+  const auto goals = detail::rule_goals({outcome("adamw", {100, 100}), outcome("muon", {70, 78}),
+                                         outcome("transported_scion", {70, 70}),
+                                         outcome("ema_nesterov_muon", {35, 0})});
   ASSERT_EQ(goals.size(), 3u);
-  EXPECT_EQ(goals[0].at("met"), true);
-  EXPECT_THAT(goals[0].at("verdict").get<std::string>(), HasSubstr("met, found 0.740"));
-  EXPECT_EQ(goals[1].at("met"), true);  // 1.0 and 0.897.
-  EXPECT_EQ(goals[2].at("met"), false);
-  EXPECT_THAT(goals[2].at("verdict").get<std::string>(), HasSubstr("did not reach"));
+  EXPECT_EQ(goals[0].is_met, true);
+  EXPECT_THAT(goals[0].verdict, HasSubstr("met, found 0.740"));
+  EXPECT_EQ(goals[1].is_met, true);  // 1.0 and 0.897.
+  EXPECT_EQ(goals[2].is_met, false);
+  EXPECT_THAT(goals[2].verdict, HasSubstr("did not reach"));
 }
 
 }  // namespace

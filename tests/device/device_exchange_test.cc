@@ -212,7 +212,7 @@ TEST(DeviceExchange, GoesOnWithFewerRanks) {
   ASSERT_EQ(resumed.steps.size(), 2u);
   for (std::size_t i = 0; i < 2; ++i) {
     EXPECT_EQ(resumed.steps[i].step, whole_events.steps[i + 2].step);
-    EXPECT_NEAR(resumed.steps[i].loss, whole_events.steps[i + 2].loss, 1e-4);
+    EXPECT_NEAR(resumed.steps[i].loss.value(), whole_events.steps[i + 2].loss.value(), 1e-4);
   }
 }
 

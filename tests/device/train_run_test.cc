@@ -30,8 +30,8 @@ std::string yaml_of(const std::string& model, const std::string& optimizer,
 
 std::vector<double> losses_of(const RecordingEvents& events) {
   std::vector<double> losses;
-  for (const Progress& step : events.steps) losses.push_back(step.loss);
-  for (const EvaluationPoint& point : events.evaluations) losses.push_back(point.loss);
+  for (const work::TrainingProgress& step : events.steps) losses.push_back(step.loss.value());
+  for (const work::EvaluationPoint& point : events.evaluations) losses.push_back(point.loss);
   return losses;
 }
 

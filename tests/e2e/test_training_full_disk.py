@@ -26,8 +26,8 @@ CONFIG = ("kind: pretrain\nname: full\n"
 
 
 def start(folder):
-    (folder / "job.json").write_text(json.dumps({"kind": "train", "spec": {
-        "config": CONFIG, "config_name": "run.yaml", "base_directory": str(folder), "run_directory": str(folder / "run")}}))
+    (folder / "job.json").write_text(json.dumps({"version": "1.0", "kind": "train", "spec": {
+        "version": "1.0", "config": CONFIG, "config_name": "run.yaml", "base_directory": str(folder), "run_directory": str(folder / "run")}}))
     return subprocess.Popen([ENGINE, "job", folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

@@ -45,8 +45,8 @@ def config_of(generator):
 def start(folder, name, config):
     job = folder / name
     job.mkdir(exist_ok=True)
-    (job / "job.json").write_text(json.dumps({"kind": "train", "spec": {
-        "config": config, "config_name": "run.yaml", "base_directory": str(folder), "run_directory": str(job / "run")}}))
+    (job / "job.json").write_text(json.dumps({"version": "1.0", "kind": "train", "spec": {
+        "version": "1.0", "config": config, "config_name": "run.yaml", "base_directory": str(folder), "run_directory": str(job / "run")}}))
     log = open(job / "log.txt", "ab")
     return subprocess.Popen([ENGINE, "job", job], stdout=log, stderr=log)
 

@@ -36,13 +36,22 @@ tokenizer::Tokenizer tokenizer_with(std::string_view chat_template) {
   return std::move(made).value();
 }
 
+work::ModelFacts facts_of(const ModelChat& chat) {
+  work::ModelFacts facts;
+  tell_chat(chat, facts);
+  return facts;
+}
+
 // The token that closes the assistant's turn ends an answer, whatever the configs list.
 TEST(ModelChat, StopsAtTheTokenThatTheTemplateWritesAfterAnAnswer) {
   const auto tokenizer = tokenizer_with(kTurns);
   const ModelChat chat = chat_of(tokenizer, ManualClock());
   ASSERT_TRUE(chat.chat_template.has_value()) << chat.trial->reason;
   EXPECT_EQ(chat.stop_ids, (std::vector{*tokenizer.find("<end>"), *tokenizer.find("<turn>")}));
-  EXPECT_EQ(chat_facts(chat), (Json{{"chat", true}, {"chat_system", true}, {"chat_tools", false}}));
+  const work::ModelFacts facts = facts_of(chat);
+  EXPECT_TRUE(facts.can_chat);
+  EXPECT_EQ(facts.takes_system, true);
+  EXPECT_EQ(facts.takes_tools, false);
 }
 
 TEST(ModelChat, TextAfterAnAnswerIsNoStop) {
@@ -54,9 +63,9 @@ TEST(ModelChat, ATemplateThatFailsLeavesAModelWithoutChatAndSaysWhy) {
   for (const char* broken : {"{{ messages[0].content | frobnicate }}", "{% include 'x' %}"}) {
     const ModelChat chat = chat_of(tokenizer_with(broken), ManualClock());
     EXPECT_FALSE(chat.chat_template.has_value());
-    const Json facts = chat_facts(chat);
-    EXPECT_EQ(facts.at("chat"), false);
-    EXPECT_THAT(facts.at("chat_reason").get<std::string>(), HasSubstr("line 1"));
+    const work::ModelFacts facts = facts_of(chat);
+    EXPECT_FALSE(facts.can_chat);
+    EXPECT_THAT(facts.why_no_chat.value_or(""), HasSubstr("line 1"));
   }
 }
 
@@ -70,7 +79,9 @@ TEST(ModelChat, TakesTemplatesThatAskForTheDateOrHaveOtherKeys) {
 TEST(ModelChat, AModelWithoutATemplateHasNoReason) {
   const ModelChat chat = chat_of(tokenizer_with(""), ManualClock());
   EXPECT_FALSE(chat.trial.has_value());
-  EXPECT_EQ(chat_facts(chat), (Json{{"chat", false}}));
+  const work::ModelFacts facts = facts_of(chat);
+  EXPECT_FALSE(facts.can_chat);
+  EXPECT_EQ(facts.why_no_chat, std::nullopt);
 }
 
 }  // namespace

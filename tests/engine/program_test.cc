@@ -72,7 +72,7 @@ TEST(Program, EndsAJobWithOneForWhatIsMissingAndWithTwoForWhatIsWrong) {
   EXPECT_EQ(missing.code, 1);
   EXPECT_EQ(last_event(missing.printed).at("event"), "error");
   EXPECT_EQ(last_event(missing.printed).at("code"), "not_found");
-  write_plain(folder / "job.json", "{\"kind\": \"dance\", \"spec\": {}}");
+  write_plain(folder / "job.json", R"({"version": "1.0", "kind": "dance", "spec": {}})");
   const Ended wrong = run({"job", folder.path()}, folder / "wrong");
   EXPECT_EQ(wrong.code, 2);
   EXPECT_THAT(std::string(last_event(wrong.printed).at("message")), HasSubstr("dance"));

@@ -5,8 +5,10 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "base/hash.h"
+#include "work/job.h"
 
 namespace panal::fleet {
 namespace {
@@ -29,7 +31,7 @@ class EngineJobTest : public testing::Test {
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
     setenv("PANAL_ENGINE", program.c_str(), 1);
     return run_engine_job(
-        {"check", Json{{"path", "x"}}, folder_ / "job"},
+        {"check", Json{{"model", "x"}}, folder_ / "job", processes_},
         [&](const work::JobEvent& event) {
           events_.push_back(event);
           if (on_event_) on_event_();
@@ -37,6 +39,7 @@ class EngineJobTest : public testing::Test {
         stop);
   }
   std::filesystem::path folder_;
+  int processes_ = 1;
   std::vector<work::JobEvent> events_;
   std::function<void()> on_event_;
 };
@@ -50,6 +53,23 @@ TEST_F(EngineJobTest, PassesEventsOnAndReturnsTheResult) {
   EXPECT_EQ(std::get<work::JobAdvance>(events_[0].event).fraction, 0.5);
   std::ifstream job(folder_ / "job/job.json");
   EXPECT_EQ(Json::parse(job).at("kind"), "check");
+}
+
+// Each of several processes finds its own place in its own job.json.
+TEST_F(EngineJobTest, ProcessesThatShareAJobAreToldTheirPlaces) {
+  processes_ = 3;
+  ASSERT_TRUE(run(R"(echo '{"version":"1.0","event":"result","result":{}}')").ok());
+  std::set<std::string> tokens;
+  for (const auto& [place, rank] : {std::pair("job", 0), {"job/rank_1", 1}, {"job/rank_2", 2}}) {
+    std::ifstream file(folder_ / place / "job.json");
+    const auto job = work::decode<work::JobFile>(Json::parse(file), place);
+    ASSERT_TRUE(job.ok()) << job.status().message();
+    ASSERT_TRUE(job->group.has_value());
+    EXPECT_EQ(job->group->rank, rank);
+    EXPECT_EQ(job->group->size, 3);
+    tokens.insert(job->group->token);
+  }
+  EXPECT_EQ(tokens.size(), 1u);
 }
 
 TEST_F(EngineJobTest, ReturnsTheErrorTheJobNamed) {

@@ -51,9 +51,10 @@ TEST_F(DatasetsTest, ADivisionIsRegisteredWithTrainingAndValidationText) {
 TEST_F(DatasetsTest, TheCoresLossTellsTheDifficulty) {
   add_core("bee");
   runner.scripts["losses"] = [](const auto&, const auto&) -> Result<Json> {
-    Json losses = Json::array();
-    for (int i = 0; i < 40; ++i) losses.push_back(i == 7 ? Json(nullptr) : Json(1.0 + i));
-    return Json{{"losses", losses}};
+    work::DocumentLosses found;
+    for (int i = 0; i < 40; ++i) found.losses.push_back(1.0 + i);
+    found.losses[7].reset();
+    return work::encode(found);
   };
   const auto divided = partition_dataset(*hive, {.dataset = "mixed", .core = "bee"}, {});
   ASSERT_TRUE(divided.ok()) << divided.status().message();
@@ -67,7 +68,7 @@ TEST_F(DatasetsTest, TheCoresLossTellsTheDifficulty) {
 
 TEST_F(DatasetsTest, AFailureRegistersNothing) {
   add_core("bee");
-  runner.answers("losses", Json{{"losses", {1.0}}});
+  runner.answers<work::DocumentLossesJob>({.losses = {1.0}});
   EXPECT_EQ(partition_dataset(*hive, {.dataset = "mixed", .core = "bee"}, {}).code(),
             Code::kInvalidArgument);
   EXPECT_EQ(catalogue().find_partitioning(1).code(), Code::kNotFound);

@@ -14,16 +14,17 @@ using ::testing::HasSubstr;
 
 TEST_F(HiveTest, AnExpertsScoreIsTheLastOneAndUnknownFiguresStayUnknown) {
   add_expert("team/wax", add_core("bee"));
-  runner.answers("evaluate", Json{{"evaluations",
-                                   {{{"adapter", ""}, {"loss", 3.0}},
-                                    {{"adapter", "adapter"}, {"loss", 2.0}, {"tokens", 31}}}}});
+  runner.answers<work::EvaluateTextsJob>(
+      {.context = 32,
+       .evaluations = {{.text = "data", .tokens = 31, .loss = 3.0},
+                       {.adapter = "adapter", .text = "data", .tokens = 31, .loss = 2.0}}});
   const auto text = test::write_plain(folder / "text.txt", "x");
   const auto score = evaluate_text(*hive, {.model = "team/wax", .data = text, .context = 32}, {});
   ASSERT_TRUE(score.ok()) << score.status().message();
   EXPECT_EQ(score->model, "team/wax@1");
-  EXPECT_EQ(score->loss, 2.0);
-  EXPECT_EQ(score->tokens, 31);
-  EXPECT_EQ(score->perplexity, std::nullopt);
+  EXPECT_EQ(score->figures.loss, 2.0);
+  EXPECT_EQ(score->figures.tokens, 31);
+  EXPECT_EQ(score->figures.perplexity, std::nullopt);
   EXPECT_TRUE(to_json(*score).at("bits_per_byte").is_null());
   EXPECT_EQ(runner.jobs[0].spec.at("texts")[0].at("path"), text.string());
   EXPECT_EQ(runner.jobs[0].spec.at("adapters").size(), 1u);
@@ -39,7 +40,7 @@ TEST_F(HiveTest, AMissingTextIsNamedBeforeAnyJob) {
 
 TEST_F(HiveTest, AnEvaluationWithoutAFigureIsAFailure) {
   add_core("bee");
-  runner.answers("evaluate", Json{{"evaluations", Json::array()}});
+  runner.answers<work::EvaluateTextsJob>({.context = 256});
   const auto text = test::write_plain(folder / "text.txt", "x");
   EXPECT_EQ(evaluate_text(*hive, {.model = "bee", .data = text}, {}).code(), Code::kInternal);
 }
@@ -48,7 +49,8 @@ TEST_F(HiveTest, DetailsOfChoicesComeBackAndLeaveNoFile) {
   add_core("bee");
   runner.scripts["choices"] = [](const fleet::EngineJob& job, const auto&) -> Result<Json> {
     test::write_plain(job.spec.at("details").get<std::string>(), "{\"choice\":1}\n");
-    return Json{{"acc", 0.5}};
+    return work::encode(work::ChoiceSummary{
+        .all = {.items = 1, .acc = {0.5}, .acc_norm = {0.5}, .acc_bytes = {0.5}}});
   };
   const auto tasks = test::write_plain(folder / "tasks.jsonl", "{}\n");
   const EvaluateChoices request{
@@ -56,7 +58,7 @@ TEST_F(HiveTest, DetailsOfChoicesComeBackAndLeaveNoFile) {
   const auto scores = evaluate_choices(*hive, request, {});
   ASSERT_TRUE(scores.ok()) << scores.status().message();
   EXPECT_EQ(scores->details, "{\"choice\":1}\n");
-  EXPECT_EQ(scores->figures.at("acc"), 0.5);
+  EXPECT_EQ(scores->figures.all.acc.mean, 0.5);
   EXPECT_EQ(test::num_entries(hive->home().run), 0u);
   EXPECT_EQ(runner.jobs[0].spec.at("context"), 0);
   EXPECT_EQ(runner.jobs[0].spec.at("task").at("format"), "arc");
@@ -90,8 +92,9 @@ class MatrixTest : public HiveTest {
   registry::ModelVersion add_trained(const std::string& name, const std::string& label) {
     return add_expert(name, core, Json{{"partitioning", partitioning}, {"partition", label}});
   }
-  static Json cell(const std::string& adapter, const std::string& text, double perplexity) {
-    return Json{{"adapter", adapter}, {"text", text}, {"perplexity", perplexity}};
+  static work::TextEvaluation cell(const std::string& adapter, const std::string& text,
+                                   double perplexity) {
+    return {.adapter = adapter, .text = text, .tokens = 9, .perplexity = perplexity};
   }
 
   registry::ModelVersion core;
@@ -101,11 +104,11 @@ class MatrixTest : public HiveTest {
 TEST_F(MatrixTest, AnExpertEarnsItsPlaceByBeatingTheCoreAtHome) {
   const auto wax = add_trained("team/wax", "wax");
   const auto honey = add_trained("team/honey", "honey");
-  runner.answers("evaluate",
-                 Json{{"evaluations",
-                       {cell("", "wax", 10), cell("", "honey", 10), cell("team/wax", "wax", 8),
-                        cell("team/wax", "honey", 20), cell("team/honey", "wax", 5),
-                        cell("team/honey", "honey", 11)}}});
+  runner.answers<work::EvaluateTextsJob>(
+      {.context = 256,
+       .evaluations = {cell("", "wax", 10), cell("", "honey", 10), cell("team/wax", "wax", 8),
+                       cell("team/wax", "honey", 20), cell("team/honey", "wax", 5),
+                       cell("team/honey", "honey", 11)}});
   const auto matrix = evaluate_matrix(*hive, {.core = "bee", .partitioning = partitioning}, {});
   ASSERT_TRUE(matrix.ok()) << matrix.status().message();
   EXPECT_THAT(matrix->partitions, ElementsAre("wax", "honey"));
@@ -124,7 +127,7 @@ TEST_F(MatrixTest, AnExpertEarnsItsPlaceByBeatingTheCoreAtHome) {
 
 TEST_F(MatrixTest, AFigureThatIsMissingDecidesNothing) {
   const auto wax = add_trained("team/wax", "wax");
-  runner.answers("evaluate", Json{{"evaluations", {cell("", "wax", 10)}}});
+  runner.answers<work::EvaluateTextsJob>({.context = 256, .evaluations = {cell("", "wax", 10)}});
   const auto matrix = evaluate_matrix(*hive, {.core = "bee", .partitioning = partitioning}, {});
   ASSERT_TRUE(matrix.ok());
   EXPECT_EQ(matrix->perplexity("team/wax", "wax"), std::nullopt);
@@ -138,7 +141,7 @@ TEST_F(MatrixTest, OnlyExpertsOfThisCoreAndPartitioningTakePart) {
   add_trained("team/wax", "wax");
   add_expert("team/stray", core);
   add_expert("team/foreign", other, Json{{"partitioning", partitioning}, {"partition", "wax"}});
-  runner.answers("evaluate", Json{{"evaluations", Json::array()}});
+  runner.answers<work::EvaluateTextsJob>({.context = 256});
   const auto matrix = evaluate_matrix(*hive, {.core = "bee", .partitioning = partitioning}, {});
   ASSERT_TRUE(matrix.ok());
   ASSERT_EQ(matrix->experts.size(), 1u);
@@ -153,7 +156,7 @@ TEST_F(MatrixTest, OnlyExpertsOfThisCoreAndPartitioningTakePart) {
 
 TEST_F(MatrixTest, AFailedJobJudgesNobody) {
   const auto wax = add_trained("team/wax", "wax");
-  runner.fails("evaluate", Status(Code::kResourceExhausted, "no memory"));
+  runner.fails<work::EvaluateTextsJob>(Status(Code::kResourceExhausted, "no memory"));
   EXPECT_EQ(evaluate_matrix(*hive, {.core = "bee", .partitioning = partitioning}, {}).code(),
             Code::kResourceExhausted);
   EXPECT_EQ(catalogue().find_model(wax.id)->state, Lifecycle::kCandidate);

@@ -13,6 +13,11 @@
 #include "base/clock.h"
 #include "hub/hive.h"
 #include "tests/store/temporary_folder.h"
+#include "work/benchmark_jobs.h"
+#include "work/check_jobs.h"
+#include "work/evaluation_jobs.h"
+#include "work/generation.h"
+#include "work/training.h"
 
 namespace panal::hub {
 
@@ -31,13 +36,15 @@ class ScriptedRunner final : public JobRunner {
     if (found == scripts.end()) return Status(Code::kInternal, "no script for " + job.kind);
     return found->second(job, on_event);
   }
-  /// Every job of this kind ends with this result.
-  void answers(const std::string& kind, Json result) {
-    scripts[kind] = [result](const auto&, const auto&) { return result; };
+  /// Every job of this kind ends with this outcome.
+  template <work::Job Job>
+  void answers(const typename Job::Outcome& outcome) {
+    scripts[Job::kKind] = [outcome](const auto&, const auto&) { return work::encode(outcome); };
   }
   /// Every job of this kind fails.
-  void fails(const std::string& kind, const Status& status) {
-    scripts[kind] = [status](const auto&, const auto&) -> Result<Json> { return status; };
+  template <work::Job Job>
+  void fails(const Status& status) {
+    scripts[Job::kKind] = [status](const auto&, const auto&) -> Result<Json> { return status; };
   }
 
   std::map<std::string, Script> scripts;
@@ -54,13 +61,26 @@ class HiveTest : public ::testing::Test {
     auto opened = Hive::open(*home, clock, runner);
     ASSERT_TRUE(opened.ok()) << opened.status().message();
     hive = std::move(opened).value();
-    runner.answers("check", Json{{"architecture", "llama"}, {"parameters", 812}});
+    runner.answers<work::CheckModelJob>(model_facts());
   }
 
   registry::Catalogue& catalogue() { return hive->catalogue(); }
   std::vector<registry::ModelVersion> models() { return catalogue().list_models().value(); }
   std::vector<registry::Job> jobs() { return catalogue().list_jobs().value(); }
 
+  /// Of a model with 812 parameters.
+  static work::ModelFacts model_facts() {
+    return {.architecture = "llama",
+            .parameters = 812,
+            .layers = 1,
+            .width = 8,
+            .heads = 2,
+            .key_value_heads = 1,
+            .feed_forward_width = 16,
+            .vocabulary_size = 32,
+            .context_length = 64,
+            .tokenizer_size = 32};
+  }
   /// A file that looks like a model; `content` makes it differ from others.
   std::filesystem::path model_file(const std::string& content = "weights") {
     return test::write_plain(folder / (content + ".gguf"), content);

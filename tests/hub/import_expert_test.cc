@@ -16,7 +16,7 @@ class ImportExpertTest : public HiveTest {
  protected:
   void SetUp() override {
     HiveTest::SetUp();
-    runner.answers("check", Json{{"type", "lora"}, {"rank", 8}, {"parameters", 64}});
+    runner.answers<work::CheckAdapterJob>({.rank = 8, .alpha = 16, .parameters = 64});
   }
   // A PEFT folder that names its core.
   std::filesystem::path peft_folder(const std::string& core) {
@@ -69,7 +69,8 @@ TEST_F(ImportExpertTest, ACoreThatIsNotRegisteredIsRefusedBeforeAnyJob) {
 
 TEST_F(ImportExpertTest, AnAdapterThatDoesNotFitIsNotRegistered) {
   add_core("wasp");
-  runner.fails("check", Status(Code::kInvalidArgument, "tensor q_proj: wanted shape [8, 64]"));
+  runner.fails<work::CheckAdapterJob>(
+      Status(Code::kInvalidArgument, "tensor q_proj: wanted shape [8, 64]"));
   EXPECT_FALSE(import_expert(*hive, {.path = peft_folder("wasp"), .name = "legal"}, {}).ok());
   EXPECT_EQ(models().size(), 1u);
 }

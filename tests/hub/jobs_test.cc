@@ -37,9 +37,9 @@ TEST_F(HiveTest, AnEndedJobTellsAgainWhatItTold) {
     on_event({work::TrainingProgress{.step = 1}});
     on_event({work::TrainingProgress{.step = 2}});  // In the same second: not kept.
     on_event({work::EvaluationPoint{.step = 2, .loss = 2.5}});
-    return Json::object();
+    return work::encode(work::TrainingSummary{});
   };
-  ASSERT_TRUE(hive->run_job({.kind = "train", .activity = "training"}, {}).ok());
+  ASSERT_TRUE(hive->run_job(work::TrainingJob{}, {.activity = "training"}, {}).ok());
   const auto job = follow_job(*hive, jobs()[0].id, watch());
   ASSERT_TRUE(job.ok()) << job.status().message();
   EXPECT_EQ(job->state, registry::JobState::kSucceeded);
@@ -111,7 +111,7 @@ TEST_F(HiveTest, AJobOfThisHiveIsCancelledFromAnotherThread) {
     lock.unlock();
     EXPECT_TRUE(cancel_job(*hive, jobs()[0].id).ok());
   });
-  EXPECT_EQ(hive->run_job({.kind = "train"}, {}).code(), Code::kCancelled);
+  EXPECT_EQ(hive->run_job(work::TrainingJob{}, {}, {}).code(), Code::kCancelled);
   canceller.join();
   EXPECT_EQ(jobs()[0].state, registry::JobState::kCancelled);
   EXPECT_EQ(cancel_job(*hive, jobs()[0].id).code(), Code::kConflict);

@@ -22,11 +22,11 @@ TEST_F(HiveTest, AnImportIsCheckedFirstAndTrustedThen) {
   EXPECT_EQ(added->lineage.code_version, code_version());
   EXPECT_EQ(added->lineage.details.at("licence"), "MIT");
   ASSERT_EQ(runner.jobs.size(), 1u);
-  EXPECT_EQ(runner.jobs[0].spec.at("path"), model_file().string());
+  EXPECT_EQ(runner.jobs[0].spec.at("model"), model_file().string());
 }
 
 TEST_F(HiveTest, AModelThatFailsItsCheckIsNotRegistered) {
-  runner.fails("check", Status(Code::kCorrupt, "torn at byte 7"));
+  runner.fails<work::CheckModelJob>(Status(Code::kCorrupt, "torn at byte 7"));
   const auto added = import_model(*hive, {.path = model_file(), .name = "bee"}, {});
   EXPECT_EQ(added.code(), Code::kCorrupt);
   EXPECT_TRUE(models().empty());
@@ -84,7 +84,7 @@ TEST_F(HiveTest, AnExportedFolderGetsItsNameWhenItIsWhole) {
     EXPECT_FALSE(std::filesystem::exists(folder / "out"));
     std::filesystem::create_directories(output);
     test::write_plain(output / "config.json", "{}");
-    return Json{{"folder", output.string()}, {"parameters", 812}};
+    return work::encode(work::ExportedFiles{.folder = output, .parameters = 812});
   };
   const auto exported = export_model(*hive, {.model = "bee", .folder = folder / "out"}, {});
   ASSERT_TRUE(exported.ok()) << exported.status().message();

@@ -56,15 +56,16 @@ TEST_F(HiveTest, ADatasetIsForgotten) {
 class JobsTest : public HiveTest {
  protected:
   /// A run that was stopped with a checkpoint, or that ended with a model.
-  std::string train(const std::string& status) {
+  std::string train(work::RunStatus status) {
     runner.scripts["train"] = [status](const fleet::EngineJob& job, const auto&) -> Result<Json> {
       const auto run = job.folder / "run";
       std::filesystem::create_directories(run / "checkpoints" / "step_3");
       std::filesystem::create_directories(run / "model");
       test::write_plain(run / "model" / "model.safetensors", "learnt");
-      return Json{{"status", status}, {"steps", 3}, {"model_folder", (run / "model").string()}};
+      return work::encode(
+          work::TrainingSummary{.status = status, .steps = 3, .model_folder = run / "model"});
     };
-    EXPECT_EQ(train_model(*hive, request, {}).ok(), status == "completed");
+    EXPECT_EQ(train_model(*hive, request, {}).ok(), status == work::RunStatus::kCompleted);
     return jobs().front().id;
   }
   const TrainModel request{
@@ -74,7 +75,7 @@ class JobsTest : public HiveTest {
 };
 
 TEST_F(JobsTest, CheckpointsARunCouldGoOnFromGoByForceOnly) {
-  const std::string id = train("stopped");
+  const std::string id = train(work::RunStatus::kStopped);
   const auto refused = remove_jobs(*hive, {.ids = {id}});
   EXPECT_EQ(refused.code(), Code::kConflict);
   EXPECT_THAT(refused.status().message(), HasSubstr("checkpoints of " + id));
@@ -88,13 +89,13 @@ TEST_F(JobsTest, CheckpointsARunCouldGoOnFromGoByForceOnly) {
 }
 
 TEST_F(JobsTest, AModelThatIsRegisteredNowhereGoesByForceOnly) {
-  const std::string id = train("completed");
+  const std::string id = train(work::RunStatus::kCompleted);
   EXPECT_THAT(remove_jobs(*hive, {.ids = {id}}).status().message(),
               HasSubstr("registered under no name"));
 }
 
 TEST_F(JobsTest, ARegisteredModelOutlivesItsJob) {
-  train("completed");
+  train(work::RunStatus::kCompleted);
   TrainModel named = request;
   named.model_name = "bee";
   ASSERT_TRUE(train_model(*hive, named, {}).ok());
@@ -107,7 +108,7 @@ TEST_F(JobsTest, ARegisteredModelOutlivesItsJob) {
 }
 
 TEST_F(JobsTest, ARunningJobIsNotForgottenAndNeitherAreTheOthers) {
-  const std::string ended = train("stopped");
+  const std::string ended = train(work::RunStatus::kStopped);
   const auto running = catalogue().add_job("train", {}).value();
   const auto refused = remove_jobs(*hive, {.ids = {ended, running.id}, .options = {.force = true}});
   EXPECT_EQ(refused.code(), Code::kConflict);

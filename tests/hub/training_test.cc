@@ -15,11 +15,10 @@ class TrainingTest : public HiveTest {
       const auto model = job.folder / "run" / "model";
       std::filesystem::create_directories(model);
       test::write_plain(model / "model.safetensors", content);
-      return Json{{"status", "completed"},
-                  {"steps", 3},
-                  {"trainable_parameters", 64},
-                  {"dataset_sha256", std::string(64, 'a')},
-                  {"model_folder", model.string()}};
+      return work::encode(work::TrainingSummary{.steps = 3,
+                                                .trainable_parameters = 64,
+                                                .dataset_sha256 = std::string(64, 'a'),
+                                                .model_folder = model});
     };
   }
   const TrainModel request{
@@ -65,7 +64,7 @@ TEST_F(TrainingTest, TheSameRequestGoesOnInTheSameFolder) {
 
 // A stopped run has no model; what it has is a checkpoint, and its job says so.
 TEST_F(TrainingTest, AStoppedRunIsCancelledAndRegistersNothing) {
-  runner.answers("train", Json{{"status", "stopped"}, {"steps", 7}});
+  runner.answers<work::TrainingJob>({.status = work::RunStatus::kStopped, .steps = 7});
   const auto trained = train_model(*hive, request, {});
   EXPECT_EQ(trained.code(), Code::kCancelled);
   EXPECT_NE(trained.status().message().find("stopped at step 7"), std::string::npos);

@@ -31,7 +31,7 @@ TEST(Inventory, ProcessesShareTheCoresUnlessTold) {
 TEST(Machine, ComesBackFromItsJsonAndUnknownStaysUnknown) {
   Machine machine{.cpu = "some CPU", .cores = 8, .precision = "bf16"};
   machine.peak_flops = 2.5e11;
-  const auto again = machine_from_json(machine_to_json(machine), "here");
+  const auto again = machine_from_json(work::to_json(machine), "here");
   ASSERT_TRUE(again.ok()) << again.status().message();
   EXPECT_TRUE(again->is_like(machine));
   EXPECT_EQ(again->peak_flops, machine.peak_flops);

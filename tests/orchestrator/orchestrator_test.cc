@@ -451,7 +451,7 @@ TEST(Failures, APartThatFailsIsSaidSoAndTheOthersStand) {
   EXPECT_THAT(answer->text, HasSubstr("law says: Explain"));
   EXPECT_THAT(answer->text, HasSubstr("[This part could not be answered: no]"));
   EXPECT_EQ(answer->trace.parts[1].error, "no");
-  EXPECT_FALSE(work::trace_to_json(answer->trace)["totals"]["joules"].is_number());
+  EXPECT_FALSE(work::to_json(answer->trace)["totals"]["joules"].is_number());
 }
 
 TEST(Failures, TextThatWasStreamedIsNeverTakenBack) {
@@ -538,8 +538,7 @@ TEST(Panel, SurvivesAFailedCandidate) {
   const auto answer = f.answer(request);
   ASSERT_TRUE(answer.ok());
   EXPECT_NE(answer->trace.parts[0].expert, "law");
-  EXPECT_THAT(work::trace_to_json(answer->trace)["parts"][0]["panel"].dump(),
-              HasSubstr("law is gone"));
+  EXPECT_THAT(work::to_json(answer->trace)["parts"][0]["panel"].dump(), HasSubstr("law is gone"));
   f.sink.text.clear();
   f.caller.failing["python"] = f.caller.failing["quijote"] = f.caller.failing["core"] =
       f.caller.failing["law"];
@@ -551,7 +550,7 @@ TEST(Tracing, UnknownNumbersAreNullAndMethodsAreHonest) {
   f.caller.energy = {};
   work::Generation request = asking("Explain the GPL license warranty");
   f.options.carbon.zone = "PY";
-  const Json unknown = work::trace_to_json(f.answer(request)->trace);
+  const Json unknown = work::to_json(f.answer(request)->trace);
   EXPECT_TRUE(unknown["parts"][0]["energy"]["joules"].is_null());
   EXPECT_TRUE(unknown["totals"]["joules"].is_null());
   EXPECT_EQ(unknown["totals"]["method"], "unknown");
@@ -566,7 +565,7 @@ TEST(Tracing, UnknownNumbersAreNullAndMethodsAreHonest) {
   };
   request = asking("Explain the GPL license warranty. Also write a python function with a loop.");
   g.options.carbon = {.zone = "PY", .pue = 1};
-  const Json mixed = work::trace_to_json(g.answer(request)->trace);
+  const Json mixed = work::to_json(g.answer(request)->trace);
   EXPECT_DOUBLE_EQ(mixed["totals"]["joules"], 5);
   EXPECT_EQ(mixed["totals"]["method"], "estimated:nvml+cpu-time");
   EXPECT_NEAR(mixed["totals"]["gco2"].get<double>(), 5 / 3.6e6 * 23.8, 1e-12);
@@ -582,7 +581,7 @@ TEST(Tracing, TimesComeFromTheClock) {
   EXPECT_DOUBLE_EQ(trace.totals.wall_ms, 100);
   EXPECT_DOUBLE_EQ(*trace.overhead_ms, 0);
   EXPECT_DOUBLE_EQ(trace.totals.tokens_per_s.value(), 200);
-  const Json json = work::trace_to_json(trace);
+  const Json json = work::to_json(trace);
   EXPECT_EQ(json["request_id"], "r1");
   EXPECT_EQ(json["endpoint"], "hive");
   EXPECT_EQ(json["parts"][0]["ttft_ms"], 3.5);

@@ -52,7 +52,8 @@ Counters counters_at(std::int64_t step) {
   counters.step = step;
   counters.stream = Json::object();
   counters.recent_losses = {2.5, 2.25};
-  counters.best_evaluation = EvaluationPoint{.step = 3, .tokens = 9, .loss = 2, .perplexity = 7.4};
+  counters.best_evaluation =
+      work::EvaluationPoint{.step = 3, .tokens = 9, .loss = 2, .perplexity = 7.4};
   return counters;
 }
 

@@ -48,7 +48,7 @@ TEST(ContentionBenchmark, MeasuresEachKindInTurn) {
   wanted.push_back(false);
   EXPECT_EQ(turns, wanted);
   EXPECT_DOUBLE_EQ(last, 1.0);
-  for (const ContentionResult& result : *results) {
+  for (const work::ContentionFigures& result : *results) {
     EXPECT_THAT(result.alone, testing::AllOf(SizeIs(3), Each(Gt(0))));
     EXPECT_THAT(result.busy, testing::AllOf(SizeIs(3), Each(Gt(0))));
     EXPECT_LE(result.lowest_ratio, result.ratio);

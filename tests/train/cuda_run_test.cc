@@ -23,8 +23,8 @@ class CudaRun : public testing::Test {
     const auto summary = run_toy(config, events);
     EXPECT_TRUE(summary.ok()) << summary.status().message();
     std::vector<double> losses;
-    for (const Progress& step : events.steps) losses.push_back(step.loss);
-    for (const EvaluationPoint& point : events.evaluations) losses.push_back(point.loss);
+    for (const work::TrainingProgress& step : events.steps) losses.push_back(step.loss.value());
+    for (const work::EvaluationPoint& point : events.evaluations) losses.push_back(point.loss);
     return losses;
   }
 

@@ -55,7 +55,7 @@ TEST_F(LoraRun, TrainsWithoutTouchingTheCore) {
   RecordingEvents events;
   const auto summary = run_toy(config("learns", "limits: {steps: 120}\n"), events);
   ASSERT_TRUE(summary.ok()) << summary.status().message();
-  EXPECT_EQ(summary->kind, recipe::RunKind::kLora);
+  EXPECT_EQ(summary->kind, "lora");
   EXPECT_LT(summary->last_evaluation->loss, 0.7 * summary->first_evaluation->loss);
   EXPECT_LT(summary->trainable_parameters, summary->parameters / 2);
   EXPECT_EQ(read_text(folder_->path() / "core_run/model/model.safetensors"), core);
@@ -70,7 +70,7 @@ TEST_F(LoraRun, StoppedAndResumedEqualsNeverStopped) {
   RecordingEvents events, stopped, resumed;
   ASSERT_TRUE(run_toy(config("whole"), events).ok());
   stopped.stop_after_step = 9;
-  ASSERT_EQ(run_toy(config("parts"), stopped)->status, RunStatus::kStopped);
+  ASSERT_EQ(run_toy(config("parts"), stopped)->status, work::RunStatus::kStopped);
   ASSERT_EQ(run_toy(config("parts"), resumed)->resumed_from_step, 9);
   const auto adapter = [&](const std::string& run) {
     return read_text(folder_->path() / run / "model/adapter_model.safetensors");

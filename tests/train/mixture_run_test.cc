@@ -38,11 +38,11 @@ TEST(MixtureRun, DrawsBySharesAndSaysTheEpochsOfEachSource) {
   EXPECT_EQ(bees.windows, 36);  // Of 12 steps of 4 windows, three quarters.
   EXPECT_EQ(numbers.windows, 12);
   EXPECT_TRUE(std::filesystem::exists(folder.path() / "run" / "data" / "training-numbers.tokens"));
-  const Json json = summary_to_json(*summary);
+  const Json json = work::to_json(*summary);
   EXPECT_NEAR(json["sources"][0]["share"].get<double>(), 0.75, 1e-14);  // Weights to 2^-48.
-  EXPECT_DOUBLE_EQ(json["sources"][1]["epochs"], numbers.epochs());
+  EXPECT_DOUBLE_EQ(json["sources"][1]["epochs"], numbers.epochs.value());
   RecordingEvents again;
-  EXPECT_EQ(summary_to_json(run_toy(mixture_config(folder), again).value()), json);
+  EXPECT_EQ(work::to_json(run_toy(mixture_config(folder), again).value()), json);
 }
 
 TEST(MixtureRun, ResumesBitEqual) {
@@ -51,7 +51,7 @@ TEST(MixtureRun, ResumesBitEqual) {
   const auto straight = run_toy(mixture_config(folder, "straight"), whole);
   ASSERT_TRUE(straight.ok()) << straight.status().message();
   first.stop_after_step = 5;
-  ASSERT_EQ(run_toy(mixture_config(folder, "parts"), first)->status, RunStatus::kStopped);
+  ASSERT_EQ(run_toy(mixture_config(folder, "parts"), first)->status, work::RunStatus::kStopped);
   const auto resumed = run_toy(mixture_config(folder, "parts"), second);
   ASSERT_TRUE(resumed.ok()) << resumed.status().message();
   EXPECT_EQ(resumed->resumed_from_step, 5);
@@ -124,7 +124,7 @@ TEST(MixtureRun, StopsAtATornShardAndKeepsTheCheckpoint) {
   RecordingEvents first, second;
   first.stop_after_step = 4;
   const recipe::RunConfig config = toy_config(folder.path(), toy_yaml());
-  ASSERT_EQ(run_toy(config, first)->status, RunStatus::kStopped);
+  ASSERT_EQ(run_toy(config, first)->status, work::RunStatus::kStopped);
   const auto shard = folder.path() / "run" / "data" / "training.tokens";
   const std::string good = read_text(shard);
   std::string bad = good;

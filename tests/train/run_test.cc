@@ -37,11 +37,11 @@ TEST(Run, LearnsAndLeavesEverythingItPromises) {
   RecordingEvents events;
   const auto summary = run_toy(config, events);
   ASSERT_TRUE(summary.ok()) << summary.status().message();
-  EXPECT_EQ(summary->status, RunStatus::kCompleted);
+  EXPECT_EQ(summary->status, work::RunStatus::kCompleted);
   EXPECT_EQ(summary->steps, 60);
   EXPECT_EQ(events.steps.size(), 60u);
   EXPECT_LT(summary->last_evaluation->loss, summary->first_evaluation->loss * 0.7);
-  EXPECT_LT(summary->training_loss, events.steps.front().loss * 0.7);
+  EXPECT_LT(summary->training_loss, events.steps.front().loss.value() * 0.7);
   EXPECT_GT(summary->tokens_per_second, 0);
   EXPECT_FALSE(events.sample.empty());
   EXPECT_EQ(summary->energy.method.empty(), false);
@@ -65,7 +65,7 @@ TEST(Run, AnswersFromItsSummaryWhenItIsDone) {
   const auto again = run_toy(config, second);
   ASSERT_TRUE(again.ok()) << again.status().message();
   EXPECT_TRUE(second.steps.empty());
-  EXPECT_EQ(summary_to_json(*again), summary_to_json(*before));
+  EXPECT_EQ(work::to_json(*again), work::to_json(*before));
 }
 
 TEST(Run, EqualSeedsGiveEqualBitsAndOthersDoNot) {
@@ -100,7 +100,7 @@ TEST(Run, StoppedAndResumedEqualsNeverStopped) {
       stopped.stop_after_step = stop_step;
       const auto first = run_toy(parts, stopped);
       ASSERT_TRUE(first.ok()) << first.status().message();
-      EXPECT_EQ(first->status, RunStatus::kStopped);
+      EXPECT_EQ(first->status, work::RunStatus::kStopped);
       EXPECT_EQ(first->steps, stop_step);
       EXPECT_FALSE(std::filesystem::exists(parts.run_directory / "model"));
       const auto second = run_toy(parts, resumed);
@@ -182,7 +182,7 @@ TEST(Run, ScoresAfterAResumeWhatAStopKeptItFromScoring) {
   std::filesystem::copy(checkpoints, folder.path() / "kept",
                         std::filesystem::copy_options::recursive);
   ASSERT_TRUE(run_toy(parts, resumed).ok());
-  std::vector<EvaluationPoint> both = stopped.evaluations;
+  std::vector<work::EvaluationPoint> both = stopped.evaluations;
   both.insert(both.end(), resumed.evaluations.begin(), resumed.evaluations.end());
   ASSERT_EQ(both.size(), events.evaluations.size());
   for (std::size_t i = 0; i < both.size(); ++i) {
@@ -299,7 +299,8 @@ TEST(Run, RefusesAnotherConfigAndNamesTheField) {
   const auto allowed = toy_yaml("limits: {steps: 12, max_seconds: 500}\nname: renamed\n");
   std::string renamed = allowed;
   renamed.replace(renamed.find("name: toy\n"), 10, "");
-  EXPECT_EQ(run_toy(toy_config(folder.path(), renamed), events)->status, RunStatus::kCompleted);
+  EXPECT_EQ(run_toy(toy_config(folder.path(), renamed), events)->status,
+            work::RunStatus::kCompleted);
 }
 
 // Tokens are made once: a text that is another one by now, or gone, is never passed over.
@@ -354,7 +355,7 @@ TEST(Run, TwoAtOnceInOneDirectoryAreRefused) {
   class Second final : public RunEvents {
    public:
     explicit Second(const recipe::RunConfig& config) : config_(config) {}
-    void on_progress(const Progress&) override {
+    void on_progress(const work::TrainingProgress&) override {
       RecordingEvents events;
       if (!second) second = run_toy(config_, events).status();
     }
@@ -377,7 +378,7 @@ TEST(Run, PlansStepsFromTimeAndAResumeGoesOnByThePlan) {
   const auto second = run_toy(config, resumed);
   ASSERT_TRUE(second.ok()) << second.status().message();
   EXPECT_EQ(resumed.steps.at(0).steps, first->planned_steps);
-  EXPECT_NE(second->status, RunStatus::kStopped);
+  EXPECT_NE(second->status, work::RunStatus::kStopped);
   EXPECT_TRUE(std::filesystem::exists(second->model_folder));
 }
 
@@ -449,14 +450,14 @@ TEST(Run, EndsAtTheTimeLimitAndGoesOnWithMoreTime) {
   const auto first = run_toy(brief, events);
   ASSERT_TRUE(first.ok()) << first.status().message();
   EXPECT_EQ(first->status,
-            RunStatus::kTimeLimit);  // The reserve for the end alone takes the second.
+            work::RunStatus::kTimeLimit);  // The reserve for the end alone takes the second.
   EXPECT_LT(first->steps, 12);
   EXPECT_TRUE(std::filesystem::exists(first->model_folder));
   const auto longer =
       toy_config(folder.path(), toy_yaml("limits: {steps: 12, max_seconds: 900}\n"));
   const auto second = run_toy(longer, more);
   ASSERT_TRUE(second.ok()) << second.status().message();
-  EXPECT_EQ(second->status, RunStatus::kCompleted);
+  EXPECT_EQ(second->status, work::RunStatus::kCompleted);
   EXPECT_EQ(weights_of(longer), weights_of(whole));
 }
 

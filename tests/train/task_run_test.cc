@@ -45,9 +45,9 @@ TEST(TaskRun, ScoresAreJournalledKeptAndThoseOfTheModel) {
   ASSERT_EQ(events.evaluations.size(), 3u);  // Steps 0, 3 and 6.
   for (const auto& point : events.evaluations) {
     ASSERT_EQ(point.tasks.size(), 2u);
-    EXPECT_EQ(point.tasks[0].items, 3);
-    EXPECT_EQ(point.tasks[1].items, 1);
-    EXPECT_FALSE(point.tasks[1].acc_standard_error);
+    EXPECT_EQ(point.tasks.at("bees").items, 3);
+    EXPECT_EQ(point.tasks.at("one").items, 1);
+    EXPECT_FALSE(point.tasks.at("one").acc_standard_error);
     ASSERT_TRUE(point.bits_per_byte);
     EXPECT_GT(*point.bits_per_byte, 0);
   }
@@ -63,14 +63,14 @@ TEST(TaskRun, ScoresAreJournalledKeptAndThoseOfTheModel) {
       data::read_choice_task(folder.path() / "bees.jsonl", data::ChoiceFormat::kChoices).value();
   const auto scores = evaluate::score_choices(*decoder, *tokenizer, items).value();
   ASSERT_TRUE(summary->last_evaluation);
-  EXPECT_EQ(summary->last_evaluation->tasks[0].acc,
-            evaluate::summarise_choices(items, scores).acc.mean);
+  EXPECT_EQ(summary->last_evaluation->tasks.at("bees").acc,
+            evaluate::summarise_choices(items, scores).all.acc.mean);
 
   // A finished run's summary is read back whole.
   RecordingEvents again;
   const auto read = run_toy(config, again);
   ASSERT_TRUE(read.ok()) << read.status().message();
-  EXPECT_EQ(to_line(summary_to_json(*read)), to_line(summary_to_json(*summary)));
+  EXPECT_EQ(to_line(work::to_json(*read)), to_line(work::to_json(*summary)));
 }
 
 TEST(TaskRun, ABadQuestionEndsTheRunBeforeItsFirstStep) {

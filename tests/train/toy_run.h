@@ -26,25 +26,26 @@ inline recipe::RunConfig toy_config(const std::filesystem::path& folder, const s
 class RecordingEvents final : public RunEvents {
  public:
   void on_message(std::string_view text) override { messages += std::string(text) + "\n"; }
-  void on_progress(const Progress& progress) override {
+  void on_progress(const work::TrainingProgress& progress) override {
     steps.push_back(progress);
     if (progress.step == stop_after_step) stop.request_stop();
   }
-  void on_evaluation(const EvaluationPoint& point) override { evaluations.push_back(point); }
+  void on_evaluation(const work::EvaluationPoint& point) override { evaluations.push_back(point); }
   void on_sample(std::string_view text) override { sample = text; }
   void on_checkpoint(std::int64_t step, const std::filesystem::path&) override {
     checkpoints.push_back(step);
   }
 
   std::string messages, sample;
-  std::vector<Progress> steps;
-  std::vector<EvaluationPoint> evaluations;
+  std::vector<work::TrainingProgress> steps;
+  std::vector<work::EvaluationPoint> evaluations;
   std::vector<std::int64_t> checkpoints;
   std::int64_t stop_after_step = -1;
   std::stop_source stop;
 };
 
-inline Result<TrainSummary> run_toy(const recipe::RunConfig& config, RecordingEvents& events) {
+inline Result<work::TrainingSummary> run_toy(const recipe::RunConfig& config,
+                                             RecordingEvents& events) {
   return run(config, events, events.stop.get_token());
 }
 

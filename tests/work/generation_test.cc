@@ -178,15 +178,15 @@ TEST(Trace, ComesBackWithUnknownFiguresUnknown) {
                          .panel = {"core: 0.1"}});
   trace.totals.wall_ms = 12;
   trace.totals.gco2_method = "no zone";
-  const Json json = trace_to_json(trace);
+  const Json json = to_json(trace);
   EXPECT_TRUE(json.at("totals").at("joules").is_null());
   EXPECT_FALSE(json.contains("version"));
-  const auto came = trace_from_json(json, "answer");
+  const auto came = from_json<Trace>(json, "answer");
   ASSERT_TRUE(came.ok()) << came.status().message();
   EXPECT_FALSE(came->totals.energy.joules.has_value());
   EXPECT_EQ(came->parts.at(0).alternatives.at(0).expert, "core");
   EXPECT_EQ(came->parts.at(0).panel, trace.parts.at(0).panel);
-  EXPECT_EQ(trace_to_json(*came), json);
+  EXPECT_EQ(to_json(*came), json);
 }
 
 }  // namespace

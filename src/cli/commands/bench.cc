@@ -3,63 +3,56 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "work/benchmark_jobs.h"
 
 namespace panal::cli {
 namespace {
 
 // Names and defaults of the PyTorch script this is compared with.
 struct BenchTrainOptions {
+  work::TrainingBenchmarkJob job{};
+  std::string preset{};  // Empty: the dimensions below.
   std::string arch = "gpt2";
-  std::string preset;  // Empty: the dimensions below.
   bool has_layers = false, has_vocabulary = false, has_context = false;  // Given beside a preset.
-  std::string precision = "fp32";
-  std::string optimizer = "adamw";
-  std::string weights = "fp32";
-  std::string states = "fp32";
-  std::string recompute = "none";
-  std::string device = "auto";
   std::int64_t layers = 6;
   std::int64_t width = 384;
   std::int64_t heads = 6;
   std::int64_t vocab = 32768;
   std::int64_t context = 512;
-  std::int64_t batch = 4;
-  std::int64_t steps = 5;
-  std::int64_t warmup = 2;
 };
+
+work::TrainingBenchmarkJob job_of(const BenchTrainOptions& options) {
+  work::TrainingBenchmarkJob job = options.job;
+  const bool is_free = options.preset.empty();
+  if (is_free) {
+    job.arch = options.arch;
+    job.width = options.width;
+    job.heads = options.heads;
+  } else {
+    job.preset = options.preset;
+  }
+  if (is_free || options.has_layers) job.layers = options.layers;
+  if (is_free || options.has_vocabulary) job.vocabulary_size = options.vocab;
+  if (is_free || options.has_context) job.context_length = options.context;
+  return job;
+}
 
 Result<Json> bench_train(const BenchTrainOptions& options, Workspace& workspace) {
   if (options.width % options.heads != 0) {
     return Status(Code::kInvalidArgument, fmt::format("--heads must divide --width {}, found {}",
                                                       options.width, options.heads));
   }
-  Json spec = {{"precision", options.precision}, {"optimizer", options.optimizer},
-               {"device", options.device},       {"batch", options.batch},
-               {"steps", options.steps},         {"warmup", options.warmup},
-               {"weights", options.weights},     {"states", options.states},
-               {"recompute", options.recompute}};
-  if (!options.preset.empty()) spec["preset"] = options.preset;
-  if (options.has_layers) spec["layers"] = options.layers;
-  if (options.has_vocabulary) spec["vocab"] = options.vocab;
-  if (options.has_context) spec["context"] = options.context;
-  if (options.preset.empty()) {
-    spec.update(Json{{"arch", options.arch},
-                     {"layers", options.layers},
-                     {"width", options.width},
-                     {"heads", options.heads},
-                     {"vocab", options.vocab},
-                     {"context", options.context}});
-  }
-  PANAL_ASSIGN(const Json result, workspace.run_job("benchmark", spec, "measuring training steps"));
+  const work::TrainingBenchmarkJob job = job_of(options);
+  PANAL_ASSIGN(const auto found, workspace.run_job(job, "measuring training steps"));
   workspace.terminal().print(fmt::format(
       "{} {} x {}, {:.1f} M parameters, {}: {:.0f} tokens/s ({:.3f} s a step, {:.3f} to {:.3f})\n"
       "{:.1f} GFLOP/s of {:.1f} that the best matrix product reaches here: MFU {:.1f} %",
-      result.value("arch", ""), result.value("layers", 0), result.value("width", 0),
-      result.value("parameters", 0.0) / 1e6, options.precision, result.value("tokens_per_s", 0.0),
-      result.value("step_s", 0.0), result.value("step_s_low", 0.0),
-      result.value("step_s_high", 0.0), result.value("gflops", 0.0),
-      result.value("gemm_peak_gflops", 0.0), 100 * result.value("mfu", 0.0)));
-  return result;
+      found.arch, found.layers, found.width, static_cast<double>(found.parameters) / 1e6,
+      job.precision, found.tokens_per_s, found.step_s, found.step_s_low, found.step_s_high,
+      found.gflops, found.gemm_peak_gflops, 100 * found.mfu));
+  Json document = work::to_json(job);
+  document.update(work::to_json(found));
+  return document;
 }
 
 }  // namespace
@@ -78,30 +71,30 @@ void add_bench_command(CLI::App& app, Action& action) {
       train->add_option("--arch", options->arch, "gpt2 (tied head) or llama (free head)")
           ->check(CLI::IsMember({"gpt2", "llama"}))
           ->capture_default_str();
-  train->add_option("--precision", options->precision, "Of the products: fp32 or bf16")
+  train->add_option("--precision", options->job.precision, "Of the products: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
-  train->add_option("--optimizer", options->optimizer, "adamw or muon")
+  train->add_option("--optimizer", options->job.optimizer, "adamw or muon")
       ->check(CLI::IsMember({"adamw", "muon"}))
       ->capture_default_str();
   train
-      ->add_option("--weights", options->weights,
+      ->add_option("--weights", options->job.weights,
                    "What matrices are kept in, fp32 or bf16 with 16 more bits beside the states: "
                    "memory.weights of a run file")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
   train
-      ->add_option("--states", options->states,
+      ->add_option("--states", options->job.states,
                    "What momenta are kept in, fp32 or bf16: optimizer.state_precision")
       ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
   train
-      ->add_option("--recompute", options->recompute,
+      ->add_option("--recompute", options->job.recompute,
                    "What the backward pass computes again: memory.recompute")
       ->check(CLI::IsMember({"none", "selective", "full"}))
       ->capture_default_str();
   train
-      ->add_option("--device", options->device,
+      ->add_option("--device", options->job.device,
                    "auto, cpu or cuda; training runs on the CPU, cuda says what is missing")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
       ->capture_default_str();
@@ -123,9 +116,9 @@ void add_bench_command(CLI::App& app, Action& action) {
       ->excludes(arch)
       ->excludes(width)
       ->excludes(heads);
-  count("--batch", options->batch, "Sequences per step", 1 << 16);
-  count("--steps", options->steps, "Measured steps; the median counts", 1'000'000);
-  count("--warmup", options->warmup, "Steps before that", 1'000'000);
+  count("--batch", options->job.sequences, "Sequences per step", 1 << 16);
+  count("--steps", options->job.steps, "Measured steps; the median counts", 1'000'000);
+  count("--warmup", options->job.warmup_steps, "Steps before that", 1'000'000);
   train->callback([options, layers, vocabulary, context, &action] {
     options->has_layers = layers->count() > 0;
     options->has_vocabulary = vocabulary->count() > 0;

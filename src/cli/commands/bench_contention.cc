@@ -5,33 +5,32 @@
 #include <memory>
 
 #include "cli/commands/commands.h"
+#include "work/benchmark_jobs.h"
 
 namespace panal::cli {
 namespace {
 
 struct BenchContentionOptions {
-  std::string model;  // Empty: generating is not measured.
-  std::int64_t rounds = 5;
-  double seconds = 3;
+  work::ContentionJob job{};
+  std::string model{};  // Empty: generating is not measured.
 };
 
 Result<Json> bench_contention(const BenchContentionOptions& options, Workspace& workspace) {
-  Json spec = {{"rounds", options.rounds}, {"seconds", options.seconds}};
-  if (!options.model.empty()) spec["model"] = std::filesystem::absolute(options.model).string();
-  PANAL_ASSIGN(const Json result,
-               workspace.run_job("contention", spec, "measuring beside a process that is busy"));
+  work::ContentionJob job = options.job;
+  if (!options.model.empty()) job.model = std::filesystem::absolute(options.model);
+  PANAL_ASSIGN(const auto found, workspace.run_job(job, "measuring beside a process that is busy"));
   std::vector<std::vector<std::string>> rows{
       {"work", "alone, tokens/s", "beside a busy process", "of alone", "lowest", "highest"}};
-  for (const Json& work : result.at("works")) {
-    rows.push_back({work.value("work", ""),
-                    fmt::format("{:.0f}", work.value("alone_tokens_per_s", 0.0)),
-                    fmt::format("{:.0f}", work.value("busy_tokens_per_s", 0.0)),
-                    fmt::format("{:.2f}", work.value("ratio", 0.0)),
-                    fmt::format("{:.2f}", work.value("lowest_ratio", 0.0)),
-                    fmt::format("{:.2f}", work.value("highest_ratio", 0.0))});
+  for (const work::ContentionFigures& work : found.works) {
+    rows.push_back({work.work, fmt::format("{:.0f}", work.alone_tokens_per_s),
+                    fmt::format("{:.0f}", work.busy_tokens_per_s),
+                    fmt::format("{:.2f}", work.ratio), fmt::format("{:.2f}", work.lowest_ratio),
+                    fmt::format("{:.2f}", work.highest_ratio)});
   }
   workspace.terminal().table(rows);
-  return result;
+  Json document = work::to_json(job);
+  document.update(work::to_json(found));
+  return document;
 }
 
 }  // namespace
@@ -44,10 +43,11 @@ void add_bench_contention_command(CLI::App& bench, Action& action) {
       "that keeps one core busy, in turn");
   command->add_option("--model", options->model,
                       "A model file or folder: generate from it too, one stream");
-  command->add_option("--rounds", options->rounds, "Of each work; medians count")
+  command->add_option("--rounds", options->job.rounds, "Of each work; medians count")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000}))
       ->capture_default_str();
-  command->add_option("--seconds", options->seconds, "Of each half of a round, at least")
+  command
+      ->add_option("--seconds", options->job.seconds_per_phase, "Of each half of a round, at least")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
   command->callback([options, &action] {

@@ -18,22 +18,27 @@ struct EvalOptions {
   std::int64_t max_tokens = 0;
 };
 
+std::string shown(const char* name, const work::Accuracy& accuracy) {
+  return fmt::format(
+      "{} {:.4f}{}", name, accuracy.mean,
+      accuracy.standard_error ? fmt::format(" ± {:.4f}", *accuracy.standard_error) : std::string());
+}
+
+std::string shown(const std::optional<double>& figure, int digits) {
+  return figure ? fmt::format("{:.{}f}", *figure, digits) : "unknown";
+}
+
 void print_accuracies(const hub::ChoiceScores& scores, Terminal& terminal) {
-  const Json& figures = scores.figures;
-  const auto shown = [&](const char* name) {
-    const Json& error = figures.at(fmt::format("{}_stderr", name));
-    return fmt::format("{} {:.4f}{}", name, figures.value(name, 0.0),
-                       error.is_null() ? "" : fmt::format(" ± {:.4f}", error.get<double>()));
-  };
-  terminal.print(fmt::format("{}: {}, {} over {} items", scores.model, shown("acc"),
-                             shown("acc_norm"), figures.value("items", 0)));
-  if (!figures.contains("subjects")) return;
-  terminal.print(fmt::format("mean over {} subjects: acc {:.4f}, acc_norm {:.4f}",
-                             figures.at("subjects").size(), figures.value("macro_acc", 0.0),
-                             figures.value("macro_acc_norm", 0.0)));
-  for (const auto& [name, subject] : figures.at("subjects").items()) {
-    terminal.print(fmt::format("  {:40} acc {:.4f} over {} items", name, subject.value("acc", 0.0),
-                               subject.value("items", 0)));
+  const work::ChoiceSummary& figures = scores.figures;
+  terminal.print(fmt::format("{}: {}, {} over {} items", scores.model,
+                             shown("acc", figures.all.acc), shown("acc_norm", figures.all.acc_norm),
+                             figures.all.items));
+  if (figures.subjects.empty()) return;
+  terminal.print(fmt::format("mean over {} subjects: acc {}, acc_norm {}", figures.subjects.size(),
+                             shown(figures.macro_acc, 4), shown(figures.macro_acc_norm, 4)));
+  for (const auto& [name, subject] : figures.subjects) {
+    terminal.print(
+        fmt::format("  {:40} acc {:.4f} over {} items", name, subject.acc.mean, subject.items));
   }
 }
 
@@ -50,22 +55,18 @@ Result<Json> eval_choices(const EvalOptions& options, Workspace& workspace) {
                    {"tasks", request.tasks},
                    {"format", request.format},
                    {"shots", request.shots}};
-  document.update(scores.figures);
+  document.update(work::to_json(scores.figures));
   return document;
-}
-
-std::string shown(const std::optional<double>& figure, int digits) {
-  return figure ? fmt::format("{:.{}f}", *figure, digits) : "unknown";
 }
 
 Result<Json> eval_text(const hub::EvaluateText& request, Workspace& workspace) {
   PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
   PANAL_ASSIGN(const auto score, hub::evaluate_text(*hive, request, workspace.watch()));
-  workspace.terminal().print(fmt::format(
-      "{}: perplexity {} (loss {} nats/token, {} bits/byte, over {} tokens, windows of "
-      "{})",
-      score.model, shown(score.perplexity, 4), shown(score.loss, 5), shown(score.bits_per_byte, 5),
-      score.tokens ? fmt::format("{}", *score.tokens) : "unknown", score.context));
+  workspace.terminal().print(
+      fmt::format("{}: perplexity {} (loss {} nats/token, {} bits/byte, over {} tokens, windows of "
+                  "{})",
+                  score.model, shown(score.figures.perplexity, 4), shown(score.figures.loss, 5),
+                  shown(score.figures.bits_per_byte, 5), score.figures.tokens, score.context));
   return hub::to_json(score);
 }
 

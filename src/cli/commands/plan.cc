@@ -11,6 +11,7 @@
 #include "recipe/plan_request.h"
 #include "store/file_system.h"
 #include "store/home.h"
+#include "work/training.h"
 
 namespace panal::cli {
 namespace {
@@ -27,12 +28,11 @@ struct PlanOptions {
 
 // panal-engine measures this computer as the run would use it; what it found stays in the home.
 Status measure(const recipe::PlanRequest& request, Workspace& workspace) {
-  Json spec = {{"config", request.yaml},
-               {"config_name", request.name},
-               {"base_directory", request.base_directory.string()}};
-  if (request.processes) spec["processes"] = *request.processes;
-  PANAL_ASSIGN(const Json found, workspace.run_job("measure", spec, "measuring"));
-  PANAL_ASSIGN(const auto facts, machine::facts_from_json(found, "measurement"));
+  const work::MeasureJob job{.file = {.config = request.yaml,
+                                      .config_name = request.name,
+                                      .base_directory = request.base_directory,
+                                      .processes = request.processes}};
+  PANAL_ASSIGN(const auto facts, workspace.run_job(job, "measuring"));
   PANAL_ASSIGN(const store::Home home, store::open_home());
   return machine::keep_facts(store::posix_file_system(), machine::facts_path(home.root), facts);
 }

@@ -10,36 +10,35 @@ namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = 1u << 20;
 
-std::string shown_energy(const Json& summary) {
-  if (!json_has(summary, "energy")) return "energy unknown";
-  const Json& energy = summary.at("energy");
-  if (!json_has(energy, "joules")) return "energy unknown";
-  return fmt::format("{:.0f} J ({})", energy.at("joules").get<double>(),
-                     energy.value("method", "unknown"));
+std::string shown_energy(const work::EnergyReading& energy) {
+  if (!energy.joules) return "energy unknown";
+  return fmt::format("{:.0f} J ({})", *energy.joules, energy.method);
 }
 
 // With several processes of all of them, each at its own peak.
-std::string shown_memory(const Json& summary) {
-  const auto gibibytes = [&](const char* key) {
-    return static_cast<double>(summary.value(key, std::int64_t{0})) / (1 << 30);
-  };
-  if (!json_has(summary, "peak_resident_bytes")) return "memory unknown";
-  std::string text = fmt::format("{:.2f} GiB at most", gibibytes("peak_resident_bytes"));
-  if (json_has(summary, "largest_process_bytes")) {
-    text += fmt::format(" ({:.2f} in the largest process)", gibibytes("largest_process_bytes"));
+std::string shown_memory(const work::TrainingSummary& summary) {
+  if (!summary.peak_resident_bytes) return "memory unknown";
+  const auto gibibytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
+  std::string text = fmt::format("{:.2f} GiB at most", gibibytes(*summary.peak_resident_bytes));
+  if (summary.largest_process_bytes) {
+    text +=
+        fmt::format(" ({:.2f} in the largest process)", gibibytes(*summary.largest_process_bytes));
   }
-  if (json_has(summary, "peak_device_bytes")) {
-    text += fmt::format(", {:.2f} GiB of tensors on the GPU", gibibytes("peak_device_bytes"));
+  if (summary.peak_device_bytes) {
+    text +=
+        fmt::format(", {:.2f} GiB of tensors on the GPU", gibibytes(*summary.peak_device_bytes));
   }
   return text;
 }
 
-void print_summary(const Json& summary, Terminal& terminal) {
-  terminal.print(fmt::format("{} after {} steps, {} tokens, {:.0f} tokens/s, {}, {}",
-                             summary.value("status", ""), summary.value("steps", 0),
-                             shown_count(summary.value("tokens", 0.0)),
-                             summary.value("tokens_per_s", summary.value("tokens_per_second", 0.0)),
-                             shown_memory(summary), shown_energy(summary)));
+void print_summary(const work::TrainingSummary& summary, Terminal& terminal) {
+  const std::string speed = summary.tokens_per_second
+                                ? fmt::format("{:.0f}", *summary.tokens_per_second)
+                                : std::string("unknown");
+  terminal.print(fmt::format("{} after {} steps, {} tokens, {} tokens/s, {}, {}",
+                             work::run_status_name(summary.status), summary.steps,
+                             shown_count(static_cast<double>(summary.tokens)), speed,
+                             shown_memory(summary), shown_energy(summary.energy)));
 }
 
 Result<Json> shown_run(const hub::TrainedModel& trained, Terminal& terminal) {

@@ -39,41 +39,25 @@ recipe::ModelConfig core_shape() {
   return model;
 }
 
-Json to_json(const train::ContentionResult& result) {
-  return {{"work", result.work},
-          {"alone_tokens_per_s", result.alone_tokens_per_s},
-          {"busy_tokens_per_s", result.busy_tokens_per_s},
-          {"ratio", result.ratio},
-          {"lowest_ratio", result.lowest_ratio},
-          {"highest_ratio", result.highest_ratio},
-          {"alone", result.alone},
-          {"busy", result.busy}};
-}
-
 }  // namespace
 
-Result<Json> benchmark_contention(const JobContext& job) {
-  const Json& spec = job.spec;
-  train::ContentionOptions options{.model = pretrained_shape(), .core = core_shape()};
-  PANAL_ASSIGN(options.rounds, json_integer(spec, "rounds", "job", 1, 1000));
-  PANAL_ASSIGN(options.seconds_per_phase, json_number(spec, "seconds", "job", 0, 3600));
-  if (json_has(spec, "model")) {
-    PANAL_ASSIGN(const std::string path, json_string(spec, "model", "job"));
-    options.served = path;
-  }
+Result<work::Contention> benchmark_contention(const work::ContentionJob& job,
+                                              const JobContext& context) {
+  train::ContentionOptions options{.model = pretrained_shape(),
+                                   .core = core_shape(),
+                                   .served = job.model.value_or(""),
+                                   .rounds = job.rounds,
+                                   .seconds_per_phase = job.seconds_per_phase};
   if (machine::cpu_multiplies_bfloat16()) options.lora_precision = tensor::Precision::kBFloat16;
   PANAL_ASSIGN(const auto other, BusyProcess::start());
-  PANAL_ASSIGN(
-      const std::vector<train::ContentionResult> results,
-      train::benchmark_contention(
-          options, system_clock(), [&](bool is_busy) { other->set_busy(is_busy); },
-          [&](double fraction) { job.events.write({work::JobAdvance{fraction}}); }, job.stop));
-  Json document = spec;
-  document["works"] = Json::array();
-  for (const train::ContentionResult& result : results)
-    document["works"].push_back(to_json(result));
-  document["machine"] = machine::machine_to_json(train::describe_machine(options.lora_precision));
-  return document;
+  work::Contention found;
+  PANAL_ASSIGN(found.works,
+               train::benchmark_contention(
+                   options, system_clock(), [&](bool is_busy) { other->set_busy(is_busy); },
+                   [&](double fraction) { context.events.write({work::JobAdvance{fraction}}); },
+                   context.stop));
+  found.machine = train::describe_machine(options.lora_precision);
+  return found;
 }
 
 }  // namespace panal::engine

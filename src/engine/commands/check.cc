@@ -11,19 +11,6 @@ namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 
-// The whole adapter is read and put over the core: shapes, rank and targets must fit.
-Result<Json> check_adapter(const std::string& path, const std::string& folder) {
-  PANAL_ASSIGN(model::Decoder decoder, model::load_decoder(path));
-  PANAL_TRY(decoder.load_adapter(folder));
-  const model::LoraConfig& lora = *decoder.lora();
-  return Json{{"type", "lora"},
-              {"rank", lora.rank},
-              {"alpha", lora.alpha},
-              {"targets", lora.targets},
-              {"base_model_name", lora.base_model_name},
-              {"parameters", decoder.num_trainable_parameters()}};
-}
-
 // The settings a core came with; an empty object when it has none.
 Result<Json> generation_config_of(const std::filesystem::path& folder) {
   const auto path = folder / "generation_config.json";
@@ -35,46 +22,52 @@ Result<Json> generation_config_of(const std::filesystem::path& folder) {
 
 }  // namespace
 
-Result<Json> check_model(const JobContext& job) {
-  PANAL_ASSIGN(const std::string path, json_string(job.spec, "path", "job"));
-  if (json_has(job.spec, "adapter")) {
-    PANAL_ASSIGN(const std::string adapter, json_string(job.spec, "adapter", "job"));
-    return check_adapter(path, adapter);
-  }
+Result<work::ModelFacts> check_model(const work::CheckModelJob& job, const JobContext&) {
+  const std::string path = job.model.string();
   PANAL_ASSIGN(const model::Decoder decoder, model::load_decoder(path));
   const recipe::ModelConfig& config = decoder.config();
-  PANAL_ASSIGN(const std::vector<std::string> unused, model::unused_tensors(path));
+  work::ModelFacts facts{
+      .architecture = std::string(recipe::architecture_name(config.architecture)),
+      .parameters = config.num_parameters(),
+      .layers = config.layers,
+      .width = config.width,
+      .heads = config.heads,
+      .key_value_heads = config.key_value_heads,
+      .feed_forward_width = config.feed_forward_width,
+      .vocabulary_size = config.vocabulary_size,
+      .context_length = config.context_length,
+      .tied_embeddings = config.tied_embeddings};
+  PANAL_ASSIGN(facts.unused_tensors, model::unused_tensors(path));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, config.vocabulary_size));
-  Json facts = {{"architecture", recipe::architecture_name(config.architecture)},
-                {"parameters", config.num_parameters()},
-                {"layers", config.layers},
-                {"width", config.width},
-                {"heads", config.heads},
-                {"key_value_heads", config.key_value_heads},
-                {"feed_forward_width", config.feed_forward_width},
-                {"vocabulary_size", config.vocabulary_size},
-                {"context_length", config.context_length},
-                {"tied_embeddings", config.tied_embeddings},
-                {"tokenizer_size", tokenizer.vocabulary_size()},
-                {"unused_tensors", unused}};
-  facts.update(chat_facts(chat_of(tokenizer, SystemClock())));
+  facts.tokenizer_size = tokenizer.vocabulary_size();
+  tell_chat(chat_of(tokenizer, SystemClock()), facts);
   return facts;
 }
 
-Result<Json> export_model(const JobContext& job) {
-  PANAL_ASSIGN(const std::string path, json_string(job.spec, "path", "job"));
-  PANAL_ASSIGN(const std::string output, json_string(job.spec, "output", "job"));
+Result<work::AdapterFacts> check_adapter(const work::CheckAdapterJob& job, const JobContext&) {
+  PANAL_ASSIGN(model::Decoder decoder, model::load_decoder(job.model.string()));
+  PANAL_TRY(decoder.load_adapter(job.adapter.string()));
+  const model::LoraConfig& lora = *decoder.lora();
+  return work::AdapterFacts{.rank = lora.rank,
+                            .alpha = lora.alpha,
+                            .targets = lora.targets,
+                            .base_model_name = lora.base_model_name,
+                            .parameters = decoder.num_trainable_parameters()};
+}
+
+Result<work::ExportedFiles> export_model(const work::ExportModelJob& job, const JobContext&) {
+  const std::string path = job.model.string();
   PANAL_ASSIGN(const model::Decoder decoder, model::load_decoder(path));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));
-  std::filesystem::create_directories(output);
-  PANAL_TRY(decoder.save_hugging_face(output));
-  PANAL_TRY(tokenizer.save(output));
+  std::filesystem::create_directories(job.output);
+  PANAL_TRY(decoder.save_hugging_face(job.output.string()));
+  PANAL_TRY(tokenizer.save(job.output.string()));
   PANAL_ASSIGN(const Json generation, generation_config_of(path));
-  PANAL_TRY(model::save_generation_config(output, decoder.config(), generation,
+  PANAL_TRY(model::save_generation_config(job.output.string(), decoder.config(), generation,
                                           chat_of(tokenizer, SystemClock()).stop_ids));
-  return Json{{"folder", output}, {"parameters", decoder.config().num_parameters()}};
+  return work::ExportedFiles{.folder = job.output, .parameters = decoder.config().num_parameters()};
 }
 
 }  // namespace panal::engine

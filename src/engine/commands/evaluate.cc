@@ -18,9 +18,9 @@ namespace {
 constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 32;
 
 struct EvaluationText {
-  std::string name;
-  std::vector<std::int32_t> tokens;
-  std::vector<std::uint8_t> is_scored;  // Of conversations; empty: all tokens are.
+  std::string name{};
+  std::vector<std::int32_t> tokens{};
+  std::vector<std::uint8_t> is_scored{};  // Of conversations; empty: all tokens are.
 };
 
 // Documents one after the other; of conversations what the assistant says is scored.
@@ -44,10 +44,10 @@ Status take_documents(const std::vector<data::Document>& documents,
 
 // A plain text as it is: a byte-order mark or CRLF is text here, so that other programs count the
 // same tokens. JSON, tables and packed files as the documents in them.
-Result<EvaluationText> read_text(const Json& entry, const tokenizer::Tokenizer& tokenizer) {
-  EvaluationText text;
-  PANAL_ASSIGN(text.name, json_string(entry, "name", "job: texts"));
-  PANAL_ASSIGN(const std::string path, json_string(entry, "path", "job: texts"));
+Result<EvaluationText> read_text(const work::NamedText& named,
+                                 const tokenizer::Tokenizer& tokenizer) {
+  EvaluationText text{.name = named.name};
+  const std::string path = named.path.string();
   PANAL_ASSIGN(const data::ReadReport report,
                data::read_documents(path, {.passage_bytes = 0, .max_file_bytes = kMaxTextBytes}));
   if (report.kinds.size() != 1 || report.kinds[0].kind != "text" || report.num_files != 1) {
@@ -68,75 +68,70 @@ Result<EvaluationText> read_text(const Json& entry, const tokenizer::Tokenizer& 
 
 }  // namespace
 
-Result<Json> evaluate(const JobContext& job) {
-  PANAL_ASSIGN(const std::string path, json_string(job.spec, "model", "job"));
-  PANAL_ASSIGN(auto adapters, read_adapters(job.spec));
-  evaluate::EvaluateOptions options;
-  PANAL_ASSIGN(options.context, json_integer(job.spec, "context", "job", 2, 1 << 24));
-  PANAL_ASSIGN(options.max_tokens, json_integer(job.spec, "max_tokens", "job", 0, INT64_MAX));
-  options.stop = job.stop;
+Result<work::TextEvaluations> evaluate_texts(const work::EvaluateTextsJob& job,
+                                             const JobContext& context) {
+  if (job.texts.empty())
+    return Status(Code::kInvalidArgument, "job: \"texts\" must be one at least, found none");
+  const std::string path = job.model.string();
   PANAL_ASSIGN(model::Decoder decoder, model::load_decoder(path));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));
-  if (!json_has(job.spec, "texts") || !job.spec.at("texts").is_array() ||
-      job.spec.at("texts").empty()) {
-    return Status(Code::kInvalidArgument, "job: \"texts\" must be a list of {name, path}");
-  }
-  options.tokenizer = &tokenizer;
   std::vector<EvaluationText> texts;
-  for (const Json& entry : job.spec.at("texts")) {
-    PANAL_ASSIGN(EvaluationText text, read_text(entry, tokenizer));
+  for (const work::NamedText& named : job.texts) {
+    PANAL_ASSIGN(EvaluationText text, read_text(named, tokenizer));
     texts.push_back(std::move(text));
   }
-
-  Json evaluations = Json::array();
-  const double num_cells = static_cast<double>((adapters.size() + 1) * texts.size());
+  evaluate::EvaluateOptions options{.context = job.context,
+                                    .max_tokens = job.max_tokens,
+                                    .tokenizer = &tokenizer,
+                                    .stop = context.stop};
+  work::TextEvaluations found{.context = job.context};
+  const double num_cells = static_cast<double>((job.adapters.size() + 1) * texts.size());
   const auto evaluate_all = [&](const std::string& adapter) -> Status {
     for (const EvaluationText& text : texts) {
       options.is_scored = text.is_scored;
       options.on_progress = [&](double fraction) {
-        job.events.write(
-            {work::JobAdvance{(static_cast<double>(evaluations.size()) + fraction) / num_cells}});
+        const auto done = static_cast<double>(found.evaluations.size());
+        context.events.write({work::JobAdvance{(done + fraction) / num_cells}});
       };
       PANAL_ASSIGN(const evaluate::Evaluation evaluation,
                    evaluate::evaluate(decoder, text.tokens, options));
-      evaluations.push_back(
-          {{"adapter", adapter},
-           {"text", text.name},
-           {"tokens", evaluation.tokens},
-           {"loss", evaluation.loss},
-           {"perplexity", evaluation.perplexity},
-           {"bits_per_byte",
-            evaluation.bits_per_byte ? Json(*evaluation.bits_per_byte) : Json(nullptr)}});
+      found.evaluations.push_back({.adapter = adapter,
+                                   .text = text.name,
+                                   .tokens = evaluation.tokens,
+                                   .loss = evaluation.loss,
+                                   .perplexity = evaluation.perplexity,
+                                   .bits_per_byte = evaluation.bits_per_byte});
     }
     return Status();
   };
   PANAL_TRY(evaluate_all(""));
-  for (const model::AdapterSource& adapter : adapters) {
+  for (const work::AdapterFolder& adapter : job.adapters) {
     PANAL_TRY(decoder.load_adapter(adapter.folder));
     PANAL_TRY(evaluate_all(adapter.name));
   }
-  return Json{{"context", options.context}, {"evaluations", evaluations}};
+  return found;
 }
 
-Result<Json> document_losses(const JobContext& job) {
-  PANAL_ASSIGN(const std::string path, json_string(job.spec, "model", "job"));
-  PANAL_ASSIGN(const std::string dataset, json_string(job.spec, "dataset", "job"));
-  evaluate::DocumentLossOptions options;
-  PANAL_ASSIGN(options.max_tokens_per_document,
-               json_integer(job.spec, "max_tokens_per_document", "job", 2, 1 << 24));
-  options.stop = job.stop;
-  options.on_progress = [&](double fraction) { job.events.write({work::JobAdvance{fraction}}); };
+Result<work::DocumentLosses> document_losses(const work::DocumentLossesJob& job,
+                                             const JobContext& context) {
+  const std::string path = job.model.string();
   PANAL_ASSIGN(const model::Decoder decoder, model::load_decoder(path));
   PANAL_ASSIGN(const tokenizer::Tokenizer tokenizer,
                load_tokenizer_for(path, decoder.config().vocabulary_size));
-  PANAL_ASSIGN(const auto documents, data::read_dataset(dataset));
+  PANAL_ASSIGN(const auto documents, data::read_dataset(job.dataset));
+  evaluate::DocumentLossOptions options{.max_tokens_per_document = job.max_tokens_per_document,
+                                        .stop = context.stop};
+  options.on_progress = [&](double fraction) {
+    context.events.write({work::JobAdvance{fraction}});
+  };
   PANAL_ASSIGN(const auto losses,
                evaluate::document_losses(decoder, tokenizer, documents, options));
-  Json values = Json::array();
-  for (const double loss : losses)
-    values.push_back(std::isfinite(loss) ? Json(loss) : Json(nullptr));
-  return Json{{"losses", values}};
+  work::DocumentLosses found;
+  for (const double loss : losses) {
+    found.losses.push_back(std::isfinite(loss) ? std::optional(loss) : std::nullopt);
+  }
+  return found;
 }
 
 }  // namespace panal::engine

@@ -7,26 +7,11 @@
 #include "engine/commands/sampling_defaults.h"
 
 namespace panal::engine {
+
 std::vector<model::AdapterSource> adapter_sources(const std::vector<work::AdapterFolder>& folders) {
   std::vector<model::AdapterSource> sources;
   for (const auto& [name, folder] : folders) sources.push_back({name, folder});
   return sources;
-}
-
-Result<std::vector<model::AdapterSource>> read_adapters(const Json& spec) {
-  std::vector<model::AdapterSource> adapters;
-  if (!json_has(spec, "adapters")) return adapters;
-  if (!spec.at("adapters").is_array()) {
-    return Status(Code::kInvalidArgument, "job: \"adapters\" must be a list of {name, folder}");
-  }
-  for (const Json& entry : spec.at("adapters")) {
-    model::AdapterSource source;
-    PANAL_ASSIGN(source.name, json_string(entry, "name", "job: adapters"));
-    PANAL_ASSIGN(const std::string folder, json_string(entry, "folder", "job: adapters"));
-    source.folder = folder;
-    adapters.push_back(std::move(source));
-  }
-  return adapters;
 }
 
 Result<tokenizer::Tokenizer> load_tokenizer_for(const std::string& path,

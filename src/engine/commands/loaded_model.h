@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/result.h"
 #include "data/encode_conversation.h"
 #include "energy/meter.h"
@@ -58,8 +57,6 @@ class LoadedModel {
 
 /// Adapters as the model's room calls them.
 std::vector<model::AdapterSource> adapter_sources(const std::vector<work::AdapterFolder>& folders);
-/// Reads a list of {"name", "folder"}; an absent list is empty.
-Result<std::vector<model::AdapterSource>> read_adapters(const Json& spec);
 /// A tokenizer that fits the model: kInvalidArgument when it has ids the model has no embedding
 /// for.
 Result<tokenizer::Tokenizer> load_tokenizer_for(const std::string& path,

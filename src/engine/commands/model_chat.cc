@@ -34,17 +34,16 @@ ModelChat chat_of(const tokenizer::Tokenizer& tokenizer, const Clock& clock) {
   return chat;
 }
 
-Json chat_facts(const ModelChat& chat) {
-  if (!chat.trial) return {{"chat", false}};
-  Json facts = {{"chat", chat.trial->can_chat}};
-  if (!chat.trial->can_chat) {
-    facts["chat_reason"] = chat.trial->reason;
-    return facts;
+void tell_chat(const ModelChat& chat, work::ModelFacts& facts) {
+  facts.can_chat = chat.trial && chat.trial->can_chat;
+  if (!chat.trial) return;
+  if (!facts.can_chat) {
+    facts.why_no_chat = chat.trial->reason;
+    return;
   }
-  facts["chat_system"] = chat.trial->takes_system;
-  facts["chat_tools"] = chat.trial->takes_tools;
-  if (!chat.trial->tools_reason.empty()) facts["chat_tools_reason"] = chat.trial->tools_reason;
-  return facts;
+  facts.takes_system = chat.trial->takes_system;
+  facts.takes_tools = chat.trial->takes_tools;
+  if (!chat.trial->tools_reason.empty()) facts.why_no_tools = chat.trial->tools_reason;
 }
 
 }  // namespace panal::engine

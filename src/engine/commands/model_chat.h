@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "chat/chat_template.h"
 #include "chat/trial.h"
 #include "tokenizer/tokenizer.h"
+#include "work/check_jobs.h"
 
 namespace panal::engine {
 
@@ -29,8 +29,7 @@ ModelChat chat_of(const tokenizer::Tokenizer& tokenizer, const Clock& clock);
 /// What the template is rendered with, but for the conversation.
 chat::ChatTemplateOptions chat_options(const tokenizer::Tokenizer& tokenizer, const Clock& clock);
 
-/// The facts for the registry: {"chat", "chat_reason"?, "chat_system"?, "chat_tools"?}. A model
-/// without a template says chat: false and no reason.
-Json chat_facts(const ModelChat& chat);
+/// Writes down how it chats. A model without a template cannot, and there is no reason to tell.
+void tell_chat(const ModelChat& chat, work::ModelFacts& facts);
 
 }  // namespace panal::engine

@@ -20,30 +20,30 @@ int processes_of(const std::string& config) {
 }
 
 // A run that was stopped has no model: it is not done, and the job says so.
-Status check_not_stopped(const Json& summary, const std::filesystem::path& folder) {
-  if (summary.value("status", "") != "stopped") return Status();
+Status check_not_stopped(const work::TrainingSummary& summary,
+                         const std::filesystem::path& folder) {
+  if (summary.status != work::RunStatus::kStopped) return Status();
   return Status(
       Code::kCancelled,
       fmt::format("stopped at step {}; a checkpoint is in {}: run the same command again to go on",
-                  summary.value("steps", 0), folder.string()));
+                  summary.steps, folder.string()));
 }
 
 }  // namespace
 
-Result<Json> run_training(Hive& hive, const TrainingRun& run, const Watch& watch) {
-  Json spec = {{"config", run.config},
-               {"config_name", run.config_name},
-               {"base_directory", run.base_directory},
-               {"run_directory", (run.folder / "run").string()}};
-  if (run.processes) spec["processes"] = *run.processes;
-  auto outcome = hive.run_job(
-      {.kind = "train",
-       .spec = std::move(spec),
-       .activity = run.activity,
-       .folder = run.folder,
-       .processes = run.processes.value_or(processes_of(run.config)),
-       .judge = [&](const Json& summary) { return check_not_stopped(summary, run.folder); }},
-      watch);
+Result<work::TrainingSummary> run_training(Hive& hive, const TrainingRun& run, const Watch& watch) {
+  const work::TrainingJob job{.file = {.config = run.config,
+                                       .config_name = run.config_name,
+                                       .base_directory = run.base_directory,
+                                       .processes = run.processes},
+                              .run_directory = run.folder / "run"};
+  auto outcome = hive.run_job(job,
+                              {.activity = run.activity,
+                               .folder = run.folder,
+                               .processes = run.processes.value_or(processes_of(run.config))},
+                              watch, [&](const work::TrainingSummary& summary) {
+                                return check_not_stopped(summary, run.folder);
+                              });
   if (outcome.code() == Code::kInvalidArgument && !std::filesystem::exists(run.folder / "run")) {
     std::error_code ignored;
     std::filesystem::remove_all(run.folder, ignored);
@@ -62,14 +62,14 @@ Result<std::map<std::string, std::filesystem::path>> files_of(const std::filesys
   return files;
 }
 
-registry::Lineage lineage_of(const Json& summary, const std::string& config,
+registry::Lineage lineage_of(const work::TrainingSummary& summary, const std::string& config,
                              const std::filesystem::path& folder) {
   registry::Lineage lineage;
-  lineage.dataset_sha256 = summary.value("dataset_sha256", "");
+  lineage.dataset_sha256 = summary.dataset_sha256;
   lineage.code_version = code_version();
   lineage.config_sha256 = sha256_hex(config);
   lineage.run_id = folder.filename().string();
-  lineage.details["run"] = summary;
+  lineage.details["run"] = work::to_json(summary);
   return lineage;
 }
 

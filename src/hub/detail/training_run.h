@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 
-#include "base/json.h"
 #include "base/result.h"
 #include "hub/hive.h"
 #include "registry/model_version.h"
+#include "work/training.h"
 
 namespace panal::hub::detail {
 
@@ -24,12 +24,12 @@ struct TrainingRun {
 
 /// Runs it and returns its summary. A run file that is refused leaves no folder behind. Errors:
 /// kCancelled, with the way to go on, when it was stopped and left a checkpoint.
-Result<Json> run_training(Hive& hive, const TrainingRun& run, const Watch& watch);
+Result<work::TrainingSummary> run_training(Hive& hive, const TrainingRun& run, const Watch& watch);
 
 /// The files of a folder, by name. Errors: kInternal when it has none.
 Result<std::map<std::string, std::filesystem::path>> files_of(const std::filesystem::path& folder);
 
-registry::Lineage lineage_of(const Json& summary, const std::string& config,
+registry::Lineage lineage_of(const work::TrainingSummary& summary, const std::string& config,
                              const std::filesystem::path& folder);
 
 }  // namespace panal::hub::detail

@@ -28,7 +28,7 @@ Result<Dimensions> dimensions_of(const Json& json, const std::string& where) {
 Status add_steps(const Json& json, const Dimensions& shape, const std::string& where,
                  RunRecord& run) {
   if (!json_has(json, "step_seconds")) {
-    run.notes.push_back("the file lists no single steps: only the median is known");
+    run.notes.emplace_back("the file lists no single steps: only the median is known");
     return Status();
   }
   if (!json.at("step_seconds").is_array()) {

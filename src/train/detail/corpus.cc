@@ -279,7 +279,7 @@ Result<data::TokenShard> open_shard(const std::filesystem::path& path, const Cor
 
 }  // namespace
 
-void Corpus::describe(TrainSummary& summary) const {
+void Corpus::describe(work::TrainingSummary& summary) const {
   summary.training_documents = facts.training_documents;
   summary.validation_documents = facts.validation_documents;
   for (const auto& source : training) {

@@ -40,7 +40,7 @@ struct Corpus {
   std::int32_t end_of_text = 0;
 
   /// Fills in what a summary says of the data.
-  void describe(TrainSummary& summary) const;
+  void describe(work::TrainingSummary& summary) const;
 };
 
 struct CorpusWork {

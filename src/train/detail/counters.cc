@@ -5,14 +5,14 @@
 #include <array>
 #include <utility>
 
-#include "train/detail/evaluation_json.h"
+#include "work/training.h"
 
 namespace panal::train::detail {
 namespace {
 
 constexpr std::int64_t kMost = std::int64_t{1} << 60;
 
-constexpr std::array<std::pair<const char*, std::optional<EvaluationPoint> Counters::*>, 3>
+constexpr std::array<std::pair<const char*, std::optional<work::EvaluationPoint> Counters::*>, 3>
     kEvaluations{{
         {"first_evaluation", &Counters::first_evaluation},
         {"last_evaluation", &Counters::last_evaluation},
@@ -47,12 +47,12 @@ Json counters_to_json(const Counters& counters) {
                {"training_seconds", counters.training_seconds},
                {"checkpoint_seconds", counters.checkpoint_seconds},
                {"recent_losses", counters.recent_losses},
-               {"energy", energy_to_json(counters.energy)},
+               {"energy", work::to_json(counters.energy)},
                {"stream", counters.stream}};
   if (counters.smoothed_loss) json["smoothed_loss"] = *counters.smoothed_loss;
   if (counters.lowest_smoothed_loss) json["lowest_smoothed_loss"] = *counters.lowest_smoothed_loss;
   for (const auto& [key, member] : kEvaluations) {
-    if (counters.*member) json[key] = evaluation_to_json(*(counters.*member));
+    if (counters.*member) json[key] = work::to_json(*(counters.*member));
   }
   return json;
 }
@@ -81,29 +81,13 @@ Result<Counters> counters_from_json(const Json& json, std::string_view where) {
     return Status(Code::kCorrupt, fmt::format("{}: energy, stream or outliers are missing", where));
   }
   counters.outliers = json["outliers"];
-  PANAL_ASSIGN(counters.energy, energy_from_json(json["energy"], where));
+  PANAL_ASSIGN(counters.energy, work::from_json<work::EnergyReading>(json["energy"], where));
   counters.stream = json["stream"];
   for (const auto& [key, member] : kEvaluations) {
     if (!json_has(json, key)) continue;
-    PANAL_ASSIGN(counters.*member, evaluation_from_json(json[key], where));
+    PANAL_ASSIGN(counters.*member, work::from_json<work::EvaluationPoint>(json[key], where));
   }
   return counters;
-}
-
-Json energy_to_json(const energy::EnergyReading& reading) {
-  Json json = {{"joules", nullptr}, {"method", reading.method}, {"detail", reading.detail}};
-  if (reading.joules) json["joules"] = *reading.joules;
-  return json;
-}
-
-Result<energy::EnergyReading> energy_from_json(const Json& json, std::string_view where) {
-  energy::EnergyReading reading;
-  if (json_has(json, "joules")) {
-    PANAL_ASSIGN(reading.joules, json_number(json, "joules", where, 0, 1e30));
-  }
-  PANAL_ASSIGN(reading.method, json_string(json, "method", where));
-  PANAL_ASSIGN(reading.detail, json_string(json, "detail", where));
-  return reading;
 }
 
 }  // namespace panal::train::detail

@@ -28,9 +28,9 @@ struct Counters {
   double training_seconds = 0;       // Of steps alone.
   double checkpoint_seconds = 0;     // That training stood still for checkpoints.
   std::deque<double> recent_losses;  // Finite, the newest last, at most kRecentLosses.
-  std::optional<EvaluationPoint> first_evaluation;
-  std::optional<EvaluationPoint> last_evaluation;
-  std::optional<EvaluationPoint> best_evaluation;  // Of the lowest loss.
+  std::optional<work::EvaluationPoint> first_evaluation;
+  std::optional<work::EvaluationPoint> last_evaluation;
+  std::optional<work::EvaluationPoint> best_evaluation;  // Of the lowest loss.
   energy::EnergyReading energy{
       .joules = 0.0, .method = "", .detail = ""};  // Method "": nothing yet.
   Json stream;                                     // data::TokenStream::state().
@@ -41,8 +41,5 @@ Json counters_to_json(const Counters& counters);
 /// Untrusted: every field is checked. Errors: kCorrupt or kInvalidArgument naming `where` and the
 /// field.
 Result<Counters> counters_from_json(const Json& json, std::string_view where);
-
-Json energy_to_json(const energy::EnergyReading& reading);
-Result<energy::EnergyReading> energy_from_json(const Json& json, std::string_view where);
 
 }  // namespace panal::train::detail

@@ -11,14 +11,6 @@
 #include "train/detail/data_parallel.h"
 
 namespace panal::train::detail {
-namespace {
-
-std::optional<double> known(double error) {
-  return std::isfinite(error) ? std::optional(error) : std::nullopt;
-}
-
-}  // namespace
-
 Status at_evaluation_point(const Ranks& ranks, Trainer& trainer, std::int64_t step,
                            const std::function<Status()>& work) {
   // Before the first step the two points are one, and the others do not wait for orders yet.
@@ -79,8 +71,8 @@ int Evaluator::num_later() const {
   return config_.kind == recipe::RunKind::kLora ? 1 : 5;
 }
 
-Result<EvaluationPoint> Evaluator::score(const model::Decoder& decoder, std::int64_t step,
-                                         const std::stop_token& stop) const {
+Result<work::EvaluationPoint> Evaluator::score(const model::Decoder& decoder, std::int64_t step,
+                                               const std::stop_token& stop) const {
   PANAL_ASSIGN(const evaluate::Evaluation found,
                evaluate::evaluate(
                    decoder, tokens_,
@@ -89,24 +81,23 @@ Result<EvaluationPoint> Evaluator::score(const model::Decoder& decoder, std::int
                     .tokenizer = &corpus_.tokenizer,
                     .is_scored = is_scored_,
                     .stop = stop}));
-  EvaluationPoint point{.step = step,
-                        .tokens = found.tokens,
-                        .loss = found.loss,
-                        .perplexity = found.perplexity,
-                        .bits_per_byte = found.bits_per_byte,
-                        .tasks = {}};
+  work::EvaluationPoint point{.step = step,
+                              .tokens = found.tokens,
+                              .loss = found.loss,
+                              .perplexity = found.perplexity,
+                              .bits_per_byte = found.bits_per_byte,
+                              .tasks = {}};
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     const auto& task = config_.evaluation.tasks[i];
     PANAL_ASSIGN(const auto scores,
                  evaluate::score_choices(decoder, corpus_.tokenizer, tasks_[i],
                                          {.where = task.path.string(), .stop = stop}));
-    const evaluate::ChoiceSummary summary = evaluate::summarise_choices(tasks_[i], scores);
-    point.tasks.push_back({.name = task.name,
-                           .items = summary.items,
-                           .acc = summary.acc.mean,
-                           .acc_norm = summary.acc_norm.mean,
-                           .acc_standard_error = known(summary.acc.standard_error),
-                           .acc_norm_standard_error = known(summary.acc_norm.standard_error)});
+    const work::ChoiceSummary summary = evaluate::summarise_choices(tasks_[i], scores);
+    point.tasks[task.name] = {.items = summary.all.items,
+                              .acc = summary.all.acc.mean,
+                              .acc_norm = summary.all.acc_norm.mean,
+                              .acc_standard_error = summary.all.acc.standard_error,
+                              .acc_norm_standard_error = summary.all.acc_norm.standard_error};
   }
   return point;
 }

@@ -29,8 +29,8 @@ class Evaluator {
   /// How many follow that before the first step; with `every_steps` a guess.
   int num_later() const;
   /// Loss and tasks with the weights the decoder holds now. Errors: kCancelled when stopped.
-  Result<EvaluationPoint> score(const model::Decoder& decoder, std::int64_t step,
-                                const std::stop_token& stop) const;
+  Result<work::EvaluationPoint> score(const model::Decoder& decoder, std::int64_t step,
+                                      const std::stop_token& stop) const;
 
  private:
   Evaluator(const recipe::RunConfig& config, const Corpus& corpus)

@@ -41,8 +41,8 @@ Status obey(Order order, const RunContext& context, Trainer& trainer, Position& 
 
 }  // namespace
 
-Result<TrainSummary> follow(const recipe::RunConfig& config, RunEvents& events,
-                            std::stop_token stop, RunEnvironment& environment) {
+Result<work::TrainingSummary> follow(const recipe::RunConfig& config, RunEvents& events,
+                                     std::stop_token stop, RunEnvironment& environment) {
   const Ranks ranks(environment.group);
   const RunContext context{.config = config,
                            .events = events,
@@ -63,8 +63,8 @@ Result<TrainSummary> follow(const recipe::RunConfig& config, RunEvents& events,
     if (next == Order::kEnd) break;
     PANAL_TRY(obey(next, context, *trainer, position));
   }
-  TrainSummary summary;
-  summary.kind = config.kind;
+  work::TrainingSummary summary;
+  summary.kind = recipe::run_kind_name(config.kind);
   summary.steps = position.step;
   return summary;
 }

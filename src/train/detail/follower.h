@@ -9,7 +9,7 @@
 namespace panal::train::detail {
 
 /// Blocks for the whole run. The summary is of no use but for its steps.
-Result<TrainSummary> follow(const recipe::RunConfig& config, RunEvents& events,
-                            std::stop_token stop, RunEnvironment& environment);
+Result<work::TrainingSummary> follow(const recipe::RunConfig& config, RunEvents& events,
+                                     std::stop_token stop, RunEnvironment& environment);
 
 }  // namespace panal::train::detail

@@ -41,19 +41,17 @@ Status Logbook::note_step(const StepResult& result, double step_seconds, const C
   return patience_.keep_trying([this] { return machines_->after_step(spending_.call_seconds()); });
 }
 
-Status Logbook::note_evaluation(const EvaluationPoint& point) {
+Status Logbook::note_evaluation(const work::EvaluationPoint& point) {
   if (!std::isfinite(point.loss)) {
     context_.events.on_message(
         fmt::format("the validation loss at step {} is not finite", point.step));
     return Status();
   }
   context_.events.on_evaluation(point);
-  Json line = {{"step", point.step},
-               {"validation_loss", point.loss},
-               {"perplexity", point.perplexity},
-               {"validation_tokens", point.tokens}};
-  const Json all = evaluation_to_json(point);
-  for (const char* key : {"bits_per_byte", "tasks"}) {
+  Json line = {
+      {"step", point.step}, {"validation_loss", point.loss}, {"validation_tokens", point.tokens}};
+  const Json all = work::to_json(point);
+  for (const char* key : {"perplexity", "bits_per_byte", "tasks"}) {
     if (json_has(all, key)) line[key] = all.at(key);
   }
   return add(line);
@@ -91,7 +89,7 @@ Status Logbook::write_file(std::string_view name, std::string_view text) {
   });
 }
 
-Result<TrainSummary> Logbook::write_summary(TrainSummary summary) {
+Result<work::TrainingSummary> Logbook::write_summary(work::TrainingSummary summary) {
   if (machines_) {
     PANAL_TRY(patience_.keep_trying([&] { return machines_->end(spending_.call_seconds()); }));
     const report::Call largest = machines_->largest_call();
@@ -105,7 +103,7 @@ Result<TrainSummary> Logbook::write_summary(TrainSummary summary) {
                                static_cast<double>(summary.parameters) / 1e6, summary.steps);
     PANAL_TRY(write_file("loss.svg", loss_plot(curves)));
   }
-  PANAL_TRY(write_file("summary.json", to_pretty(summary_to_json(summary))));
+  PANAL_TRY(write_file("summary.json", to_pretty(work::to_json(summary))));
   return summary;
 }
 

@@ -30,7 +30,7 @@ class Logbook {
 
   /// After `counters` took the step in.
   Status note_step(const StepResult& result, double step_seconds, const Counters& counters);
-  Status note_evaluation(const EvaluationPoint& point);
+  Status note_evaluation(const work::EvaluationPoint& point);
   /// Drops the lines of steps gone back over, and notes why.
   Status note_roll_back(std::int64_t from_step, const std::string& why, const Counters& counters);
   /// Lines so far survive a power cut.
@@ -39,7 +39,7 @@ class Logbook {
   Status write_file(std::string_view name, std::string_view text);
   /// Completes the summary by what the machines held, and writes the curves and it: the last of all
   /// files, because it says that the rest is there.
-  Result<TrainSummary> write_summary(TrainSummary summary);
+  Result<work::TrainingSummary> write_summary(work::TrainingSummary summary);
 
  private:
   Status add(const Json& line);  // In metrics.jsonl.

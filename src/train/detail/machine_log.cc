@@ -33,7 +33,7 @@ Json earlier_document(const std::filesystem::path& path) {
 
 Json call_to_json(const report::Call& call) {
   Json json = {{"from_step", call.from_step},
-               {"machine", machine::machine_to_json(call.machine)},
+               {"machine", work::to_json(call.machine)},
                {"peak_resident_bytes", nullptr}};
   if (call.peak_resident_bytes) json["peak_resident_bytes"] = *call.peak_resident_bytes;
   if (call.largest_process_bytes) json["largest_process_bytes"] = *call.largest_process_bytes;

@@ -20,32 +20,32 @@ double mean(const std::deque<double>& values) {
 }
 
 // Whether a run that has come to its end is told to do more than it was.
-Result<bool> has_more_to_do(const RunContext& context, const TrainSummary& summary) {
+Result<bool> has_more_to_do(const RunContext& context, const work::TrainingSummary& summary) {
   const auto& limits = context.config.limits;
   const bool has_more_time = !limits.max_seconds || *limits.max_seconds > summary.seconds * 1.2 + 1;
   const bool has_more_steps = !limits.steps || *limits.steps > summary.steps;
-  if (summary.status == RunStatus::kTimeLimit) return has_more_time && has_more_steps;
+  if (summary.status == work::RunStatus::kTimeLimit) return has_more_time && has_more_steps;
   if (limits.steps) return has_more_steps;
   PANAL_ASSIGN(const auto plan, read_plan(context.at("plan.json")));
   return has_more_time && plan && plan->for_seconds != limits.max_seconds;
 }
 
 // A finished run is not run again, unless its limits have grown.
-Result<std::optional<TrainSummary>> earlier_result(const RunContext& context) {
+Result<std::optional<work::TrainingSummary>> earlier_result(const RunContext& context) {
   auto summary = read_summary(context.at("summary.json"));
-  if (summary.code() == Code::kNotFound) return std::optional<TrainSummary>();
+  if (summary.code() == Code::kNotFound) return std::optional<work::TrainingSummary>();
   PANAL_TRY(summary.status());
   const auto& limits = context.config.limits;
   PANAL_ASSIGN(const bool has_more, has_more_to_do(context, *summary));
   const bool has_too_many = limits.steps && *limits.steps < summary->steps;
-  if (summary->status == RunStatus::kStopped || !std::filesystem::exists(summary->model_folder) ||
-      has_more || has_too_many) {
-    return std::optional<TrainSummary>();
+  if (summary->status == work::RunStatus::kStopped ||
+      !std::filesystem::exists(summary->model_folder) || has_more || has_too_many) {
+    return std::optional<work::TrainingSummary>();
   }
   context.events.on_message(fmt::format("this run is already {}: {} after {} steps",
-                                        run_status_name(summary->status), summary->name,
+                                        work::run_status_name(summary->status), summary->name,
                                         summary->steps));
-  return std::optional<TrainSummary>(std::move(*summary));
+  return std::optional<work::TrainingSummary>(std::move(*summary));
 }
 
 }  // namespace
@@ -72,9 +72,9 @@ Session::Session(const recipe::RunConfig& config, RunEvents& events, std::stop_t
       logbook_(context_, patience_, spending_),
       planner_(context_, pace_, patience_) {}
 
-Result<TrainSummary> Session::run() {
+Result<work::TrainingSummary> Session::run() {
   PANAL_ASSIGN(identity_, claim_directory(context_.environment.files, context_.config));
-  PANAL_ASSIGN(std::optional<TrainSummary> earlier, earlier_result(context_));
+  PANAL_ASSIGN(std::optional<work::TrainingSummary> earlier, earlier_result(context_));
   if (earlier) return std::move(*earlier);
   for (const auto part : {&Session::open_corpus_and_trainer, &Session::restore, &Session::begin,
                           &Session::make_plan}) {
@@ -84,11 +84,12 @@ Result<TrainSummary> Session::run() {
     if (context_.stop.stop_requested()) return leave();
   }
   ranks_.begin_orders();
-  PANAL_ASSIGN(const RunStatus status, steps().run());
+  PANAL_ASSIGN(const work::RunStatus status, steps().run());
   PANAL_TRY(checkpoints_.collect(true));
   if (!checkpoints_.has_saved(counters_.step)) PANAL_TRY(steps().save());
   PANAL_TRY(checkpoints_.collect(true));
-  PANAL_ASSIGN(TrainSummary summary, status == RunStatus::kStopped ? leave() : finish(status));
+  PANAL_ASSIGN(work::TrainingSummary summary,
+               status == work::RunStatus::kStopped ? leave() : finish(status));
   PANAL_TRY(ranks_.order(Order::kEnd));
   return summary;
 }
@@ -151,7 +152,7 @@ StepLoop Session::steps() {
            .counters = counters_}};
 }
 
-Result<TrainSummary> Session::finish(RunStatus status) {
+Result<work::TrainingSummary> Session::finish(work::RunStatus status) {
   // A resume of a run that had only its end left to do may have scored this step already.
   if (!counters_.last_evaluation || counters_.last_evaluation->step != counters_.step) {
     const Status evaluated = steps().evaluate();
@@ -160,20 +161,20 @@ Result<TrainSummary> Session::finish(RunStatus status) {
   }
   PANAL_ASSIGN(std::string sample,
                write_result(context_, *corpus_, *trainer_, counters_.step, patience_, logbook_));
-  TrainSummary summary = summary_of(status);
+  work::TrainingSummary summary = summary_of(status);
   summary.sample = std::move(sample);
   summary.model_folder = context_.at("model");
   return logbook_.write_summary(std::move(summary));
 }
 
-Result<TrainSummary> Session::leave() {
-  return logbook_.write_summary(summary_of(RunStatus::kStopped));
+Result<work::TrainingSummary> Session::leave() {
+  return logbook_.write_summary(summary_of(work::RunStatus::kStopped));
 }
 
-TrainSummary Session::summary_of(RunStatus status) const {
-  TrainSummary summary;
+work::TrainingSummary Session::summary_of(work::RunStatus status) const {
+  work::TrainingSummary summary;
   summary.status = status;
-  summary.kind = context_.config.kind;
+  summary.kind = recipe::run_kind_name(context_.config.kind);
   summary.name = context_.config.name;
   summary.steps = counters_.step;
   summary.planned_steps = planner_.steps();
@@ -187,14 +188,21 @@ TrainSummary Session::summary_of(RunStatus status) const {
     summary.tokens_per_second = static_cast<double>(counters_.tokens) / counters_.training_seconds;
   }
   summary.checkpoint_seconds = counters_.checkpoint_seconds;
-  summary.training_loss = mean(counters_.recent_losses);
+  if (!counters_.recent_losses.empty()) summary.training_loss = mean(counters_.recent_losses);
   summary.first_evaluation = counters_.first_evaluation;
   summary.last_evaluation = counters_.last_evaluation;
   summary.best_evaluation = counters_.best_evaluation;
   summary.energy = spending_.energy();
   if (corpus_) corpus_->describe(summary);
   if (trainer_) {
-    summary.sources = trainer_->stream().use();
+    for (const data::SourceUse& use : trainer_->stream().use()) {
+      summary.sources.push_back({.name = use.name,
+                                 .share = use.share,
+                                 .num_tokens = use.num_tokens,
+                                 .num_windows = use.num_windows,
+                                 .windows = use.windows,
+                                 .epochs = use.epochs()});
+    }
     summary.parameters = trainer_->num_parameters();
     summary.trainable_parameters = trainer_->num_trainable_parameters();
   }

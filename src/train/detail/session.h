@@ -27,7 +27,7 @@ class Session {
   /// All references outlive it.
   Session(const recipe::RunConfig& config, RunEvents& events, std::stop_token stop,
           RunEnvironment& environment);
-  Result<TrainSummary> run();
+  Result<work::TrainingSummary> run();
 
  private:
   // In the order of a run. Each leaves what the next one needs.
@@ -36,11 +36,11 @@ class Session {
   Status restore();
   Status begin();
   Status make_plan();
-  Result<TrainSummary> finish(RunStatus status);
+  Result<work::TrainingSummary> finish(work::RunStatus status);
 
   /// What a call leaves that was stopped: a checkpoint, if it came that far, and no model.
-  Result<TrainSummary> leave();
-  TrainSummary summary_of(RunStatus status) const;
+  Result<work::TrainingSummary> leave();
+  work::TrainingSummary summary_of(work::RunStatus status) const;
   StepLoop steps();
 
   Ranks ranks_;

@@ -32,14 +32,14 @@ void keep_history(const Counters& before, Counters& counters) {
 
 }  // namespace
 
-Result<RunStatus> StepLoop::run() {
+Result<work::RunStatus> StepLoop::run() {
   PANAL_ASSIGN(const bool has_scored, evaluate_what_is_left());
-  if (!has_scored) return RunStatus::kStopped;
+  if (!has_scored) return work::RunStatus::kStopped;
   const Counters& counters = parts_.counters;
   while (counters.step < parts_.planner.steps()) {
-    if (context_.stop.stop_requested()) return RunStatus::kStopped;
+    if (context_.stop.stop_requested()) return work::RunStatus::kStopped;
     // One step is always taken, so that the smallest limit still gives a model.
-    if (counters.step > 0 && parts_.pace.time_is_over()) return RunStatus::kTimeLimit;
+    if (counters.step > 0 && parts_.pace.time_is_over()) return work::RunStatus::kTimeLimit;
     const std::int64_t step_before = counters.step;
     PANAL_TRY(take_step());
     // Gone back: what is due at that step has been done.
@@ -48,14 +48,14 @@ Result<RunStatus> StepLoop::run() {
     PANAL_TRY(parts_.planner.adjust(counters.step));
     if (evaluation_is_due()) {
       const Status status = evaluate();
-      if (status.code() == Code::kCancelled) return RunStatus::kStopped;
+      if (status.code() == Code::kCancelled) return work::RunStatus::kStopped;
       PANAL_TRY(status);
     }
     if (counters.step < parts_.planner.steps() && parts_.checkpoints.is_due(counters.step)) {
       PANAL_TRY(save());
     }
   }
-  return RunStatus::kCompleted;
+  return work::RunStatus::kCompleted;
 }
 
 // A call that was asked to stop when an evaluation was due has left a checkpoint and not scored it.
@@ -93,7 +93,7 @@ Status StepLoop::take_step() {
        .loss = result.loss,
        .learning_rate = result.learning_rate,
        .tokens = counters.tokens,
-       .tokens_per_second =
+       .tokens_per_s =
            parts_.pace.steps_per_second() * static_cast<double>(trainer.tokens_per_step()),
        .seconds_left = parts_.pace.seconds_left(parts_.planner.steps() - counters.step)});
   return diverged.empty() ? Status() : roll_back(diverged);
@@ -128,7 +128,7 @@ Status StepLoop::evaluate() {
   Counters& counters = parts_.counters;
   const Clock& clock = context_.environment.clock;
   const Nanoseconds begin = clock.steady_now();
-  EvaluationPoint point;
+  work::EvaluationPoint point;
   PANAL_TRY(at_evaluation_point(context_.ranks, parts_.trainer, counters.step, [&]() -> Status {
     PANAL_ASSIGN(point,
                  parts_.evaluator.score(parts_.trainer.decoder(), counters.step, context_.stop));

@@ -34,7 +34,7 @@ class StepLoop {
   StepLoop(const RunContext& context, Parts parts) : context_(context), parts_(parts) {}
 
   /// Takes the planned steps, or those until the time is over or somebody stops the run.
-  Result<RunStatus> run();
+  Result<work::RunStatus> run();
   /// Scores the weights as they are, where there is validation text, and takes note of it. Errors:
   /// kCancelled when stopped meanwhile.
   Status evaluate();

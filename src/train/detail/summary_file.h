@@ -4,11 +4,11 @@
 #include <filesystem>
 
 #include "base/result.h"
-#include "train/run.h"
+#include "work/training.h"
 
 namespace panal::train::detail {
 
-/// Errors: kNotFound; kInvalidArgument or kCorrupt when it is no summary.
-Result<TrainSummary> read_summary(const std::filesystem::path& path);
+/// Errors: kNotFound; kInvalidArgument when it is no summary.
+Result<work::TrainingSummary> read_summary(const std::filesystem::path& path);
 
 }  // namespace panal::train::detail

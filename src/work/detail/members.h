@@ -5,8 +5,10 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
@@ -38,6 +40,9 @@ struct Range {
   T low = std::numeric_limits<T>::lowest();
   T high = std::numeric_limits<T>::max();
 };
+/// The texts that a member may be.
+template <std::size_t count>
+using OneOf = std::array<std::string_view, count>;
 inline constexpr Range<std::int64_t> kCount{0, std::int64_t{1} << 60};
 inline constexpr Range<std::int64_t> kPositive{1, std::int64_t{1} << 60};
 inline constexpr Range<double> kNotNegative{0, std::numeric_limits<double>::max()};
@@ -53,6 +58,10 @@ template <typename T>
 inline constexpr bool is_vector = false;
 template <typename T>
 inline constexpr bool is_vector<std::vector<T>> = true;
+template <typename T>
+inline constexpr bool is_array = false;
+template <typename T, std::size_t count>
+inline constexpr bool is_array<std::array<T, count>> = true;
 template <typename T>
 inline constexpr bool is_map = false;
 template <typename T>
@@ -101,7 +110,7 @@ class Encoder {
       return std::isfinite(value) ? Json(value) : Json(nullptr);
     } else if constexpr (std::same_as<T, std::filesystem::path>) {
       return Json(value.string());
-    } else if constexpr (is_vector<T>) {
+    } else if constexpr (is_vector<T> || is_array<T>) {
       Json list = Json::array();
       for (const auto& item : value) list.push_back(to_json(item));
       return list;
@@ -198,6 +207,7 @@ class Decoder {
     } else if constexpr (std::same_as<T, std::string>) {
       if (!json.is_string()) return wrong(name, "a string", json);
       value = json.get<std::string>();
+      (check_known(name, value, bounds), ...);
     } else if constexpr (std::same_as<T, std::filesystem::path>) {
       if (!json.is_string()) return wrong(name, "a path", json);
       value = json.get<std::string>();
@@ -209,6 +219,8 @@ class Decoder {
       read_name(json, name, value);
     } else if constexpr (is_vector<T>) {
       read_list(json, name, value, bounds...);
+    } else if constexpr (is_array<T>) {
+      read_array(json, name, value, bounds...);
     } else if constexpr (is_map<T>) {
       read_map(json, name, value, bounds...);
     } else if constexpr (is_optional<T>) {
@@ -227,6 +239,11 @@ class Decoder {
     fail(fmt::format("{}: \"{}\" must be {}, found {}", where_, name, wanted, json_shown(found)));
   }
 
+  template <std::size_t count>
+  void check_known(const std::string& name, const std::string& value, const OneOf<count>& known) {
+    if (std::ranges::find(known, value) != known.end()) return;
+    wrong(name, fmt::format("one of {}", fmt::join(known, ", ")), Json(value));
+  }
   template <typename T>
   void read_integer(const Json& json, const std::string& name, T& value,
                     const Range<std::int64_t>& bounds = {}) {
@@ -265,6 +282,14 @@ class Decoder {
       read(json[i], fmt::format("{}[{}]", name, i), item, bounds...);
       list.push_back(std::move(item));
     }
+  }
+  template <typename T, std::size_t count, typename... Bounds>
+  void read_array(const Json& json, const std::string& name, std::array<T, count>& array,
+                  const Bounds&... bounds) {
+    if (!json.is_array() || json.size() != count)
+      return wrong(name, fmt::format("a list of {}", count), json);
+    for (std::size_t i = 0; i < count; ++i)
+      read(json[i], fmt::format("{}[{}]", name, i), array[i], bounds...);
   }
   template <typename T, typename... Bounds>
   void read_map(const Json& json, const std::string& name, std::map<std::string, T>& map,
@@ -314,6 +339,16 @@ Json encode_document(const T& value) {
 }
 
 template <typename T>
+Result<T> decode_part(const Json& json, std::string_view where) {
+  Decoder decoder(json, std::string(where), /*unknown_are_errors=*/false);
+  T value{};
+  describe(decoder, value);
+  decoder.finish();
+  PANAL_TRY(decoder.status());
+  return value;
+}
+
+template <typename T>
 Result<Decoded<T>> decode_document(const Json& document, std::string_view where) {
   PANAL_ASSIGN(const Version version, read_version(document, where));
   Decoder decoder(document, std::string(where), version.minor <= kVersion.minor);
@@ -337,4 +372,15 @@ Result<Decoded<T>> decode_document(const Json& document, std::string_view where)
   template <>                                                                                 \
   Result<Decoded<Type>> decode_counting<Type>(const Json& document, std::string_view where) { \
     return detail::decode_document<Type>(document, where);                                    \
+  }
+
+/// Defines to_json() and from_json() of a type whose describe() is visible here.
+#define PANAL_WORK_PART(Type)                                              \
+  template <>                                                              \
+  Json to_json<Type>(const Type& value) {                                  \
+    return detail::Encoder::to_json(value);                                \
+  }                                                                        \
+  template <>                                                              \
+  Result<Type> from_json<Type>(const Json& json, std::string_view where) { \
+    return detail::decode_part<Type>(json, where);                         \
   }
