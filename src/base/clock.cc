@@ -17,17 +17,17 @@ std::int64_t SystemClock::unix_ms() const {
 void SystemClock::sleep_for(Nanoseconds duration) { std::this_thread::sleep_for(duration); }
 
 Nanoseconds ManualClock::steady_now() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return elapsed_;
 }
 
 std::int64_t ManualClock::unix_ms() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return start_unix_ms_ + std::chrono::duration_cast<std::chrono::milliseconds>(elapsed_).count();
 }
 
 void ManualClock::advance(Nanoseconds duration) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   elapsed_ += duration;
 }
 

@@ -4,8 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <string>
+
+#include "base/mutex.h"
 
 namespace panal {
 
@@ -41,8 +42,8 @@ class ManualClock final : public Clock {
 
  private:
   const std::int64_t start_unix_ms_;
-  mutable std::mutex mutex_;
-  Nanoseconds elapsed_{0};  // Guarded by mutex_.
+  mutable Mutex mutex_;
+  Nanoseconds elapsed_ PANAL_GUARDED_BY(mutex_){0};
 };
 
 /// Seconds as a double, for rates and reports.
