@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <latch>
+
 namespace panal {
 
 StopOnSignal::StopOnSignal() {
@@ -29,6 +31,12 @@ StopOnSignal::~StopOnSignal() {
   pthread_kill(thread_.native_handle(), SIGUSR1);
   // The thread may stand between its two waits: then it still has one signal to take.
   pthread_kill(thread_.native_handle(), SIGUSR1);
+}
+
+void wait_for_stop(const std::stop_token& stop) {
+  std::latch requested(1);
+  const std::stop_callback tell(stop, [&] { requested.count_down(); });
+  requested.wait();
 }
 
 }  // namespace panal

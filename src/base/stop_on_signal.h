@@ -25,4 +25,7 @@ class StopOnSignal {
   std::jthread thread_;
 };
 
+/// Returns when a stop is requested; for threads that only wait until others are to end.
+void wait_for_stop(const std::stop_token& stop);
+
 }  // namespace panal

@@ -1,12 +1,11 @@
 #include <fmt/format.h>
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "api/routes.h"
+#include "base/stop_on_signal.h"
 #include "cli/ask_client.h"
 #include "cli/commands/commands.h"
 #include "hub/answering.h"
@@ -79,10 +78,7 @@ Result<Json> serve_until_stopped(std::unique_ptr<hub::Endpoints> endpoints,
   terminal.print(fmt::format("{} on {}/v1, page on {}/  (Ctrl-C stops)", what, url, url));
   terminal.print_json(to_line(Json{{"url", url + "/v1"}, {"port", api->port()}}));
   PANAL_TRY(terminal.output_status());  // Nobody would know where it listens.
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait(lock, workspace.stop(), [] { return false; });
+  wait_for_stop(workspace.stop());
   terminal.note("stopping");
   api->stop(std::chrono::seconds(5));
   return Json(nullptr);

@@ -1,9 +1,8 @@
 // The worker that answers: one core with its adapters behind a unix socket. POST /generate takes a
 // work::Generation and answers with work::GenerationEvents, one a line.
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 
+#include "base/stop_on_signal.h"
 #include "engine/commands/commands.h"
 #include "engine/commands/loaded_model.h"
 #include "net/http_server.h"
@@ -78,10 +77,7 @@ Status serve(const work::ServingSpec& spec, const std::string& socket, EventWrit
         refuse(*writer, 404, Status(Code::kNotFound, "known: POST /generate, GET /info"));
       }));
   events.write({loaded->facts()});
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait(lock, stop, [] { return false; });
+  wait_for_stop(stop);
   server->stop(std::chrono::seconds(5));
   loaded->engine().stop();
   return Status();
