@@ -7,10 +7,10 @@
 // clang-format on
 
 #include <boost/asio/io_context.hpp>
-#include <mutex>
 #include <utility>
 
 #include "base/error.h"
+#include "base/mutex.h"
 #include "net/detail/client_exchange.h"
 #include "net/detail/client_loop.h"
 
@@ -23,7 +23,7 @@ struct HttpClient::Parts {
                 {options.max_kept_connections, options.keep_deadline, clock}} {}
 
   detail::ClientLoop& running_loop() {
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     if (!loop) loop = std::make_unique<detail::ClientLoop>(context);
     return *loop;
   }
@@ -49,8 +49,8 @@ struct HttpClient::Parts {
   }
 
   detail::ClientContext context;
-  std::mutex mutex;
-  std::unique_ptr<detail::ClientLoop> loop;  // Guarded by mutex; made by the first start().
+  Mutex mutex;
+  std::unique_ptr<detail::ClientLoop> loop PANAL_GUARDED_BY(mutex);  // Made by the first start().
 };
 
 HttpClient::HttpClient(Endpoint endpoint, ClientOptions options, Clock& clock)

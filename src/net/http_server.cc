@@ -13,9 +13,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
-#include <condition_variable>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -23,6 +21,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "net/detail/connection.h"
 #include "net/detail/exchange.h"
 #include "net/detail/listener.h"
@@ -64,7 +63,7 @@ class ServerCore {
   ~ServerCore() { stop(options_.drain_deadline); }
 
   void stop(std::chrono::milliseconds drain) {
-    const std::lock_guard stopping(stop_mutex_);
+    const MutexLock stopping(stop_mutex_);
     if (!thread_.joinable()) return;
     asio::post(*io_, [this] {
       ErrorCode ignored;
@@ -75,8 +74,11 @@ class ServerCore {
       count();
     });
     {
-      std::unique_lock lock(count_mutex_);
-      emptied_.wait_for(lock, drain, [this] { return has_drained_ && num_connections_ == 0; });
+      const MutexLock lock(count_mutex_);
+      Nanoseconds left = drain;
+      while (left > Nanoseconds(0) && (!has_drained_ || num_connections_ > 0)) {
+        left = emptied_.wait_for(count_mutex_, left);
+      }
     }
     asio::post(*io_, [this] {
       for (const auto& connection : all_connections()) connection->cut_off();
@@ -91,7 +93,7 @@ class ServerCore {
   std::uint16_t port() const { return listener_.port; }
   std::size_t num_running() const { return pool_.num_running(); }
   std::size_t num_connections() const {
-    const std::lock_guard lock(count_mutex_);
+    const MutexLock lock(count_mutex_);
     return num_connections_;
   }
 
@@ -177,7 +179,7 @@ class ServerCore {
   }
 
   void count() {
-    const std::lock_guard lock(count_mutex_);
+    const MutexLock lock(count_mutex_);
     num_connections_ = connections_.size();
     has_drained_ = context_.is_draining;
     emptied_.notify_all();
@@ -196,13 +198,13 @@ class ServerCore {
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;  // Input/output thread only.
   std::uint64_t next_id_ = 1;                                         // Input/output thread only.
 
-  mutable std::mutex count_mutex_;
-  std::condition_variable emptied_;
-  std::size_t num_connections_ = 0;  // Guarded by count_mutex_.
-  bool has_drained_ = false;         // Guarded by count_mutex_: the drain has begun.
+  mutable Mutex count_mutex_;
+  ConditionVariable emptied_;
+  std::size_t num_connections_ PANAL_GUARDED_BY(count_mutex_) = 0;
+  bool has_drained_ PANAL_GUARDED_BY(count_mutex_) = false;  // The drain has begun.
 
-  std::mutex stop_mutex_;
-  std::thread thread_;  // Guarded by stop_mutex_ after construction.
+  Mutex stop_mutex_;
+  std::thread thread_ PANAL_GUARDED_BY(stop_mutex_);
 };
 
 }  // namespace detail

@@ -6,7 +6,7 @@
 namespace panal::net {
 
 bool ThreadPool::submit(std::function<void()> job) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (closed_ || num_running_ >= max_jobs_) return false;
   if (num_idle_threads_ <= waiting_.size() && threads_.size() < max_threads_) {
     try {
@@ -23,14 +23,14 @@ bool ThreadPool::submit(std::function<void()> job) {
 }
 
 std::size_t ThreadPool::num_running() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return num_running_;
 }
 
 void ThreadPool::join() {
   std::vector<std::thread> threads;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     closed_ = true;
     threads.swap(threads_);
     changed_.notify_all();
@@ -39,18 +39,19 @@ void ThreadPool::join() {
 }
 
 void ThreadPool::work() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   while (true) {
     ++num_idle_threads_;
-    changed_.wait(lock, [this] { return closed_ || !waiting_.empty(); });
+    while (!closed_ && waiting_.empty()) changed_.wait(mutex_);
     --num_idle_threads_;
     if (waiting_.empty()) return;
     std::function<void()> job = std::move(waiting_.front());
     waiting_.pop_front();
-    lock.unlock();
-    job();
-    job = nullptr;
-    lock.lock();
+    {
+      const MutexUnlock unlocked(mutex_);
+      job();
+      job = nullptr;
+    }
     --num_running_;
   }
 }

@@ -3,13 +3,13 @@
 // waiting without end.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace panal::net {
 
@@ -32,13 +32,13 @@ class ThreadPool {
 
   const std::size_t max_threads_;
   const std::size_t max_jobs_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> waiting_;  // Guarded by mutex_.
-  std::size_t num_running_ = 0;                // Guarded by mutex_; waiting jobs included.
-  std::size_t num_idle_threads_ = 0;           // Guarded by mutex_.
-  bool closed_ = false;                        // Guarded by mutex_.
-  std::vector<std::thread> threads_;           // Guarded by mutex_.
+  mutable Mutex mutex_;
+  ConditionVariable changed_;
+  std::deque<std::function<void()>> waiting_ PANAL_GUARDED_BY(mutex_);
+  std::size_t num_running_ PANAL_GUARDED_BY(mutex_) = 0;  // Waiting jobs included.
+  std::size_t num_idle_threads_ PANAL_GUARDED_BY(mutex_) = 0;
+  bool closed_ PANAL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_ PANAL_GUARDED_BY(mutex_);
 };
 
 }  // namespace panal::net

@@ -66,17 +66,18 @@ Exchange::Exchange(HttpRequest request, Manner manner, std::function<void()> wak
       wake_(std::move(wake)),
       keep_alive_(manner.keep_alive) {}
 
-bool Exchange::append(std::unique_lock<std::mutex>& lock, std::string_view bytes) {
+bool Exchange::append(std::string_view bytes) {
   if (is_gone()) return false;
   waiting_ += bytes;
-  const bool wake = !std::exchange(is_awake_, true);
-  lock.unlock();
-  if (wake) wake_();
+  if (!std::exchange(is_awake_, true)) {
+    const MutexUnlock unlocked(mutex_);
+    wake_();
+  }
   return true;
 }
 
 bool Exchange::send(int status, const HttpHeaders& headers, std::string_view body) {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (phase_ != Phase::kNothing) return false;
   phase_ = Phase::kEnded;
   const bool allows_body = status != 204 && status != 304;
@@ -84,47 +85,46 @@ bool Exchange::send(int status, const HttpHeaders& headers, std::string_view bod
       allows_body ? fmt::format("Content-Length: {}\r\n", body.size()) : std::string();
   std::string answer = response_head(status, headers, keep_alive_, framing, manner_.clock);
   if (allows_body && !manner_.is_head) answer += body;
-  return append(lock, answer);
+  return append(answer);
 }
 
 bool Exchange::begin(int status, const HttpHeaders& headers) {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (phase_ != Phase::kNothing) return false;
   phase_ = Phase::kStreaming;
   has_body_ = !manner_.is_head && status != 204 && status != 304;
   if (!manner_.knows_chunks) keep_alive_ = false;
   const bool is_chunked = manner_.knows_chunks && status != 204 && status != 304;
-  return append(lock,
-                response_head(status, headers, keep_alive_,
+  return append(response_head(status, headers, keep_alive_,
                               is_chunked ? "Transfer-Encoding: chunked\r\n" : "", manner_.clock));
 }
 
 bool Exchange::write(std::string_view chunk) {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (phase_ != Phase::kStreaming || is_gone()) return false;
   // An empty chunk would mean the end of the body.
   if (chunk.empty() || !has_body_) return true;
   if (waiting_.size() + taken_bytes_ >= manner_.max_outgoing_bytes) {
     is_overrun_ = true;
-    lock.unlock();
+    const MutexUnlock unlocked(mutex_);
     gone_.request_stop();
     wake_();
     return false;
   }
-  if (!manner_.knows_chunks) return append(lock, chunk);
-  return append(lock, fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk));
+  if (!manner_.knows_chunks) return append(chunk);
+  return append(fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk));
 }
 
 bool Exchange::end() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (phase_ != Phase::kStreaming) return phase_ == Phase::kEnded && !is_gone();
   phase_ = Phase::kEnded;
-  return append(lock, has_body_ && manner_.knows_chunks ? "0\r\n\r\n" : "");
+  return append(has_body_ && manner_.knows_chunks ? "0\r\n\r\n" : "");
 }
 
 void Exchange::fill_silence(Silence silence) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (phase_ != Phase::kStreaming || is_gone()) return;
     silence_ = std::move(silence);
   }
@@ -132,23 +132,23 @@ void Exchange::fill_silence(Silence silence) {
 }
 
 Exchange::Silence Exchange::silence() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return silence_;
 }
 
 bool Exchange::has_begun() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return phase_ != Phase::kNothing;
 }
 
 bool Exchange::has_room() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return !is_full();
 }
 
 void Exchange::when_room(std::function<void()> then) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (is_full() && !is_gone()) {
       wait_for_room_.push_back(std::move(then));
       return;
@@ -158,15 +158,15 @@ void Exchange::when_room(std::function<void()> then) {
 }
 
 bool Exchange::wait_for_room() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   // The connection marks the exchange gone after its write deadline, so this wait always ends.
-  room_.wait(lock, [this] { return is_gone() || !is_full(); });
+  while (!is_gone() && is_full()) room_.wait(mutex_);
   return !is_gone();
 }
 
 void Exchange::drop() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (phase_ == Phase::kEnded || is_dropped_ || is_gone()) return;
     is_dropped_ = true;
   }
@@ -176,7 +176,7 @@ void Exchange::drop() {
 std::string Exchange::take() {
   std::string taken;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     is_awake_ = false;
     taken_bytes_ = waiting_.size();
     taken = std::exchange(waiting_, {});
@@ -189,7 +189,7 @@ void Exchange::mark_gone() {
   // First, and as the only mark: whoever sees write() fail must find client_gone() requested.
   gone_.request_stop();
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     waiting_.clear();
   }
   tell_room();
@@ -198,7 +198,7 @@ void Exchange::mark_gone() {
 void Exchange::tell_room() {
   std::vector<std::function<void()>> called;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (is_full() && !is_gone()) return;
     called.swap(wait_for_room_);
     room_.notify_all();
@@ -207,7 +207,7 @@ void Exchange::tell_room() {
 }
 
 Exchange::State Exchange::state() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (is_overrun_) return State::kOverrun;
   if (!waiting_.empty()) return State::kOpen;
   if (phase_ == Phase::kEnded) return State::kEnded;
@@ -216,7 +216,7 @@ Exchange::State Exchange::state() const {
 }
 
 bool Exchange::keep_alive() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return keep_alive_ && !is_gone();
 }
 

@@ -4,16 +4,15 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <functional>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "net/http_message.h"
 
 namespace panal::net::detail {
@@ -75,27 +74,29 @@ class Exchange {
  private:
   enum class Phase { kNothing, kStreaming, kEnded };
   bool is_gone() const { return gone_.stop_requested(); }
-  bool is_full() const { return waiting_.size() + taken_bytes_ >= manner_.outgoing_bytes; }
-  bool append(std::unique_lock<std::mutex>& lock, std::string_view bytes);
-  void tell_room();
+  bool is_full() const PANAL_REQUIRES(mutex_) {
+    return waiting_.size() + taken_bytes_ >= manner_.outgoing_bytes;
+  }
+  bool append(std::string_view bytes) PANAL_REQUIRES(mutex_);
+  void tell_room() PANAL_EXCLUDES(mutex_);
 
   const HttpRequest request_;
   const Manner manner_;
   const std::function<void()> wake_;
   std::stop_source gone_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable room_;  // Signalled when bytes were taken, or the peer is gone.
-  std::vector<std::function<void()>> wait_for_room_;  // Guarded by mutex_.
-  std::string waiting_;                               // Guarded by mutex_.
-  std::size_t taken_bytes_ = 0;    // Guarded by mutex_: with the connection, not yet sent.
-  Phase phase_ = Phase::kNothing;  // Guarded by mutex_.
-  bool has_body_ = true;           // Guarded by mutex_: false for HEAD, 204 and 304.
-  bool keep_alive_;                // Guarded by mutex_.
-  Silence silence_;                // Guarded by mutex_.
-  bool is_dropped_ = false;        // Guarded by mutex_.
-  bool is_overrun_ = false;        // Guarded by mutex_.
-  bool is_awake_ = false;  // Guarded by mutex_: wake_ was called and take() has not run since.
+  mutable Mutex mutex_;
+  ConditionVariable room_;  // Signalled when bytes were taken, or the peer is gone.
+  std::vector<std::function<void()>> wait_for_room_ PANAL_GUARDED_BY(mutex_);
+  std::string waiting_ PANAL_GUARDED_BY(mutex_);
+  std::size_t taken_bytes_ PANAL_GUARDED_BY(mutex_) = 0;  // With the connection, not yet sent.
+  Phase phase_ PANAL_GUARDED_BY(mutex_) = Phase::kNothing;
+  bool has_body_ PANAL_GUARDED_BY(mutex_) = true;  // False for HEAD, 204 and 304.
+  bool keep_alive_ PANAL_GUARDED_BY(mutex_);
+  Silence silence_ PANAL_GUARDED_BY(mutex_);
+  bool is_dropped_ PANAL_GUARDED_BY(mutex_) = false;
+  bool is_overrun_ PANAL_GUARDED_BY(mutex_) = false;
+  bool is_awake_ PANAL_GUARDED_BY(mutex_) = false;  // Since wake_ was called, until take() runs.
 };
 
 /// Status line and headers up to the empty line. What could break the framing (line ends in values,

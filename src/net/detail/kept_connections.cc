@@ -22,7 +22,7 @@ KeptConnections::~KeptConnections() {
 }
 
 std::optional<KeptConnections::Connection> KeptConnections::take() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   while (!idle_.empty()) {
     const Idle last = idle_.back();
     idle_.pop_back();
@@ -35,7 +35,7 @@ std::optional<KeptConnections::Connection> KeptConnections::take() {
 }
 
 void KeptConnections::keep(Connection connection) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (idle_.size() >= max_connections_) {
     ::close(connection.descriptor);
     return;

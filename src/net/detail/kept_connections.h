@@ -4,11 +4,11 @@
 
 #include <chrono>
 #include <cstddef>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace panal::net::detail {
 
@@ -40,8 +40,8 @@ class KeptConnections {
   const std::size_t max_connections_;
   const std::chrono::milliseconds deadline_;
   Clock& clock_;
-  std::mutex mutex_;
-  std::vector<Idle> idle_;  // Guarded by mutex_; the oldest first.
+  Mutex mutex_;
+  std::vector<Idle> idle_ PANAL_GUARDED_BY(mutex_);  // The oldest first.
 };
 
 }  // namespace panal::net::detail
