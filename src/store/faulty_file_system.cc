@@ -109,7 +109,7 @@ class FaultyFile final : public OutputFile {
         num_bytes_(num_bytes) {}
 
   Status write(std::string_view bytes) override {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     const Verdict verdict = state_->step();
     if (verdict == Verdict::kRefused) return refusal("write", tracked_->path);
     const std::size_t count = verdict == Verdict::kProceed ? bytes.size() : bytes.size() / 2;
@@ -122,7 +122,7 @@ class FaultyFile final : public OutputFile {
   }
 
   Status sync() override {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     const Verdict verdict = state_->step();
     if (verdict == Verdict::kFail) return planned_failure("sync", tracked_->path);
     if (verdict == Verdict::kStrike) state_->strike();
@@ -134,7 +134,7 @@ class FaultyFile final : public OutputFile {
   }
 
   Status close() override {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     const Verdict verdict = state_->step();
     if (verdict == Verdict::kFail) return planned_failure("finish", tracked_->path);
     if (verdict == Verdict::kStrike) state_->strike();
@@ -148,12 +148,12 @@ class FaultyFile final : public OutputFile {
   std::uint64_t num_bytes_;
 };
 
-/// Runs one step that has no halves: it either happens (and is remembered through `undo`) or does
-/// not.
-template <typename Act>
-Status run_step(State& state, std::string_view action, const path& name, Act&& act) {
+/// Takes one step that has no halves: ok when it is to happen, and then to be remembered with how
+/// it is undone.
+Status take_step(State& state, std::string_view action, const path& name)
+    PANAL_REQUIRES(state.mutex) {
   const Verdict verdict = state.step();
-  if (verdict == Verdict::kProceed) return act();
+  if (verdict == Verdict::kProceed) return Status();
   if (verdict == Verdict::kFail) return planned_failure(action, name);
   if (verdict == Verdict::kStrike) state.strike();
   return refusal(action, name);
@@ -164,12 +164,9 @@ Status run_step(State& state, std::string_view action, const path& name, Act&& a
 template <typename Open>
 Result<std::unique_ptr<OutputFile>> open_untracked(const std::shared_ptr<State>& state,
                                                    const path& name, Open&& open) {
-  const std::lock_guard lock(state->mutex);
-  std::unique_ptr<OutputFile> real;
-  PANAL_TRY(run_step(*state, "write to", name, [&]() -> Status {
-    PANAL_ASSIGN(real, open());
-    return Status();
-  }));
+  const MutexLock lock(state->mutex);
+  PANAL_TRY(take_step(*state, "write to", name));
+  PANAL_ASSIGN(std::unique_ptr<OutputFile> real, open());
   auto tracked = std::make_shared<State::OpenFile>(State::OpenFile{name, 0});
   return std::unique_ptr<OutputFile>(
       std::make_unique<FaultyFile>(state, std::move(tracked), std::move(real), 0));
@@ -185,25 +182,22 @@ FaultyFileSystem::~FaultyFileSystem() { detail::unregister_faulty_vfs(vfs_name_)
 std::string FaultyFileSystem::sqlite_vfs() const { return vfs_name_; }
 
 std::uint64_t FaultyFileSystem::num_steps() const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   return state_->num_steps;
 }
 
 bool FaultyFileSystem::has_struck() const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   return state_->has_struck;
 }
 
 Result<std::unique_ptr<OutputFile>> FaultyFileSystem::create(const path& name,
                                                              unsigned permissions) {
-  const std::lock_guard lock(state_->mutex);
-  std::unique_ptr<OutputFile> real;
-  PANAL_TRY(run_step(*state_, "create", name, [&] {
-    auto undo = remembered(name);
-    PANAL_ASSIGN(real, posix_file_system().create(name, permissions));
-    state_->name_changes.push_back({folder_of(name), std::move(undo)});
-    return Status();
-  }));
+  const MutexLock lock(state_->mutex);
+  PANAL_TRY(take_step(*state_, "create", name));
+  auto undo = remembered(name);
+  PANAL_ASSIGN(std::unique_ptr<OutputFile> real, posix_file_system().create(name, permissions));
+  state_->name_changes.push_back({folder_of(name), std::move(undo)});
   auto tracked = std::make_shared<State::OpenFile>(State::OpenFile{name, 0});
   state_->open_files.push_back(tracked);
   return std::unique_ptr<OutputFile>(
@@ -211,20 +205,17 @@ Result<std::unique_ptr<OutputFile>> FaultyFileSystem::create(const path& name,
 }
 
 Result<std::unique_ptr<OutputFile>> FaultyFileSystem::append(const path& name) {
-  const std::lock_guard lock(state_->mutex);
-  std::unique_ptr<OutputFile> real;
+  const MutexLock lock(state_->mutex);
   std::error_code error;
   const std::uint64_t found = std::filesystem::file_size(name, error);
   const bool is_new = static_cast<bool>(error);
-  PANAL_TRY(run_step(*state_, "append to", name, [&] {
-    PANAL_ASSIGN(real, posix_file_system().append(name));
-    if (is_new)
-      state_->name_changes.push_back({folder_of(name), [name] {
-                                        std::error_code ignored;
-                                        std::filesystem::remove(name, ignored);
-                                      }});
-    return Status();
-  }));
+  PANAL_TRY(take_step(*state_, "append to", name));
+  PANAL_ASSIGN(std::unique_ptr<OutputFile> real, posix_file_system().append(name));
+  if (is_new)
+    state_->name_changes.push_back({folder_of(name), [name] {
+                                      std::error_code ignored;
+                                      std::filesystem::remove(name, ignored);
+                                    }});
   const std::uint64_t num_bytes = is_new ? 0 : found;
   auto tracked = std::make_shared<State::OpenFile>(State::OpenFile{name, num_bytes});
   // Bytes that an earlier writer left unsynced stay so.
@@ -249,86 +240,80 @@ Result<std::unique_ptr<OutputFile>> FaultyFileSystem::open_descriptor(int descri
 }
 
 Status FaultyFileSystem::copy_ownership(const path& from, const path& to) {
-  const std::lock_guard lock(state_->mutex);
-  return run_step(*state_, "set the owner of", to,
-                  [&] { return posix_file_system().copy_ownership(from, to); });
+  const MutexLock lock(state_->mutex);
+  PANAL_TRY(take_step(*state_, "set the owner of", to));
+  return posix_file_system().copy_ownership(from, to);
 }
 
 Status FaultyFileSystem::rename(const path& from, const path& to) {
-  const std::lock_guard lock(state_->mutex);
-  return run_step(*state_, "rename", from, [&] {
-    auto undo_target = remembered(to);
-    PANAL_TRY(posix_file_system().rename(from, to));
-    std::erase_if(state_->open_files, [&](const auto& file) { return file->path == to; });
-    for (const auto& file : state_->open_files) {
-      if (file->path == from) file->path = to;
-    }
-    state_->name_changes.push_back(
-        {folder_of(to), [from, to, undo_target = std::move(undo_target)] {
-           std::error_code ignored;
-           std::filesystem::rename(to, from, ignored);
-           undo_target();
-         }});
-    return Status();
-  });
+  const MutexLock lock(state_->mutex);
+  PANAL_TRY(take_step(*state_, "rename", from));
+  auto undo_target = remembered(to);
+  PANAL_TRY(posix_file_system().rename(from, to));
+  std::erase_if(state_->open_files, [&](const auto& file) { return file->path == to; });
+  for (const auto& file : state_->open_files) {
+    if (file->path == from) file->path = to;
+  }
+  state_->name_changes.push_back({folder_of(to), [from, to, undo_target = std::move(undo_target)] {
+                                    std::error_code ignored;
+                                    std::filesystem::rename(to, from, ignored);
+                                    undo_target();
+                                  }});
+  return Status();
 }
 
 Status FaultyFileSystem::remove(const path& name) {
-  const std::lock_guard lock(state_->mutex);
-  return run_step(*state_, "remove", name, [&] {
-    std::error_code ignored;
-    const bool is_folder = std::filesystem::is_directory(name, ignored);
-    auto undo = is_folder ? std::function<void()>([name] {
-      std::error_code error;
-      std::filesystem::create_directory(name, error);
-    })
-                          : remembered(name);
-    PANAL_TRY(posix_file_system().remove(name));
-    std::erase_if(state_->open_files, [&](const auto& file) { return file->path == name; });
-    state_->name_changes.push_back({folder_of(name), std::move(undo)});
-    return Status();
-  });
+  const MutexLock lock(state_->mutex);
+  PANAL_TRY(take_step(*state_, "remove", name));
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(name, ignored);
+  auto undo = is_folder ? std::function<void()>([name] {
+    std::error_code error;
+    std::filesystem::create_directory(name, error);
+  })
+                        : remembered(name);
+  PANAL_TRY(posix_file_system().remove(name));
+  std::erase_if(state_->open_files, [&](const auto& file) { return file->path == name; });
+  state_->name_changes.push_back({folder_of(name), std::move(undo)});
+  return Status();
 }
 
 Status FaultyFileSystem::make_directory(const path& name, unsigned permissions) {
-  const std::lock_guard lock(state_->mutex);
-  return run_step(*state_, "make the folder", name, [&] {
-    std::error_code ignored;
-    const bool is_new = !std::filesystem::exists(name, ignored);
-    PANAL_TRY(posix_file_system().make_directory(name, permissions));
-    if (is_new)
-      state_->name_changes.push_back({folder_of(name), [name] {
-                                        std::error_code error;
-                                        std::filesystem::remove_all(name, error);
-                                      }});
-    return Status();
-  });
+  const MutexLock lock(state_->mutex);
+  PANAL_TRY(take_step(*state_, "make the folder", name));
+  std::error_code ignored;
+  const bool is_new = !std::filesystem::exists(name, ignored);
+  PANAL_TRY(posix_file_system().make_directory(name, permissions));
+  if (is_new)
+    state_->name_changes.push_back({folder_of(name), [name] {
+                                      std::error_code error;
+                                      std::filesystem::remove_all(name, error);
+                                    }});
+  return Status();
 }
 
 Status FaultyFileSystem::sync_directory(const path& name) {
-  const std::lock_guard lock(state_->mutex);
-  return run_step(*state_, "sync the folder", name, [&] {
-    std::erase_if(state_->name_changes, [&](const auto& change) { return change.folder == name; });
-    return Status();
-  });
+  const MutexLock lock(state_->mutex);
+  PANAL_TRY(take_step(*state_, "sync the folder", name));
+  std::erase_if(state_->name_changes, [&](const auto& change) { return change.folder == name; });
+  return Status();
 }
 
 Status FaultyFileSystem::link(const path& existing, const path& name) {
-  const std::lock_guard lock(state_->mutex);
-  return run_step(*state_, "link", name, [&] {
-    PANAL_TRY(posix_file_system().link(existing, name));
-    state_->name_changes.push_back({folder_of(name), [name] {
-                                      std::error_code ignored;
-                                      std::filesystem::remove(name, ignored);
-                                    }});
-    return Status();
-  });
+  const MutexLock lock(state_->mutex);
+  PANAL_TRY(take_step(*state_, "link", name));
+  PANAL_TRY(posix_file_system().link(existing, name));
+  state_->name_changes.push_back({folder_of(name), [name] {
+                                    std::error_code ignored;
+                                    std::filesystem::remove(name, ignored);
+                                  }});
+  return Status();
 }
 
 Status FaultyFileSystem::touch(const path& name) {
-  const std::lock_guard lock(state_->mutex);
-  return run_step(*state_, "set the time of", name,
-                  [&] { return posix_file_system().touch(name); });
+  const MutexLock lock(state_->mutex);
+  PANAL_TRY(take_step(*state_, "set the time of", name));
+  return posix_file_system().touch(name);
 }
 
 }  // namespace panal::store

@@ -7,10 +7,10 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "store/faulty_file_system.h"
 
 namespace panal::store {
@@ -46,20 +46,21 @@ struct FaultyFileSystem::State {
 
   explicit State(FaultPlan wanted) : plan(wanted) {}
 
-  Verdict step();
+  Verdict step() PANAL_REQUIRES(mutex);
   /// Loses what the plan's kind loses. Later steps are refused.
-  void strike();
-  void undo_names();
-  void undo_database_writes();
+  void strike() PANAL_REQUIRES(mutex);
+  void undo_names() PANAL_REQUIRES(mutex);
+  void undo_database_writes() PANAL_REQUIRES(mutex);
 
   const FaultPlan plan;
-  std::mutex mutex;  // Guards everything below; the callers hold it.
-  std::uint64_t num_steps = 0;
-  bool has_struck = false;
-  bool is_dead = false;
-  std::vector<std::shared_ptr<OpenFile>> open_files;  // Shared with the FaultyFile that writes it.
-  std::vector<NameChange> name_changes;
-  std::map<std::string, DatabaseFile> database_files;
+  Mutex mutex;  // Also held while a step is taken.
+  std::uint64_t num_steps PANAL_GUARDED_BY(mutex) = 0;
+  bool has_struck PANAL_GUARDED_BY(mutex) = false;
+  bool is_dead PANAL_GUARDED_BY(mutex) = false;
+  // Each shared with the FaultyFile that writes it, and changed with the mutex held.
+  std::vector<std::shared_ptr<OpenFile>> open_files PANAL_GUARDED_BY(mutex);
+  std::vector<NameChange> name_changes PANAL_GUARDED_BY(mutex);
+  std::map<std::string, DatabaseFile> database_files PANAL_GUARDED_BY(mutex);
 };
 
 namespace detail {

@@ -36,7 +36,8 @@ ShimFile& shim(sqlite3_file* file) { return *reinterpret_cast<ShimFile*>(file); 
 State& state_of(sqlite3_vfs* vfs);
 sqlite3_vfs* real_vfs() { return sqlite3_vfs_find(nullptr); }
 
-void remember(ShimFile& file, std::uint64_t offset, std::uint64_t num_bytes) {
+void remember(State& state, const ShimFile& file, std::uint64_t offset, std::uint64_t num_bytes)
+    PANAL_REQUIRES(state.mutex) {
   if (file.name == nullptr) return;
   sqlite3_int64 file_bytes = 0;
   if (file.real->pMethods->xFileSize(file.real, &file_bytes) != SQLITE_OK) return;
@@ -48,7 +49,7 @@ void remember(ShimFile& file, std::uint64_t offset, std::uint64_t num_bytes) {
                                static_cast<int>(replaced.bytes.size()),
                                static_cast<sqlite3_int64>(offset));
   }
-  file.state->database_files[*file.name].replaced.push_back(std::move(replaced));
+  state.database_files[*file.name].replaced.push_back(std::move(replaced));
 }
 
 int close_file(sqlite3_file* file) {
@@ -60,19 +61,21 @@ int close_file(sqlite3_file* file) {
 
 int read_file(sqlite3_file* file, void* buffer, int count, sqlite3_int64 offset) {
   {
-    const std::lock_guard lock(shim(file).state->mutex);
-    if (shim(file).state->is_dead) return SQLITE_IOERR_READ;
+    State& state = *shim(file).state;
+    const MutexLock lock(state.mutex);
+    if (state.is_dead) return SQLITE_IOERR_READ;
   }
   return shim(file).real->pMethods->xRead(shim(file).real, buffer, count, offset);
 }
 
 int write_file(sqlite3_file* file, const void* bytes, int count, sqlite3_int64 offset) {
   State& state = *shim(file).state;
-  const std::lock_guard lock(state.mutex);
+  const MutexLock lock(state.mutex);
   const Verdict verdict = state.step();
   if (verdict == Verdict::kRefused) return SQLITE_IOERR_WRITE;
   const int written = verdict == Verdict::kProceed ? count : count / 2;
-  remember(shim(file), static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(written));
+  remember(state, shim(file), static_cast<std::uint64_t>(offset),
+           static_cast<std::uint64_t>(written));
   const int result = shim(file).real->pMethods->xWrite(shim(file).real, bytes, written, offset);
   if (verdict == Verdict::kFail) return SQLITE_FULL;
   if (verdict == Verdict::kProceed) return result;
@@ -82,17 +85,17 @@ int write_file(sqlite3_file* file, const void* bytes, int count, sqlite3_int64 o
 
 int truncate_file(sqlite3_file* file, sqlite3_int64 num_bytes) {
   State& state = *shim(file).state;
-  const std::lock_guard lock(state.mutex);
+  const MutexLock lock(state.mutex);
   const Verdict verdict = state.step();
   if (verdict == Verdict::kStrike) state.strike();
   if (verdict != Verdict::kProceed) return SQLITE_IOERR_TRUNCATE;
-  remember(shim(file), static_cast<std::uint64_t>(num_bytes), ~std::uint64_t{0});
+  remember(state, shim(file), static_cast<std::uint64_t>(num_bytes), ~std::uint64_t{0});
   return shim(file).real->pMethods->xTruncate(shim(file).real, num_bytes);
 }
 
 int sync_file(sqlite3_file* file, int) {
   State& state = *shim(file).state;
-  const std::lock_guard lock(state.mutex);
+  const MutexLock lock(state.mutex);
   const Verdict verdict = state.step();
   if (verdict == Verdict::kStrike) state.strike();
   if (verdict != Verdict::kProceed) return SQLITE_IOERR_FSYNC;
@@ -161,7 +164,7 @@ int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
   opened.state = &state;
   opened.name = nullptr;
   opened.real = reinterpret_cast<sqlite3_file*>(&opened + 1);
-  const std::lock_guard lock(state.mutex);
+  const MutexLock lock(state.mutex);
   if (state.is_dead) return SQLITE_CANTOPEN;
   const bool is_new =
       name != nullptr && ::access(name, F_OK) != 0 && (flags & SQLITE_OPEN_CREATE) != 0;
@@ -180,7 +183,7 @@ int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
 
 int delete_file(sqlite3_vfs* vfs, const char* name, int) {
   State& state = state_of(vfs);
-  const std::lock_guard lock(state.mutex);
+  const MutexLock lock(state.mutex);
   const Verdict verdict = state.step();
   if (verdict == Verdict::kStrike) state.strike();
   if (verdict != Verdict::kProceed) return SQLITE_IOERR_DELETE;
