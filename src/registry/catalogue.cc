@@ -54,7 +54,7 @@ Result<Catalogue::Garbage> Catalogue::remove_unreferenced_blobs(
 
 Result<Catalogue::Garbage> Catalogue::remove_unreferenced(
     const std::vector<store::BlobStore::Entry>& candidates) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   // Writers name their blobs inside such a transaction and look for them there: none can come to
   // rely on a blob between this look and its removal.
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
@@ -79,7 +79,7 @@ Result<Catalogue::Garbage> Catalogue::remove_unreferenced(
 Result<std::vector<std::string>> Catalogue::verify_all() {
   std::map<std::string, std::string> owners;  // Blob -> the first thing that refers to it.
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     PANAL_ASSIGN(Statement rows, database_.query("SELECT blob, owner FROM blob_references"));
     PANAL_TRY(for_each_row(rows, [&](const Statement& row) {
       owners.emplace(row.text(0), row.text(1));

@@ -8,13 +8,13 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "registry/dataset.h"
 #include "registry/deployment.h"
@@ -49,7 +49,7 @@ class Catalogue {
   store::BlobStore& blobs() { return blobs_; }
   /// See store::Database::Stamp: tells without a query whether anything was written since.
   using Stamp = store::Database::Stamp;
-  Stamp stamp() const { return database_.stamp(); }
+  Stamp stamp() const { return store::Database::stamp_of(home_.database); }
   const store::Home& home() const { return home_; }
 
   // ---- Datasets (references: "NAME" is the latest version, "NAME@2" that one).
@@ -177,58 +177,70 @@ class Catalogue {
   Catalogue(store::FileSystem& files, const store::Home& home, Clock& clock,
             store::Database database);
 
-  // All need mutex_ held.
-  Status name_is_free_locked(std::string_view name, NameUse use);
-  Result<ModelVersion> load_model(std::int64_t id);
-  Result<ModelVersion> read_model(store::Statement& row);
-  Result<Resolved> resolve_locked(std::string_view reference);
-  Result<Resolved> resolve_bare_name(const std::string& name);
+  Status name_is_free_locked(std::string_view name, NameUse use) PANAL_REQUIRES(mutex_);
+  Result<ModelVersion> load_model(std::int64_t id) PANAL_REQUIRES(mutex_);
+  Result<ModelVersion> read_model(store::Statement& row) PANAL_REQUIRES(mutex_);
+  Result<Resolved> resolve_locked(std::string_view reference) PANAL_REQUIRES(mutex_);
+  Result<Resolved> resolve_bare_name(const std::string& name) PANAL_REQUIRES(mutex_);
   Result<std::optional<ModelVersion>> identical_model(const NewModel& model,
-                                                      const std::vector<ModelFile>& files);
-  Result<ModelVersion> insert_model(const NewModel& model, const std::vector<ModelFile>& files);
+                                                      const std::vector<ModelFile>& files)
+      PANAL_REQUIRES(mutex_);
   Status write_transition(std::int64_t model_id, Lifecycle from, Lifecycle to,
-                          std::string_view reason);
-  Status check_may_be_ready(const ModelVersion& model);
-  Status check_not_deployed(const ModelVersion& model);
-  Status check_blobs_exist(const std::vector<std::string>& hashes);
-  Result<Dataset> load_dataset(std::int64_t id);
-  Result<Dataset> dataset_of_reference(std::string_view text);
-  Result<std::vector<Partitioning>> load_partitionings(std::int64_t dataset_id);
-  Result<Dataset> insert_dataset(const NewDataset& dataset, const std::string& blob);
-  Result<Partitioning> load_partitioning(std::int64_t id);
-  Result<Deployment> load_deployment(std::int64_t id);
-  Result<std::int64_t> deployment_id(std::string_view name);
+                          std::string_view reason) PANAL_REQUIRES(mutex_);
+  Status check_may_be_ready(const ModelVersion& model) PANAL_REQUIRES(mutex_);
+  Status check_not_deployed(const ModelVersion& model) PANAL_REQUIRES(mutex_);
+  // Within a transaction, so that no sweep can come between.
+  Status check_blobs_exist(const std::vector<std::string>& hashes) PANAL_REQUIRES(mutex_);
+  Result<Dataset> load_dataset(std::int64_t id) PANAL_REQUIRES(mutex_);
+  Result<Dataset> dataset_of_reference(std::string_view text) PANAL_REQUIRES(mutex_);
+  Result<std::vector<Partitioning>> load_partitionings(std::int64_t dataset_id)
+      PANAL_REQUIRES(mutex_);
+  Result<Partitioning> load_partitioning(std::int64_t id) PANAL_REQUIRES(mutex_);
+  Result<Deployment> load_deployment(std::int64_t id) PANAL_REQUIRES(mutex_);
+  Result<std::int64_t> deployment_id(std::string_view name) PANAL_REQUIRES(mutex_);
   // How often each blob is referred to by what is to go.
   using OwnedBlobs = std::map<std::string, std::int64_t>;
   // The next version of a name: removed ones count.
   Result<std::int64_t> next_version(std::string_view table, std::string_view subject,
-                                    std::string_view name);
-  Status keep_version_number(std::string_view subject, std::string_view name, std::int64_t version);
-  Result<std::vector<ModelVersion>> load_models();
-  Result<std::vector<ModelVersion>> versions_of_model(std::string_view reference);
-  Result<std::vector<Dataset>> versions_of_dataset(std::string_view reference);
-  Status find_uses(const std::vector<ModelVersion>& models, Removal& removal);
+                                    std::string_view name) PANAL_REQUIRES(mutex_);
+  Status keep_version_number(std::string_view subject, std::string_view name, std::int64_t version)
+      PANAL_REQUIRES(mutex_);
+  Result<std::vector<ModelVersion>> load_models() PANAL_REQUIRES(mutex_);
+  Result<std::vector<ModelVersion>> versions_of_model(std::string_view reference)
+      PANAL_REQUIRES(mutex_);
+  Result<std::vector<Dataset>> versions_of_dataset(std::string_view reference)
+      PANAL_REQUIRES(mutex_);
+  Status find_uses(const std::vector<ModelVersion>& models, Removal& removal)
+      PANAL_REQUIRES(mutex_);
   // Queued and running jobs whose description holds one of the texts, followed by no digit.
-  Status find_jobs_on(const std::vector<std::string>& texts, Removal& removal);
-  Status erase_model(const ModelVersion& model);
-  Status erase_partitionings(std::int64_t dataset_id);
-  Result<std::uint64_t> bytes_only_of(const OwnedBlobs& blobs);
-  Result<Job> load_job(std::string_view id);
-  Result<bool> has_other_job(const Job& job, const std::filesystem::path& folder);
-  Status end_job(std::string_view id, JobState end, const Json& result, std::string_view error);
+  Status find_jobs_on(const std::vector<std::string>& texts, Removal& removal)
+      PANAL_REQUIRES(mutex_);
+  Status erase_model(const ModelVersion& model) PANAL_REQUIRES(mutex_);
+  Status erase_partitionings(std::int64_t dataset_id) PANAL_REQUIRES(mutex_);
+  Result<std::uint64_t> bytes_only_of(const OwnedBlobs& blobs) PANAL_REQUIRES(mutex_);
+  Result<Job> load_job(std::string_view id) PANAL_REQUIRES(mutex_);
+  Result<bool> has_other_job(const Job& job, const std::filesystem::path& folder)
+      PANAL_REQUIRES(mutex_);
 
-  // None of these may hold mutex_.
-  Status link_file(const ModelFile& file, const std::filesystem::path& folder);
-  Status remove_content(const OwnedBlobs& blobs);
-  Status remove_folders_of_removed_models();
-  Result<Garbage> remove_unreferenced(const std::vector<store::BlobStore::Entry>& candidates);
+  Status end_job(std::string_view id, JobState end, const Json& result, std::string_view error)
+      PANAL_EXCLUDES(mutex_);
+  Result<Dataset> insert_dataset(const NewDataset& dataset, const std::string& blob)
+      PANAL_EXCLUDES(mutex_);
+  Result<ModelVersion> insert_model(const NewModel& model, const std::vector<ModelFile>& files)
+      PANAL_EXCLUDES(mutex_);
+  Status remove_content(const OwnedBlobs& blobs) PANAL_EXCLUDES(mutex_);
+  Status remove_folders_of_removed_models() PANAL_EXCLUDES(mutex_);
+  Result<Garbage> remove_unreferenced(const std::vector<store::BlobStore::Entry>& candidates)
+      PANAL_EXCLUDES(mutex_);
+  Status link_file(const ModelFile& file, const std::filesystem::path& folder)
+      PANAL_EXCLUDES(mutex_);
 
   store::FileSystem& files_;  // Outlives the catalogue.
   const store::Home home_;
   Clock& clock_;            // Outlives the catalogue.
   store::BlobStore blobs_;  // Thread-safe by itself: content moves without the mutex.
-  std::mutex mutex_;
-  store::Database database_;  // Guarded by mutex_.
+  Mutex mutex_;
+  store::Database database_ PANAL_GUARDED_BY(mutex_);
 };
 
 }  // namespace panal::registry

@@ -158,7 +158,7 @@ Result<Dataset> Catalogue::add_dataset(const NewDataset& dataset) {
 }
 
 Result<Dataset> Catalogue::insert_dataset(const NewDataset& dataset, const std::string& blob) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_ASSIGN(const std::uint64_t num_bytes, blobs_.num_bytes(blob));
   {
@@ -187,7 +187,7 @@ Result<Dataset> Catalogue::insert_dataset(const NewDataset& dataset, const std::
 }
 
 Result<Dataset> Catalogue::find_dataset(std::string_view text) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return dataset_of_reference(text);
 }
 
@@ -214,7 +214,7 @@ Result<Dataset> Catalogue::dataset_of_reference(std::string_view text) {
 }
 
 Result<std::vector<Dataset>> Catalogue::list_datasets() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<Dataset> datasets;
   PANAL_ASSIGN(Statement rows,
                database_.query(std::string(kDatasetColumns) + "ORDER BY name, version"));
@@ -228,12 +228,12 @@ Result<std::vector<Dataset>> Catalogue::list_datasets() {
 Result<Partitioning> Catalogue::add_partitioning(const NewPartitioning& partitioning) {
   PANAL_TRY(check_partitions(partitioning));
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     PANAL_TRY(load_dataset(partitioning.dataset_id).status());
   }
   return detail::again_if_swept([&]() -> Result<Partitioning> {
     PANAL_ASSIGN(const StoredPartitioning stored, put_content(blobs_, partitioning));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
     PANAL_TRY(check_blobs_exist(hashes_of(stored)));
     PANAL_TRY(
@@ -274,6 +274,10 @@ Result<Partitioning> Catalogue::load_partitioning(std::int64_t id) {
                         .label = row.text(1),
                         .num_documents = static_cast<std::uint64_t>(row.integer(2))};
     PANAL_ASSIGN(partition.details, detail::json_column(row, 3, "a partition's details"));
+    partitioning.partitions.push_back(std::move(partition));
+    return Status();
+  }));
+  for (Partition& partition : partitioning.partitions) {
     PANAL_ASSIGN(Statement files,
                  database_.query("SELECT role, blob, num_bytes FROM partition_files WHERE "
                                  "partitioning_id = ? AND number = ? ORDER BY role",
@@ -283,19 +287,17 @@ Result<Partitioning> Catalogue::load_partitioning(std::int64_t id) {
           {file.text(0), file.text(1), static_cast<std::uint64_t>(file.integer(2))});
       return Status();
     }));
-    partitioning.partitions.push_back(std::move(partition));
-    return Status();
-  }));
+  }
   return partitioning;
 }
 
 Result<Partitioning> Catalogue::find_partitioning(std::int64_t id) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return load_partitioning(id);
 }
 
 Result<std::vector<Partitioning>> Catalogue::list_partitionings(std::int64_t dataset_id) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_TRY(load_dataset(dataset_id).status());
   return load_partitionings(dataset_id);
 }
@@ -305,11 +307,11 @@ Result<std::vector<Partitioning>> Catalogue::load_partitionings(std::int64_t dat
   PANAL_ASSIGN(Statement rows,
                database_.query("SELECT id FROM partitionings WHERE dataset_id = ? ORDER BY id DESC",
                                dataset_id));
-  PANAL_TRY(for_each_row(rows, [&](const Statement& row) {
-    PANAL_ASSIGN(Partitioning partitioning, load_partitioning(row.integer(0)));
+  PANAL_ASSIGN(const auto ids, detail::integers(rows));
+  for (const std::int64_t id : ids) {
+    PANAL_ASSIGN(Partitioning partitioning, load_partitioning(id));
     partitionings.push_back(std::move(partitioning));
-    return Status();
-  }));
+  }
   return partitionings;
 }
 

@@ -81,7 +81,7 @@ Json to_json(const Deployment& deployment) {
 Result<Deployment> Catalogue::put_deployment(const NewDeployment& deployment) {
   PANAL_TRY(check_endpoint_name(deployment.name));
   PANAL_TRY(check_labels(deployment));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_TRY(name_is_free_locked(deployment.name, NameUse::kEndpoint));
   PANAL_ASSIGN(const Resolved core, resolve_locked(deployment.core));
@@ -152,25 +152,29 @@ Result<Deployment> Catalogue::load_deployment(std::int64_t id) {
                database_.query("SELECT model_id, label, partition FROM deployment_experts "
                                "WHERE deployment_id = ? ORDER BY position",
                                id));
+  std::vector<std::int64_t> models;
   PANAL_TRY(for_each_row(rows, [&](const Statement& expert_row) {
+    models.push_back(expert_row.integer(0));
     Expert expert{.label = expert_row.text(1)};
-    PANAL_ASSIGN(expert.model, load_model(expert_row.integer(0)));
     if (!expert_row.is_null(2)) expert.partition = expert_row.integer(2);
     deployment.experts.push_back(std::move(expert));
     return Status();
   }));
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    PANAL_ASSIGN(deployment.experts[i].model, load_model(models[i]));
+  }
   return deployment;
 }
 
 Result<Deployment> Catalogue::find_deployment(std::string_view name) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(store::ReadSnapshot snapshot, store::ReadSnapshot::begin(database_));
   PANAL_ASSIGN(const std::int64_t id, deployment_id(name));
   return load_deployment(id);
 }
 
 Result<Deployment> Catalogue::default_deployment() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(store::ReadSnapshot snapshot, store::ReadSnapshot::begin(database_));
   PANAL_ASSIGN(Statement row, database_.query("SELECT id FROM deployments WHERE is_default = 1"));
   PANAL_ASSIGN(const bool has_row, row.step());
@@ -184,20 +188,20 @@ Result<Deployment> Catalogue::default_deployment() {
 }
 
 Result<std::vector<Deployment>> Catalogue::list_deployments() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(store::ReadSnapshot snapshot, store::ReadSnapshot::begin(database_));
   std::vector<Deployment> deployments;
   PANAL_ASSIGN(Statement rows, database_.query("SELECT id FROM deployments ORDER BY name"));
-  PANAL_TRY(for_each_row(rows, [&](const Statement& row) {
-    PANAL_ASSIGN(Deployment deployment, load_deployment(row.integer(0)));
+  PANAL_ASSIGN(const auto ids, detail::integers(rows));
+  for (const std::int64_t id : ids) {
+    PANAL_ASSIGN(Deployment deployment, load_deployment(id));
     deployments.push_back(std::move(deployment));
-    return Status();
-  }));
+  }
   return deployments;
 }
 
 Status Catalogue::make_default(std::string_view name) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_ASSIGN(const std::int64_t id, deployment_id(name));
   PANAL_TRY(database_.run("UPDATE deployments SET is_default = 0 WHERE is_default = 1"));
@@ -206,7 +210,7 @@ Status Catalogue::make_default(std::string_view name) {
 }
 
 Status Catalogue::remove_deployment(std::string_view name) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_ASSIGN(const std::int64_t id, deployment_id(name));
   PANAL_TRY(database_.run("DELETE FROM deployments WHERE id = ?", id));

@@ -104,7 +104,7 @@ Result<Job> Catalogue::add_job(std::string_view kind, const Json& spec,
                                const std::filesystem::path& folder) {
   PANAL_TRY(check_name(kind, "a kind of job"));
   const store::ProcessIdentity owner = store::this_process();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   std::string id;
   do {
@@ -122,7 +122,7 @@ Result<Job> Catalogue::add_job(std::string_view kind, const Json& spec,
 Status Catalogue::start_job(std::string_view id, std::int64_t pid) {
   const store::ProcessIdentity worker =
       pid == 0 ? store::this_process() : store::process_with_pid(pid);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_ASSIGN(const Job job, load_job(id));
   if (job.state != JobState::kQueued) {
@@ -138,7 +138,7 @@ Status Catalogue::start_job(std::string_view id, std::int64_t pid) {
 
 Status Catalogue::end_job(std::string_view id, JobState end, const Json& result,
                           std::string_view error) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_ASSIGN(const Job job, load_job(id));
   if (job.state != JobState::kQueued && job.state != JobState::kRunning) {
@@ -164,12 +164,12 @@ Status Catalogue::cancel_job(std::string_view id, std::string_view reason) {
 }
 
 Result<Job> Catalogue::find_job(std::string_view id) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return load_job(id);
 }
 
 Result<std::vector<Job>> Catalogue::list_jobs(std::int64_t max_jobs) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<Job> jobs;
   PANAL_ASSIGN(Statement rows,
                database_.query(
@@ -194,7 +194,7 @@ Status Catalogue::remove_job(std::string_view id) {
                                               store::to_text(store::this_process()), random_hex(4));
   bool has_folder = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
     PANAL_ASSIGN(const Job job, load_job(id));
     if (job.state == JobState::kQueued || job.state == JobState::kRunning) {
@@ -231,7 +231,7 @@ Result<bool> Catalogue::has_other_job(const Job& job, const std::filesystem::pat
 }
 
 Result<std::int64_t> Catalogue::end_orphaned_jobs() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<std::string> orphans;
   {
     PANAL_ASSIGN(Statement rows, database_.query("SELECT id, pid, pid_start_ticks FROM jobs "

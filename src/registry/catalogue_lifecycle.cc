@@ -22,7 +22,7 @@ Result<Evaluation> Catalogue::record_evaluation(std::int64_t model_id,
   }
   Evaluation stored = evaluation;
   if (stored.value && !std::isfinite(*stored.value)) stored.value.reset();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_TRY(load_model(model_id).status());
   stored.created_unix_ms = clock_.unix_ms();
@@ -37,7 +37,7 @@ Result<Evaluation> Catalogue::record_evaluation(std::int64_t model_id,
 }
 
 Result<std::vector<Evaluation>> Catalogue::list_evaluations(std::int64_t model_id) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_TRY(load_model(model_id).status());
   PANAL_ASSIGN(
       Statement rows,
@@ -58,7 +58,7 @@ Result<std::vector<Evaluation>> Catalogue::list_evaluations(std::int64_t model_i
 }
 
 Result<std::vector<Transition>> Catalogue::history(std::int64_t model_id) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_TRY(load_model(model_id).status());
   PANAL_ASSIGN(Statement rows,
                database_.query("SELECT from_state, to_state, reason, at_unix_ms FROM transitions "
@@ -120,7 +120,7 @@ Result<ModelVersion> Catalogue::move_model(std::int64_t model_id, Lifecycle to,
                                            std::string_view reason) {
   if (reason.empty())
     return Status(Code::kInvalidArgument, "a change of a model's state needs a reason");
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_ASSIGN(ModelVersion model, load_model(model_id));
   if (!is_legal_transition(model.state, to)) {

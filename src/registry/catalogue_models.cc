@@ -65,12 +65,12 @@ Result<ModelVersion> Catalogue::load_model(std::int64_t id) {
 }
 
 Result<ModelVersion> Catalogue::find_model(std::int64_t id) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return load_model(id);
 }
 
 Result<std::vector<ModelVersion>> Catalogue::list_models() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return load_models();
 }
 
@@ -78,12 +78,12 @@ Result<std::vector<ModelVersion>> Catalogue::load_models() {
   std::vector<ModelVersion> models;
   PANAL_ASSIGN(Statement rows,
                database_.query(std::string(kModelColumns) + "ORDER BY m.name, m.version"));
-  PANAL_TRY(for_each_row(rows, [&](Statement& row) {
-    PANAL_ASSIGN(ModelVersion model, read_model(row));
+  for (;;) {
+    PANAL_ASSIGN(const bool has_row, rows.step());
+    if (!has_row) return models;
+    PANAL_ASSIGN(ModelVersion model, read_model(rows));
     models.push_back(std::move(model));
-    return Status();
-  }));
-  return models;
+  }
 }
 
 Result<ModelVersion> Catalogue::add_model(const NewModel& model) {
@@ -122,7 +122,7 @@ Result<std::optional<ModelVersion>> Catalogue::identical_model(
 
 Result<ModelVersion> Catalogue::insert_model(const NewModel& model,
                                              const std::vector<ModelFile>& files) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
   PANAL_TRY(check_blobs_exist(hashes_of(files)));
   if (model.reuse_identical) {
@@ -152,7 +152,7 @@ Result<ModelVersion> Catalogue::insert_model(const NewModel& model,
 }
 
 Result<Resolved> Catalogue::resolve(std::string_view reference) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return resolve_locked(reference);
 }
 

@@ -21,7 +21,7 @@ Status Catalogue::check_name_is_free(std::string_view name, NameUse use) {
                 ? check_endpoint_name(name)
                 : check_model_name(
                       name, use == NameUse::kAdapter ? ModelKind::kAdapter : ModelKind::kBase));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return name_is_free_locked(name, use);
 }
 

@@ -149,7 +149,7 @@ Result<Removal> Catalogue::remove_model(std::string_view reference, const Remova
   Removal removal;
   OwnedBlobs blobs;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
     PANAL_ASSIGN(std::vector<ModelVersion> going, versions_of_model(reference));
     std::set<std::string> labels;
@@ -197,7 +197,7 @@ Status Catalogue::remove_content(const OwnedBlobs& blobs) {
 Status Catalogue::remove_folders_of_removed_models() {
   std::vector<std::pair<std::string, std::int64_t>> names;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     PANAL_ASSIGN(Statement rows, database_.query("SELECT name, last_version FROM removed_versions "
                                                  "WHERE subject = 'model'"));
     PANAL_TRY(for_each_row(rows, [&](const Statement& row) {
@@ -212,7 +212,7 @@ Status Catalogue::remove_folders_of_removed_models() {
       if (!is_number(version) || version.size() > 18 || std::stoll(version) > last_version)
         continue;
       {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         PANAL_ASSIGN(Statement row,
                      database_.query("SELECT 1 FROM models WHERE name = ? AND version = ?", name,
                                      std::stoll(version)));
@@ -238,11 +238,11 @@ Result<std::vector<Dataset>> Catalogue::versions_of_dataset(std::string_view tex
                database_.query("SELECT id FROM datasets WHERE name = ?1 AND (?2 IS NULL OR version "
                                "= ?2) ORDER BY version",
                                reference.name, reference.version));
-  PANAL_TRY(for_each_row(rows, [&](const Statement& row) {
-    PANAL_ASSIGN(Dataset dataset, load_dataset(row.integer(0)));
+  PANAL_ASSIGN(const auto ids, detail::integers(rows));
+  for (const std::int64_t id : ids) {
+    PANAL_ASSIGN(Dataset dataset, load_dataset(id));
     datasets.push_back(std::move(dataset));
-    return Status();
-  }));
+  }
   if (datasets.empty()) return dataset_of_reference(text).status();  // Says why there is none.
   return datasets;
 }
@@ -261,7 +261,7 @@ Result<Removal> Catalogue::remove_dataset(std::string_view reference,
   Removal removal;
   OwnedBlobs blobs;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     PANAL_ASSIGN(Transaction transaction, Transaction::begin(database_));
     PANAL_ASSIGN(const std::vector<Dataset> going, versions_of_dataset(reference));
     std::set<std::int64_t> partitionings;

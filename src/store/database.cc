@@ -218,16 +218,16 @@ Result<Statement> Database::prepare(std::string_view sql) {
 std::int64_t Database::last_inserted_id() const { return sqlite3_last_insert_rowid(handle_.get()); }
 std::int64_t Database::num_changed() const { return sqlite3_changes64(handle_.get()); }
 
-Database::Stamp Database::stamp() const {
-  const auto file = [](const std::string& path) {
+Database::Stamp Database::stamp_of(const std::filesystem::path& path) {
+  const auto file = [](const std::string& name) {
     struct stat found {};
-    if (::stat(path.c_str(), &found) != 0) return Stamp::File{};
+    if (::stat(name.c_str(), &found) != 0) return Stamp::File{};
     return Stamp::File{.inode = static_cast<std::uint64_t>(found.st_ino),
                        .num_bytes = static_cast<std::uint64_t>(found.st_size),
                        .changed_unix_ns = std::int64_t{1'000'000'000} * found.st_mtim.tv_sec +
                                           found.st_mtim.tv_nsec};
   };
-  return {.database = file(path_.string()), .log = file(path_.string() + "-wal")};
+  return {.database = file(path.string()), .log = file(path.string() + "-wal")};
 }
 
 Status Database::check_integrity() {

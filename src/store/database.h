@@ -123,9 +123,9 @@ class Database {
   std::int64_t num_changed() const;
   const std::filesystem::path& path() const { return path_; }
 
-  /// The state of the files on disk: as long as it is the same, nobody has committed anything,
-  /// unless that happened within the file system's clock step after newest_unix_ms. Costs two
-  /// system calls; reads nothing.
+  /// The state of a database's files on disk: as long as it is the same, nobody has committed
+  /// anything, unless that happened within the file system's clock step after newest_unix_ms. Costs
+  /// two system calls; reads nothing.
   struct Stamp {
     struct File {
       std::uint64_t inode = 0;
@@ -139,7 +139,7 @@ class Database {
       return std::max(database.changed_unix_ns, log.changed_unix_ns) / 1'000'000;
     }
   };
-  Stamp stamp() const;
+  static Stamp stamp_of(const std::filesystem::path& path);
 
   /// SQLite's own check of the whole file. Errors: kCorrupt with the first finding. Cost: reads
   /// everything.

@@ -32,6 +32,15 @@ Result<Reference> parse_reference(std::string_view text) {
   return Reference{std::string(text.substr(0, at)), version};
 }
 
+Result<std::vector<std::int64_t>> integers(store::Statement& statement) {
+  std::vector<std::int64_t> found;
+  PANAL_TRY(for_each_row(statement, [&](const store::Statement& row) {
+    found.push_back(row.integer(0));
+    return Status();
+  }));
+  return found;
+}
+
 Result<std::string> suggestion(store::Database& database, std::string_view sql,
                                std::string_view wanted) {
   PANAL_ASSIGN(store::Statement rows, database.query(sql));

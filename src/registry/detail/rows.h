@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -37,6 +38,9 @@ Status for_each_row(store::Statement& statement, Take&& take) {
     PANAL_TRY(take(statement));
   }
 }
+
+/// The first column of each row.
+Result<std::vector<std::int64_t>> integers(store::Statement& statement);
 
 /// Runs `attempt` again, once, when a sweep of unreferenced blobs removed what it relied on between
 /// putting the blobs and naming them (kNotFound).
