@@ -7,10 +7,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-#include <mutex>
 #include <sstream>
 
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/timing.h"
 #include "energy/meter.h"
 
@@ -48,14 +48,14 @@ class CpuTimeMeter final : public Meter {
 
   std::string method() const override { return "estimated:cpu-time"; }
   std::string detail() const override {
-    const std::string whose = children_.empty()
-                                  ? "this process"
-                                  : fmt::format("this process and {} more", children_.size());
+    const std::size_t num_children = options_.child_processes.size();
+    const std::string whose =
+        num_children == 0 ? "this process" : fmt::format("this process and {} more", num_children);
     return fmt::format("{:g} W assumed per busy hardware thread x CPU seconds of {}",
                        options_.watts_per_thread, whose);
   }
   Result<MeterSample> sample() override {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     double cpu_s = own_cpu_seconds() - first_s_;
     for (Child& child : children_) {
       // A process that ended keeps its last value; one whose number was given to another never
@@ -75,8 +75,8 @@ class CpuTimeMeter final : public Meter {
   };
   const CpuTimeOptions options_;
   double first_s_ = 0;
-  std::mutex mutex_;
-  std::vector<Child> children_;  // last_s is guarded by mutex_.
+  Mutex mutex_;
+  std::vector<Child> children_ PANAL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

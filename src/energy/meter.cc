@@ -120,24 +120,24 @@ EnergyReading EnergyWindow::read() const {
 }
 
 Result<MeterSample> SyntheticMeter::sample() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!is_readable_) return Status(Code::kUnavailable, "the synthetic meter is switched off");
   total_.joules += joules_per_sample_;
   return total_;
 }
 
 void SyntheticMeter::add_joules(double joules) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   total_.joules += joules;
 }
 
 void SyntheticMeter::set_joules_per_sample(double joules) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   joules_per_sample_ = joules;
 }
 
 void SyntheticMeter::set_readable(bool is_readable) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (is_readable && !is_readable_) ++total_.epoch;
   is_readable_ = is_readable;
 }

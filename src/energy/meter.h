@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "work/energy_reading.h"
 
@@ -81,10 +81,10 @@ class SyntheticMeter final : public Meter {
 
  private:
   const std::string method_;
-  std::mutex mutex_;
-  MeterSample total_;             // Guarded by mutex_.
-  double joules_per_sample_ = 0;  // Guarded by mutex_.
-  bool is_readable_ = true;       // Guarded by mutex_.
+  Mutex mutex_;
+  MeterSample total_ PANAL_GUARDED_BY(mutex_);
+  double joules_per_sample_ PANAL_GUARDED_BY(mutex_) = 0;
+  bool is_readable_ PANAL_GUARDED_BY(mutex_) = true;
 };
 
 /// A meter that knows nothing: its windows read "unknown".

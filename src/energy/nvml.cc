@@ -4,8 +4,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <mutex>
-
+#include "base/mutex.h"
 #include "energy/meter.h"
 
 namespace panal::energy {
@@ -43,7 +42,7 @@ class NvmlMeter final : public Meter {
                        devices_.size(), devices_.size() == 1 ? "" : "s");
   }
   Result<MeterSample> sample() override {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     double joules = 0;
     for (std::size_t i = 0; i < devices_.size(); ++i) {
       unsigned long long millijoules = 0;
@@ -66,10 +65,10 @@ class NvmlMeter final : public Meter {
   Shutdown shutdown_ = nullptr;
   TotalEnergy total_energy_ = nullptr;
   std::vector<NvmlDevice> devices_;
-  std::mutex mutex_;
+  Mutex mutex_;
   double first_joules_ = 0;
-  double last_joules_ = 0;   // Guarded by mutex_.
-  std::uint64_t epoch_ = 0;  // Guarded by mutex_.
+  double last_joules_ PANAL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t epoch_ PANAL_GUARDED_BY(mutex_) = 0;
 };
 
 Status NvmlMeter::start(const std::string& name) {

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "energy/meter.h"
 
 namespace panal::energy {
@@ -109,7 +109,7 @@ class RaplMeter final : public Meter {
   std::string detail() const override { return detail_; }
 
   Result<MeterSample> sample() override {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     std::vector<std::uint64_t> now_uj;
     for (const Domain& domain : domains_) {
       auto value = read_counter(domain.folder / "energy_uj");
@@ -137,10 +137,10 @@ class RaplMeter final : public Meter {
   Clock& clock_;
   std::string detail_;
   double longest_gap_s_ = 0;
-  std::mutex mutex_;
-  std::vector<Domain> domains_;  // Guarded by mutex_.
-  Nanoseconds last_read_;        // Guarded by mutex_.
-  MeterSample total_;            // Guarded by mutex_.
+  Mutex mutex_;
+  std::vector<Domain> domains_ PANAL_GUARDED_BY(mutex_);
+  Nanoseconds last_read_ PANAL_GUARDED_BY(mutex_);
+  MeterSample total_ PANAL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

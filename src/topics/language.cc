@@ -10,10 +10,10 @@
 #include <bit>
 #include <cstdlib>
 #include <map>
-#include <mutex>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/utf8.h"
 #include "topics/detail/language_code.h"
 #include "topics/detail/language_words.h"
@@ -222,11 +222,14 @@ LanguageGuess guess_short_text_language(std::string_view text) {
 }
 
 struct LanguageDetector::Library {
-  ~Library() {
-    if (handle != nullptr) textcat_Done(handle);
-  }
-  std::mutex mutex;
-  void* handle = nullptr;  // Guarded by mutex.
+  /// Owns the handle.
+  explicit Library(void* opened) : handle(opened) {}
+  ~Library() { textcat_Done(handle); }
+  Library(const Library&) = delete;
+  Library& operator=(const Library&) = delete;
+
+  Mutex mutex;
+  void* const handle PANAL_GUARDED_BY(mutex);
 };
 
 LanguageDetector::LanguageDetector(std::unique_ptr<Library> library)
@@ -261,9 +264,8 @@ Result<LanguageDetector> LanguageDetector::open(const fs::path& folder) {
             "there; install libexttextcat-data or set PANAL_TEXTCAT_DIR",
             folder.string()));
   }
-  auto library = std::make_unique<Library>();
-  library->handle = special_textcat_Init(config.c_str(), (folder.string() + "/").c_str());
-  if (library->handle == nullptr) {
+  void* const opened = special_textcat_Init(config.c_str(), (folder.string() + "/").c_str());
+  if (opened == nullptr) {
     return Status(
         Code::kCorrupt,
         fmt::format(
@@ -271,7 +273,7 @@ Result<LanguageDetector> LanguageDetector::open(const fs::path& folder) {
             "is missing or damaged",
             folder.string()));
   }
-  return LanguageDetector(std::move(library));
+  return LanguageDetector(std::make_unique<Library>(opened));
 }
 
 LanguageGuess LanguageDetector::detect(std::string_view text) const {
@@ -288,7 +290,7 @@ LanguageGuess LanguageDetector::detect(std::string_view text) const {
   constexpr int kFewWords = 4;
   if (guess.confidence >= 0.5 || count_words(text) < kFewWords) return guess;
   // The little words were few or shared: ask the n-grams. "[es--utf8][ca--utf8]", best first.
-  const std::lock_guard lock(library_->mutex);
+  const MutexLock lock(library_->mutex);
   const char* said =
       textcat_Classify(library_->handle, text.data(), std::min<std::size_t>(text.size(), 2048));
   const std::string_view candidates = said == nullptr ? std::string_view() : std::string_view(said);

@@ -185,7 +185,7 @@ Status add_prompt_ends(TokenizerSpec& spec, TokenizerParts& parts) {
 
 std::unique_ptr<BpeModel::Scratch> ScratchPool::take() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!idle_.empty()) {
       auto scratch = std::move(idle_.back());
       idle_.pop_back();
@@ -202,7 +202,7 @@ void ScratchPool::give_back(std::unique_ptr<BpeModel::Scratch> scratch) {
     scratch->symbols = {};
     scratch->heap = {};
   }
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (idle_.size() < kMaxIdle) idle_.push_back(std::move(scratch));
 }
 

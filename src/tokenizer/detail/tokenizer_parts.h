@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "tokenizer/detail/added_tokens.h"
 #include "tokenizer/detail/bpe_model.h"
@@ -60,8 +60,8 @@ class ScratchPool {
 
  private:
   static constexpr std::size_t kMaxIdle = 8;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<BpeModel::Scratch>> idle_;  // Guarded by mutex_.
+  Mutex mutex_;
+  std::vector<std::unique_ptr<BpeModel::Scratch>> idle_ PANAL_GUARDED_BY(mutex_);
 };
 
 struct TokenizerParts {
