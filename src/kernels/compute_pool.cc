@@ -112,7 +112,7 @@ ComputePool::~ComputePool() { stop(); }
 void ComputePool::set_num_threads(int num_threads) {
   require_possible(num_threads);
   PANAL_CHECK(!is_in_chunk, "the number of threads changes within a chunk");
-  const std::lock_guard lock(caller_);
+  const MutexLock lock(caller_);
   if (num_threads == this->num_threads()) return;
   stop();
   start(num_threads);
@@ -136,12 +136,12 @@ void ComputePool::stop() {
 void ComputePool::run_all(const Job& job) {
   PANAL_REQUIRE(job.num_chunks <= kMostChunks,
                 fmt::format("chunks: wanted at most {}, found {}", kMostChunks, job.num_chunks));
-  std::unique_lock lock(caller_, std::defer_lock);
-  if (job.num_chunks <= 1 || is_in_chunk || num_threads() == 1 || !lock.try_lock()) {
+  if (job.num_chunks <= 1 || is_in_chunk || num_threads() == 1 || !caller_.try_lock()) {
     const InChunk mark;
     for (std::int64_t chunk = 0; chunk < job.num_chunks; ++chunk) job.call(job.context, chunk, 0);
     return;
   }
+  const MutexLock lock(caller_, std::adopt_lock);
   publish(job);
   help(0);
   await_finished();

@@ -12,11 +12,11 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace panal::kernels {
 
@@ -57,8 +57,8 @@ class ComputePool {
     void (*call)(const void* context, std::int64_t chunk, int worker) = nullptr;
   };
 
-  void start(int num_threads);
-  void stop();
+  void start(int num_threads) PANAL_REQUIRES(caller_);
+  void stop() PANAL_REQUIRES(caller_);
   void run_all(const Job& job);
   void publish(const Job& job);
   void work(int worker);
@@ -69,8 +69,8 @@ class ComputePool {
   void await_finished();
 
   const Clock& clock_;
-  std::mutex caller_;                 // Held by the thread whose job runs.
-  std::vector<std::thread> threads_;  // Changes under caller_.
+  Mutex caller_;  // Held by the thread whose job runs.
+  std::vector<std::thread> threads_ PANAL_GUARDED_BY(caller_);
   std::atomic<int> num_threads_{1};
   std::atomic<bool> is_stopping_{false};
 

@@ -14,16 +14,23 @@ constexpr std::size_t kWordBits = 64;
 // Of the most that was live, what may be held beside it: a plan is held to a twentieth.
 constexpr std::size_t kSlackDivisor = 512;
 
-// Calls apply(word, mask) for each word with bits of [first, first + count).
-template <typename Apply>
-void for_each_word(std::size_t first, std::size_t count, Apply apply) {
-  const std::size_t last = first + count;
-  for (std::size_t at = first; at < last;) {
-    const std::size_t bit = at % kWordBits, bits = std::min(kWordBits - bit, last - at);
-    apply(at / kWordBits, (~std::uint64_t{0} >> (kWordBits - bits)) << bit);
-    at += bits;
+// Walks through the words with bits of [first, first + count).
+class Words {
+ public:
+  Words(std::size_t first, std::size_t count) : at_(first), last_(first + count) {}
+  bool is_over() const { return at_ >= last_; }
+  void next() { at_ += num_bits(); }
+  std::size_t word() const { return at_ / kWordBits; }
+  std::uint64_t mask() const {
+    return (~std::uint64_t{0} >> (kWordBits - num_bits())) << at_ % kWordBits;
   }
-}
+
+ private:
+  std::size_t num_bits() const { return std::min(kWordBits - at_ % kWordBits, last_ - at_); }
+
+  std::size_t at_;
+  const std::size_t last_;
+};
 
 }  // namespace
 
@@ -50,21 +57,22 @@ std::size_t PageRegion::count_resident(std::size_t first, std::size_t count) con
   std::size_t found = 0;
   const std::size_t known = resident_.size() * kWordBits;
   if (first >= known) return 0;
-  for_each_word(first, std::min(count, known - first), [&](std::size_t word, std::uint64_t mask) {
-    found += static_cast<std::size_t>(std::popcount(resident_[word] & mask));
-  });
+  for (Words at(first, std::min(count, known - first)); !at.is_over(); at.next()) {
+    found += static_cast<std::size_t>(std::popcount(resident_[at.word()] & at.mask()));
+  }
   return found;
 }
 
 void PageRegion::set_resident(std::size_t first, std::size_t count, bool resident) {
   const std::size_t words = (first + count + kWordBits - 1) / kWordBits;
   if (words > resident_.size()) resident_.resize(words);
-  for_each_word(first, count, [&](std::size_t word, std::uint64_t mask) {
-    const std::uint64_t before = resident_[word];
-    resident_[word] = resident ? before | mask : before & ~mask;
-    num_resident_ += static_cast<std::size_t>(std::popcount(resident_[word]));
+  for (Words at(first, count); !at.is_over(); at.next()) {
+    std::uint64_t& word = resident_[at.word()];
+    const std::uint64_t before = word;
+    word = resident ? before | at.mask() : before & ~at.mask();
+    num_resident_ += static_cast<std::size_t>(std::popcount(word));
     num_resident_ -= static_cast<std::size_t>(std::popcount(before));
-  });
+  }
 }
 
 void PageRegion::add_hole(std::size_t first, std::size_t count) {
@@ -107,7 +115,7 @@ void PageRegion::give_back(std::size_t count) {
 void* PageRegion::allocate(std::size_t bytes) {
   const std::size_t count =
       std::max<std::size_t>(1, bytes / page_bytes() + (bytes % page_bytes() != 0));
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (live_ + count > limit_) return nullptr;
   // The smallest hole that holds it, the nearest of those.
   const auto fitting = holes_by_count_.lower_bound({count, 0});
@@ -128,7 +136,7 @@ void* PageRegion::allocate(std::size_t bytes) {
 bool PageRegion::free(void* data) {
   auto* const at = static_cast<char*>(data);
   if (at < begin_ || at >= begin_ + num_pages_ * page_bytes()) return false;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto buffer = buffers_.find(static_cast<std::size_t>(at - begin_) / page_bytes());
   if (buffer == buffers_.end()) return false;
   std::size_t first = buffer->first, count = buffer->second;
@@ -154,7 +162,7 @@ bool PageRegion::free(void* data) {
 }
 
 PageRegion::Use PageRegion::use() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return {.live_bytes = live_ * page_bytes(),
           .most_live_bytes = most_live_ * page_bytes(),
           .resident_bytes = num_resident_ * page_bytes()};

@@ -7,11 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace panal::tensor {
 
@@ -41,21 +42,27 @@ class PageRegion {
   static std::size_t page_bytes();
 
  private:
-  std::size_t count_resident(std::size_t first, std::size_t count) const;
-  void set_resident(std::size_t first, std::size_t count, bool resident);
-  void add_hole(std::size_t first, std::size_t count);
-  void remove_hole(std::size_t first, std::size_t count);
-  void give_back(std::size_t count);
-  std::size_t give_back_of(std::size_t first, std::size_t count, std::size_t wanted);
+  std::size_t count_resident(std::size_t first, std::size_t count) const PANAL_REQUIRES(mutex_);
+  void set_resident(std::size_t first, std::size_t count, bool resident) PANAL_REQUIRES(mutex_);
+  void add_hole(std::size_t first, std::size_t count) PANAL_REQUIRES(mutex_);
+  void remove_hole(std::size_t first, std::size_t count) PANAL_REQUIRES(mutex_);
+  void give_back(std::size_t count) PANAL_REQUIRES(mutex_);
+  std::size_t give_back_of(std::size_t first, std::size_t count, std::size_t wanted)
+      PANAL_REQUIRES(mutex_);
 
   char* begin_ = nullptr;
-  std::size_t num_pages_ = 0, limit_ = 0;     // Constant after construction, in pages as all below.
-  mutable std::mutex mutex_;                  // Guards all that follows.
-  std::map<std::size_t, std::size_t> holes_;  // By first page; no two adjacent.
-  std::set<std::pair<std::size_t, std::size_t>> holes_by_count_;  // The same, (count, first).
-  std::unordered_map<std::size_t, std::size_t> buffers_;
-  std::vector<std::uint64_t> resident_;  // A bit a page, as far as any ever was.
-  std::size_t live_ = 0, most_live_ = 0, num_resident_ = 0;
+  std::size_t num_pages_ = 0, limit_ = 0;  // Constant after construction, in pages as all below.
+  mutable Mutex mutex_;
+  // By first page; no two adjacent.
+  std::map<std::size_t, std::size_t> holes_ PANAL_GUARDED_BY(mutex_);
+  // The same, (count, first).
+  std::set<std::pair<std::size_t, std::size_t>> holes_by_count_ PANAL_GUARDED_BY(mutex_);
+  std::unordered_map<std::size_t, std::size_t> buffers_ PANAL_GUARDED_BY(mutex_);
+  // A bit a page, as far as any ever was.
+  std::vector<std::uint64_t> resident_ PANAL_GUARDED_BY(mutex_);
+  std::size_t live_ PANAL_GUARDED_BY(mutex_) = 0;
+  std::size_t most_live_ PANAL_GUARDED_BY(mutex_) = 0;
+  std::size_t num_resident_ PANAL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace panal::tensor
