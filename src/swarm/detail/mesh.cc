@@ -15,7 +15,8 @@ constexpr std::size_t kMostUnsentBytes = 64 * sizeof(Note);
 
 }  // namespace
 
-Mesh::Mesh(int rank, std::vector<Descriptor> peers) : rank_(rank), peers_(peers.size()) {
+Mesh::Mesh(int rank, std::vector<Descriptor> peers)
+    : rank_(rank), peers_(peers.size()), unsent_(peers.size()) {
   for (std::size_t i = 0; i < peers.size(); ++i) {
     peers_[i].socket = std::move(peers[i]);
     const int number = peers_[i].socket.number();
@@ -24,15 +25,16 @@ Mesh::Mesh(int rank, std::vector<Descriptor> peers) : rank_(rank), peers_(peers.
 }
 
 void Mesh::send(int to, const Note& note) {
-  Peer& peer = peers_[static_cast<std::size_t>(to)];
-  const std::lock_guard lock(send_mutex_);
-  if (!peer.socket.is_open()) return;
-  if (note.kind == NoteKind::kWake && peer.unsent.size() >= kMostUnsentBytes) return;
-  peer.unsent.append(reinterpret_cast<const char*>(&note), sizeof note);
-  const ssize_t count = ::send(peer.socket.number(), peer.unsent.data(), peer.unsent.size(),
-                               MSG_NOSIGNAL | MSG_DONTWAIT);
+  const Descriptor& socket = peers_[static_cast<std::size_t>(to)].socket;
+  const MutexLock lock(send_mutex_);
+  if (!socket.is_open()) return;
+  std::string& unsent = unsent_[static_cast<std::size_t>(to)];
+  if (note.kind == NoteKind::kWake && unsent.size() >= kMostUnsentBytes) return;
+  unsent.append(reinterpret_cast<const char*>(&note), sizeof note);
+  const ssize_t count =
+      ::send(socket.number(), unsent.data(), unsent.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   // A broken connection shows when it is read.
-  if (count > 0) peer.unsent.erase(0, static_cast<std::size_t>(count));
+  if (count > 0) unsent.erase(0, static_cast<std::size_t>(count));
 }
 
 void Mesh::send_all(const Note& note) {
@@ -99,7 +101,7 @@ void Mesh::read() {
 }
 
 void Mesh::close() {
-  const std::lock_guard lock(send_mutex_);
+  const MutexLock lock(send_mutex_);
   for (Peer& peer : peers_) peer.socket.reset();
 }
 

@@ -8,11 +8,11 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "swarm/detail/descriptor.h"
 
@@ -74,13 +74,13 @@ class Mesh {
     std::optional<Note> waiting;
     std::array<std::byte, sizeof(Note)> partial{};  // A note that has come in part.
     std::size_t partial_bytes = 0;
-    std::string unsent;  // Guarded by send_mutex_.
   };
   void take(Peer& peer, int from, const Note& note);
 
   const int rank_;
   std::vector<Peer> peers_;
-  std::mutex send_mutex_;
+  Mutex send_mutex_;  // Also held while a socket is written to or closed.
+  std::vector<std::string> unsent_ PANAL_GUARDED_BY(send_mutex_);  // By rank.
   std::optional<Loss> reported_;
   bool alive_ = false, question_ = false;
 };

@@ -56,7 +56,7 @@ DataParallel::DataParallel(swarm::Group& group, std::vector<NamedTensor> paramet
 
 DataParallel::~DataParallel() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ends_ = true;
   }
   exchange_->cancel();
@@ -73,7 +73,7 @@ void DataParallel::begin_exchange() {
   }
   exchanging_ = true;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ready_ = exchanged_ = 0;
     in_pass_ = status_.ok();
   }
@@ -87,7 +87,7 @@ void DataParallel::is_ready(std::size_t parameter) {
   if (own.missing > 0) --own.missing;
   if (own.missing == 0) own.computed = tensor::Event::record(device_);
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     while (ready_ < progress_.size() && progress_[ready_].missing == 0) ++ready_;
   }
   changed_.notify_all();
@@ -96,14 +96,14 @@ void DataParallel::is_ready(std::size_t parameter) {
 void DataParallel::finish_exchange() {
   exchanging_ = false;
   const auto pass = tensor::Event::record(device_);
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   for (Progress& bucket : progress_) {
     if (bucket.missing > 0) bucket.computed = pass;  // A missing gradient counts as 0.
   }
   ready_ = progress_.size();
   changed_.notify_all();
   // Its deadline is the group's.
-  changed_.wait(lock, [&] { return !in_pass_; });
+  while (in_pass_) changed_.wait(mutex_);
   ok_or_throw(status_);
   for (std::size_t i = 0; i < tensors_.parameters.size(); ++i) {
     if (tensors_.owners[i] != group_.rank()) {
@@ -113,25 +113,31 @@ void DataParallel::finish_exchange() {
   }
 }
 
+bool DataParallel::has_work() const {
+  return ends_ || (in_pass_ && (exchanged_ < ready_ || exchanged_ == progress_.size()));
+}
+
 // Until a pass has ended the group is this thread's.
 void DataParallel::communicate() {
   tensor::enter(device_);
-  std::unique_lock lock(mutex_);
-  const auto has_work = [&] {
-    return ends_ || (in_pass_ && (exchanged_ < ready_ || exchanged_ == progress_.size()));
-  };
+  const MutexLock lock(mutex_);
   while (true) {
-    if (in_pass_) {
-      changed_.wait_for(lock, kBetweenGlances, has_work);
-    } else {
-      changed_.wait(lock, has_work);
+    const bool glances = in_pass_;
+    for (Nanoseconds left = kBetweenGlances; !has_work() && left > 0ns;) {
+      if (glances) {
+        left = changed_.wait_for(mutex_, left);
+      } else {
+        changed_.wait(mutex_);
+      }
     }
     if (ends_) return;
     const std::size_t bucket = exchanged_;
     const bool may_leave = bucket < ready_;
-    lock.unlock();
-    Status status = capture([&] { return communicate_once(bucket, may_leave); });
-    lock.lock();
+    Status status;
+    {
+      const MutexUnlock unlocked(mutex_);
+      status = capture([&] { return communicate_once(bucket, may_leave); });
+    }
     if (!status.ok()) status_ = std::move(status);
     if (!status_.ok() || bucket == progress_.size()) in_pass_ = false;
     if (may_leave) ++exchanged_;
@@ -203,16 +209,19 @@ Result<std::string> broadcast_text(swarm::Group& group, std::string text) {
 SignOfLife::SignOfLife(swarm::Group* group) {
   if (group == nullptr || group->size() == 1) return;
   thread_ = std::thread([this, group] {
-    std::unique_lock lock(mutex_);
-    while (!changed_.wait_for(lock, group->deadline() / 4, [this] { return ends_; })) {
-      group->announce_life();
-    }
+    const MutexLock lock(mutex_);
+    while (!ends_within(group->deadline() / 4)) group->announce_life();
   });
+}
+
+bool SignOfLife::ends_within(Nanoseconds duration) {
+  while (!ends_ && duration > 0ns) duration = changed_.wait_for(mutex_, duration);
+  return ends_;
 }
 
 SignOfLife::~SignOfLife() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ends_ = true;
   }
   changed_.notify_all();

@@ -4,10 +4,8 @@
 
 #include <c10/core/Device.h>
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "optim/optimizer.h"
 #include "recipe/process_shares.h"
@@ -83,6 +83,7 @@ class DataParallel {
   class ReadyHook;
   void is_ready(std::size_t parameter);
   void communicate();
+  bool has_work() const PANAL_REQUIRES(mutex_);
   Status communicate_once(std::size_t bucket, bool may_leave);
   struct StateTensor {
     std::string name;
@@ -106,14 +107,14 @@ class DataParallel {
   bool exchanging_ = false;         // Of the thread that runs the backward pass.
   const std::unique_ptr<GradientExchange> exchange_;
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool in_pass_ = false;       // From begin_exchange() until all have come. Guarded by mutex_.
-  std::size_t ready_ = 0;      // Buckets from the front that may leave. Guarded by mutex_.
-  std::size_t exchanged_ = 0;  // Guarded by mutex_.
-  bool ends_ = false;          // Guarded by mutex_.
-  Status status_;              // Of the exchange. Guarded by mutex_.
-  std::thread thread_;         // Runs communicate(); last, so that it sees everything above.
+  Mutex mutex_;
+  ConditionVariable changed_;
+  bool in_pass_ PANAL_GUARDED_BY(mutex_) = false;   // From begin_exchange() until all have come.
+  std::size_t ready_ PANAL_GUARDED_BY(mutex_) = 0;  // Buckets from the front that may leave.
+  std::size_t exchanged_ PANAL_GUARDED_BY(mutex_) = 0;
+  bool ends_ PANAL_GUARDED_BY(mutex_) = false;
+  Status status_ PANAL_GUARDED_BY(mutex_);  // Of the exchange.
+  std::thread thread_;  // Runs communicate(); last, so that it sees everything above.
 };
 
 /// Every rank gets what rank 0 has. Errors: the group's, kCorrupt for more than 16 MiB.
@@ -130,9 +131,11 @@ class SignOfLife {
   SignOfLife& operator=(const SignOfLife&) = delete;
 
  private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool ends_ = false;  // Guarded by mutex_.
+  bool ends_within(Nanoseconds duration) PANAL_REQUIRES(mutex_);
+
+  Mutex mutex_;
+  ConditionVariable changed_;
+  bool ends_ PANAL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
