@@ -80,7 +80,7 @@ EngineWorker::EngineWorker(ServerSpec spec, Clock& clock) : spec_(std::move(spec
 
 EngineWorker::~EngineWorker() {
   client_.reset();  // Ends the answers in progress first.
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (child_) child_->stop(5s);
   std::error_code error;
   if (!socket_folder_.empty()) std::filesystem::remove_all(socket_folder_, error);
@@ -118,7 +118,7 @@ Status EngineWorker::launch() {
   client_ = std::make_unique<net::HttpClient>(
       net::Endpoint::unix_socket(socket_.string()),
       net::ClientOptions{.idle_deadline = std::chrono::minutes(10)}, clock_);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   child_ = std::move(child);
   return Status();
 }
@@ -144,7 +144,7 @@ Status EngineWorker::wait_until_ready(ChildProcess& child) {
 }
 
 bool EngineWorker::is_lost(std::chrono::milliseconds deadline) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return !child_ || child_->has_ended() || (deadline > 0ms && child_->wait(deadline).ok());
 }
 

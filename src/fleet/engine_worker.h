@@ -4,11 +4,11 @@
 
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "fleet/child_process.h"
 #include "fleet/model_server.h"
@@ -44,8 +44,8 @@ class EngineWorker final : public ModelServer {
   std::filesystem::path socket_folder_;  // To remove; empty when it is the run folder.
   bool was_ready_ = false;
   std::unique_ptr<net::HttpClient> client_;
-  std::mutex mutex_;
-  std::optional<ChildProcess> child_;  // Guarded by mutex_.
+  Mutex mutex_;
+  std::optional<ChildProcess> child_ PANAL_GUARDED_BY(mutex_);
 };
 
 }  // namespace panal::fleet

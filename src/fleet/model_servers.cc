@@ -34,31 +34,32 @@ ModelServers::ModelServers(Start start) : start_(std::move(start)) {}
 
 ModelServers::~ModelServers() {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     is_closing_ = true;
   }
   closing_.request_stop();
-  std::unique_lock lock(mutex_);
-  idle_.wait(lock, [this] { return num_beside_ == 0; });
+  const MutexLock lock(mutex_);
+  while (num_beside_ > 0) idle_.wait(mutex_);
   std::map<std::string, Slot> slots;
   slots.swap(slots_);
-  lock.unlock();
-  slots.clear();
-  lock.lock();
-  idle_.wait(lock, [this] { return num_beside_ == 0 && num_servers_ == 0; });
+  {
+    const MutexUnlock unlocked(mutex_);
+    slots.clear();
+  }
+  while (num_beside_ > 0 || num_servers_ > 0) idle_.wait(mutex_);
 }
 
 // The last holder may be an answer that ends on the server's own thread, where it cannot be
 // stopped.
 ModelServers::Server ModelServers::shared(std::unique_ptr<ModelServer> server) {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     ++num_servers_;
   }
   return Server(server.release(), [this](ModelServer* last) {
     run_beside([this, last] {
       delete last;
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       --num_servers_;
     });
   });
@@ -66,7 +67,7 @@ ModelServers::Server ModelServers::shared(std::unique_ptr<ModelServer> server) {
 
 void ModelServers::run_beside(std::function<void()> task) {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     ++num_beside_;
   }
   std::thread([this, task = std::move(task)] {
@@ -75,7 +76,7 @@ void ModelServers::run_beside(std::function<void()> task) {
       return Status();
     });
     if (!status.ok()) log_error("serving: " + status.message());
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     --num_beside_;
     idle_.notify_all();
   }).detach();
@@ -87,7 +88,7 @@ void ModelServers::with_server(const std::string& key, const std::string& revisi
   Server replaced;  // Let go without the lock. It ends with its last answer.
   bool is_closing = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     Slot& slot = slots_[key];
     const bool is_same = slot.revision == revision;
     is_closing = is_closing_;
@@ -108,7 +109,6 @@ void ModelServers::with_server(const std::string& key, const std::string& revisi
   waiter(running);
 }
 
-// With mutex_ held.
 void ModelServers::begin_start(const std::string& key, Slot& slot, const ServerSpec& spec) {
   slot.state = State::kStarting;
   slot.reason.clear();
@@ -120,7 +120,7 @@ void ModelServers::begin_start(const std::string& key, Slot& slot, const ServerS
               started.ok()
                   ? Result<Server>(shared(std::move(started).value()))
                   : Result<Server>(Status(Code::kUnavailable, started.status().message())));
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     --num_beside_;
     idle_.notify_all();
   }).detach();
@@ -130,7 +130,7 @@ void ModelServers::end_start(const std::string& key, std::uint64_t generation,
                              Result<Server> outcome) {
   std::vector<Waiter> waiters;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     Slot& slot = slots_[key];
     // A newer revision was asked for meanwhile: whoever waits is served by that one.
     if (slot.generation != generation) return;
@@ -147,7 +147,7 @@ void ModelServers::end_start(const std::string& key, std::uint64_t generation,
 
 ModelServers::Condition ModelServers::condition(const std::string& key,
                                                 const std::string& revision) const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto slot = slots_.find(key);
   if (slot == slots_.end() || slot->second.revision != revision) return {};
   if (slot->second.state == State::kRunning && slot->second.server->is_lost(0ms)) return {};

@@ -2,17 +2,16 @@
 // while one starts waits for that one, and nobody waits for another's.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "base/result.h"
 #include "fleet/model_server.h"
 
@@ -60,7 +59,8 @@ class ModelServers {
   Server shared(std::unique_ptr<ModelServer> server);
   void with_server(const std::string& key, const std::string& revision, const ServerSpec& spec,
                    Waiter waiter);
-  void begin_start(const std::string& key, Slot& slot, const ServerSpec& spec);
+  void begin_start(const std::string& key, Slot& slot, const ServerSpec& spec)
+      PANAL_REQUIRES(mutex_);
   void end_start(const std::string& key, std::uint64_t generation, Result<Server> outcome);
   void ask(const std::shared_ptr<Request>& request);
   void ask_again_if_lost(const std::shared_ptr<Request>& request, const Server& server,
@@ -69,12 +69,12 @@ class ModelServers {
   void run_beside(std::function<void()> task);
 
   const Start start_;
-  mutable std::mutex mutex_;
-  std::condition_variable idle_;
-  std::map<std::string, Slot> slots_;  // By key. Guarded by mutex_, as all below.
-  std::size_t num_beside_ = 0;         // Threads that do blocking work.
-  std::size_t num_servers_ = 0;        // That were started and not yet stopped.
-  bool is_closing_ = false;
+  mutable Mutex mutex_;
+  ConditionVariable idle_;
+  std::map<std::string, Slot> slots_ PANAL_GUARDED_BY(mutex_);  // By key.
+  std::size_t num_beside_ PANAL_GUARDED_BY(mutex_) = 0;         // Threads that do blocking work.
+  std::size_t num_servers_ PANAL_GUARDED_BY(mutex_) = 0;  // That were started and not yet stopped.
+  bool is_closing_ PANAL_GUARDED_BY(mutex_) = false;
   std::stop_source closing_;  // Thread-safe by itself.
 };
 

@@ -159,7 +159,7 @@ Status Answering::ready() {
                   fmt::format("{} cannot be served: {}", name, condition.reason));
   }
   {
-    const std::scoped_lock lock(proven_->mutex);
+    const MutexLock lock(proven_->mutex);
     if (condition.state == kRunning && proven_->revision == served->revision) return Status();
     if (proven_->being_proven == served->revision) {
       return Status(Code::kUnavailable, name + " is being loaded");
@@ -172,7 +172,7 @@ Status Answering::ready() {
 // Has the endpoint's process generate one token.
 void Answering::begin_proof(const std::shared_ptr<const ServedEndpoint>& served, Proof then) {
   {
-    const std::scoped_lock lock(proven_->mutex);
+    const MutexLock lock(proven_->mutex);
     proven_->being_proven = served->revision;
   }
   const auto end = [proven = proven_, served, then](const Result<work::GenerationResult>& result) {
@@ -182,7 +182,7 @@ void Answering::begin_proof(const std::shared_ptr<const ServedEndpoint>& served,
                                                                         served->endpoint.name,
                                                                         result.status().message()));
     {
-      const std::scoped_lock lock(proven->mutex);
+      const MutexLock lock(proven->mutex);
       if (outcome.ok()) proven->revision = served->revision;
       if (proven->being_proven == served->revision) proven->being_proven.clear();
     }

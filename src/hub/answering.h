@@ -5,12 +5,12 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "energy/carbon.h"
 #include "fleet/model_servers.h"
 #include "hub/answer_service.h"
@@ -57,9 +57,9 @@ class Answering final : public AnswerService {
   const orchestrator::Orchestrator orchestrator_;
   /// Shared with the proofs under way.
   struct Proven {
-    std::mutex mutex;
-    std::string revision;  // Of the default endpoint, as below. Guarded by mutex.
-    std::string being_proven;
+    Mutex mutex;
+    std::string revision PANAL_GUARDED_BY(mutex);  // Of the default endpoint, as below.
+    std::string being_proven PANAL_GUARDED_BY(mutex);
   };
   const std::shared_ptr<Proven> proven_ = std::make_shared<Proven>();
   // Last: its end waits for the answers in progress, which use all of the above.

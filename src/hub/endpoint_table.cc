@@ -97,12 +97,12 @@ Endpoints::Endpoints(registry::Catalogue& catalogue, Clock& clock, ServedEndpoin
 }
 
 std::int64_t Endpoints::num_reads() const {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   return num_reads_;
 }
 
 Result<std::shared_ptr<const EndpointTable>> Endpoints::table() {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (is_fixed_) return table_;
   const registry::Catalogue::Stamp stamp = catalogue_.stamp();
   if (table_ && is_settled_ && stamp == stamp_) return table_;

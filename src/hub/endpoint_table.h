@@ -6,13 +6,13 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "hub/answer_service.h"
 #include "orchestrator/orchestrator.h"
@@ -66,20 +66,22 @@ class Endpoints {
   std::int64_t num_reads() const;
 
  private:
-  Result<std::shared_ptr<const EndpointTable>> read_table();
-  Result<std::shared_ptr<const ServedEndpoint>> endpoint_of(const registry::Deployment& deployment);
+  Result<std::shared_ptr<const EndpointTable>> read_table() PANAL_REQUIRES(mutex_);
+  Result<std::shared_ptr<const ServedEndpoint>> endpoint_of(const registry::Deployment& deployment)
+      PANAL_REQUIRES(mutex_);
 
   registry::Catalogue& catalogue_;
   Clock& clock_;
   const bool is_fixed_;
 
-  mutable std::mutex mutex_;  // Also held while the table is read: others wait for the same one.
-  std::shared_ptr<const EndpointTable> table_;  // Guarded by mutex_, as all below.
-  registry::Catalogue::Stamp stamp_{};
-  bool is_settled_ = false;  // No further change can have the stamp's time.
-  std::int64_t num_reads_ = 0;
+  mutable Mutex mutex_;  // Also held while the table is read: others wait for the same one.
+  std::shared_ptr<const EndpointTable> table_ PANAL_GUARDED_BY(mutex_);
+  registry::Catalogue::Stamp stamp_ PANAL_GUARDED_BY(mutex_){};
+  /// No further change can have the stamp's time.
+  bool is_settled_ PANAL_GUARDED_BY(mutex_) = false;
+  std::int64_t num_reads_ PANAL_GUARDED_BY(mutex_) = 0;
   /// By name: as long as the revision holds, its files and topic model are not read again.
-  std::map<std::string, std::shared_ptr<const ServedEndpoint>> known_;
+  std::map<std::string, std::shared_ptr<const ServedEndpoint>> known_ PANAL_GUARDED_BY(mutex_);
 };
 
 }  // namespace panal::hub

@@ -15,11 +15,11 @@ class Hive::Running {
  public:
   Running(Hive& hive, std::string id, std::stop_token ordered)
       : hive_(hive), id_(std::move(id)), passes_on_(std::move(ordered), Stop{stop_}) {
-    const std::lock_guard lock(hive_.mutex_);
+    const MutexLock lock(hive_.mutex_);
     hive_.running_[id_] = stop_;
   }
   ~Running() {
-    const std::lock_guard lock(hive_.mutex_);
+    const MutexLock lock(hive_.mutex_);
     hive_.running_.erase(id_);
   }
   std::stop_token token() const { return stop_.get_token(); }
@@ -36,7 +36,7 @@ class Hive::Running {
 };
 
 bool Hive::stop_own_job(const std::string& id) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const auto found = running_.find(id);
   if (found == running_.end()) return false;
   found->second.request_stop();

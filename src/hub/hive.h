@@ -7,13 +7,13 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "hub/event.h"
 #include "hub/job_runner.h"
@@ -73,8 +73,8 @@ class Hive {
   const std::unique_ptr<registry::Catalogue> catalogue_;
   Clock& clock_;       // Outlives the hive.
   JobRunner& runner_;  // Outlives the hive.
-  std::mutex mutex_;
-  std::map<std::string, std::stop_source> running_;  // By job. Guarded by mutex_.
+  Mutex mutex_;
+  std::map<std::string, std::stop_source> running_ PANAL_GUARDED_BY(mutex_);  // By job.
 };
 
 /// The version and commit this program was built from: "0.1.0 (1a2b3c4d5e6f)".
