@@ -6,11 +6,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <thread>
 
+#include "base/mutex.h"
 #include "serve/detail/answer_in_progress.h"
 #include "work/context_error.h"
 
@@ -62,7 +61,7 @@ class Engine::Loop {
   Status submit(TokenizedGeneration request, RequestCallbacks callbacks, std::stop_token cancel);
   void stop(Nanoseconds drain);
   EngineStats stats() const {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     return stats_;
   }
 
@@ -100,15 +99,15 @@ class Engine::Loop {
   std::vector<float> logits_;
   Result<energy::MeterSample> last_sample_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable work_;
-  std::deque<std::unique_ptr<AnswerInProgress>> waiting_;  // Guarded by mutex_, like all below.
-  EngineStats stats_;
-  bool is_closed_ = false;
-  Nanoseconds drain_until_{0};
+  mutable Mutex mutex_;
+  ConditionVariable work_;
+  std::deque<std::unique_ptr<AnswerInProgress>> waiting_ PANAL_GUARDED_BY(mutex_);
+  EngineStats stats_ PANAL_GUARDED_BY(mutex_);
+  bool is_closed_ PANAL_GUARDED_BY(mutex_) = false;
+  Nanoseconds drain_until_ PANAL_GUARDED_BY(mutex_){0};
 
-  std::mutex join_mutex_;
-  std::thread thread_;  // Joined under join_mutex_.
+  Mutex join_mutex_;
+  std::thread thread_ PANAL_GUARDED_BY(join_mutex_);
 };
 
 Status Engine::Loop::check(const TokenizedGeneration& request) const {
@@ -155,7 +154,7 @@ Status Engine::Loop::submit(TokenizedGeneration request, RequestCallbacks callba
   wanted.sampling = with_defaults(wanted.sampling, options_.sampling);
   auto answer = std::make_unique<AnswerInProgress>(std::move(request), std::move(callbacks),
                                                    std::move(cancel), clock_.steady_now());
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (is_closed_) return Status(Code::kUnavailable, "the engine is stopping");
   if (static_cast<std::int64_t>(waiting_.size()) >= options_.max_waiting) {
     return Status(Code::kResourceExhausted,
@@ -170,13 +169,13 @@ Status Engine::Loop::submit(TokenizedGeneration request, RequestCallbacks callba
 
 void Engine::Loop::stop(Nanoseconds drain) {
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const Nanoseconds until = clock_.steady_now() + drain;
     drain_until_ = is_closed_ ? std::min(drain_until_, until) : until;
     is_closed_ = true;
     work_.notify_one();
   }
-  const std::scoped_lock lock(join_mutex_);
+  const MutexLock lock(join_mutex_);
   if (thread_.joinable()) thread_.join();
 }
 
@@ -188,32 +187,33 @@ void Engine::Loop::run() {
   }
   // What was used since the last step, and while nobody asked for anything, belongs to no request.
   const auto joules = joules_since_last_sample();
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   stats_.idle_joules += joules.value_or(0);
 }
 
 /// False when the engine is closed and nothing is left to do.
 bool Engine::Loop::wait_for_work() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (running_.empty() && waiting_.empty() && !is_closed_) {
-    work_.wait(lock, [this] { return !waiting_.empty() || is_closed_; });
-    lock.unlock();
-    const auto joules = joules_since_last_sample();
-    lock.lock();
+    while (waiting_.empty() && !is_closed_) work_.wait(mutex_);
+    std::optional<double> joules;
+    {
+      const MutexUnlock unlocked(mutex_);
+      joules = joules_since_last_sample();
+    }
     stats_.idle_joules += joules.value_or(0);
   }
   if (!is_closed_) return true;
-  const bool is_time_up = clock_.steady_now() >= drain_until_;
-  lock.unlock();
-  if (is_time_up)
+  if (clock_.steady_now() >= drain_until_) {
+    const MutexUnlock unlocked(mutex_);
     end_all(Status(Code::kUnavailable, "the engine stopped before the answer was done"));
-  lock.lock();
+  }
   return !running_.empty() || !waiting_.empty();
 }
 
 Answers Engine::Loop::take_ended_waiting(Nanoseconds now) {
   Answers ended;
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   for (auto& answer : waiting_) {
     if (answer->is_cancelled() || answer->is_late(now)) ended.push_back(std::move(answer));
   }
@@ -242,7 +242,7 @@ void Engine::Loop::end_cancelled_and_late() {
 void Engine::Loop::end_all(const Status& status) {
   std::deque<std::unique_ptr<AnswerInProgress>> waiting;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     waiting.swap(waiting_);
     stats_.waiting = 0;
   }
@@ -255,7 +255,7 @@ void Engine::Loop::admit() {
   while (static_cast<std::int64_t>(running_.size()) < options_.max_batch) {
     std::unique_ptr<AnswerInProgress> next;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       if (waiting_.empty()) return;
       next = std::move(waiting_.front());
       waiting_.pop_front();
@@ -275,12 +275,12 @@ bool Engine::Loop::admit_one(std::unique_ptr<AnswerInProgress> answer) {
   if (sequence.ok()) {
     answer->admit(*sequence, decoders_(), clock_.steady_now());
     running_.push_back(std::move(answer));
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stats_.running = static_cast<std::int64_t>(running_.size());
     return true;
   }
   if (sequence.code() == Code::kResourceExhausted && !running_.empty()) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     waiting_.push_front(std::move(answer));
     stats_.waiting = static_cast<std::int64_t>(waiting_.size());
     return false;
@@ -312,7 +312,7 @@ void Engine::Loop::step() {
     }
   }
   std::erase_if(running_, [](const auto& answer) { return answer->has_ended(); });
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   ++stats_.steps;
 }
 
@@ -337,7 +337,7 @@ std::optional<double> Engine::Loop::joules_since_last_sample() {
   const auto joules = energy::joules_between(last_sample_, now);
   last_sample_ = std::move(now);
   if (!joules) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stats_.energy_is_complete = false;
   }
   return joules;
@@ -352,14 +352,14 @@ void Engine::Loop::attribute_energy(std::span<const model::SequenceStep> steps,
     const double share = static_cast<double>(steps[i].tokens.size()) / num_tokens;
     owners[i]->add_joules(joules ? std::optional(*joules * share) : std::nullopt);
   }
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   stats_.request_joules += joules.value_or(0);
 }
 
 void Engine::Loop::deliver(std::size_t row, AnswerInProgress& answer, std::size_t num_tokens) {
   if (answer.is_reading_prompt()) {
     answer.mark_read(num_tokens);
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     stats_.prompt_tokens += static_cast<std::int64_t>(num_tokens);
   }
   if (answer.is_reading_prompt()) return;
@@ -372,7 +372,7 @@ void Engine::Loop::deliver(std::size_t row, AnswerInProgress& answer, std::size_
 
 void Engine::Loop::leave(const AnswerInProgress& answer, bool failed) {
   if (answer.sequence() >= 0) model_.close_sequence(answer.sequence());
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (answer.sequence() >= 0) --stats_.running;
   stats_.completion_tokens += answer.num_sampled();
   ++(failed ? stats_.failed : stats_.finished);
@@ -407,10 +407,10 @@ Result<work::GenerationResult> Engine::generate(
     TokenizedGeneration request, const std::function<void(std::string_view)>& on_text,
     std::stop_token cancel) {
   struct Mailbox {
-    std::mutex mutex;
-    std::condition_variable filled;
-    std::string text;                                    // Guarded by mutex.
-    std::optional<Result<work::GenerationResult>> done;  // Guarded by mutex.
+    Mutex mutex;
+    ConditionVariable filled;
+    std::string text PANAL_GUARDED_BY(mutex);
+    std::optional<Result<work::GenerationResult>> done PANAL_GUARDED_BY(mutex);
   };
   // Owners: this call and the two callbacks, which outlive it when on_text throws.
   const auto mailbox = std::make_shared<Mailbox>();
@@ -419,12 +419,12 @@ Result<work::GenerationResult> Engine::generate(
   RequestCallbacks callbacks;
   callbacks.on_text = [mailbox, wants_text = bool(on_text)](std::string_view text) {
     if (!wants_text) return;
-    const std::scoped_lock lock(mailbox->mutex);
+    const MutexLock lock(mailbox->mutex);
     mailbox->text += text;
     mailbox->filled.notify_one();
   };
   callbacks.on_done = [mailbox](Result<work::GenerationResult> result) {
-    const std::scoped_lock lock(mailbox->mutex);
+    const MutexLock lock(mailbox->mutex);
     mailbox->done = std::move(result);
     mailbox->filled.notify_one();
   };
@@ -434,17 +434,13 @@ Result<work::GenerationResult> Engine::generate(
     std::stop_source& source;
     ~Leave() { source.request_stop(); }
   } const leave{leaving};
-  std::unique_lock lock(mailbox->mutex);
+  const MutexLock lock(mailbox->mutex);
   while (true) {
-    mailbox->filled.wait(lock, [&] { return !mailbox->text.empty() || mailbox->done; });
+    while (mailbox->text.empty() && !mailbox->done) mailbox->filled.wait(mailbox->mutex);
     const std::string text = std::exchange(mailbox->text, {});
-    if (!text.empty()) {
-      lock.unlock();
-      on_text(text);
-      lock.lock();
-      continue;
-    }
-    return std::move(*mailbox->done);
+    if (text.empty()) return std::move(*mailbox->done);
+    const MutexUnlock unlocked(mailbox->mutex);
+    on_text(text);
   }
 }
 

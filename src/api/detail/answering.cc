@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/mutex.h"
 
 namespace panal::api::detail {
 namespace {
@@ -38,15 +38,15 @@ class Answer : public std::enable_shared_from_this<Answer> {
   void start();
 
   void route(std::string_view route) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!call_->has_begun()) call_->set_header("x-panal-route", std::string(route));
   }
   void admitted() {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (!is_over_) open();
   }
   bool text(std::size_t index, std::string_view delta) {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (is_over_ || call_->is_client_gone()) return false;
     if (delta.empty()) return true;
     if (!first_text_s_) first_text_s_ = call_->elapsed_s();
@@ -55,7 +55,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
   void done(std::size_t index, Result<hub::AnswerSummary> outcome) {
     bool was_last = false;
     {
-      const std::scoped_lock lock(mutex_);
+      const MutexLock lock(mutex_);
       if (!is_over_) {
         if (outcome.ok()) {
           answers_[index].summary = *std::move(outcome);
@@ -72,22 +72,23 @@ class Answer : public std::enable_shared_from_this<Answer> {
   }
 
  protected:
-  // All with the mutex held.
-  virtual void open() {}
-  virtual bool take(std::size_t index, std::string_view delta) = 0;
-  virtual void finish_one(std::size_t) {}
-  virtual void finish() = 0;
-  virtual void fail(const ApiError& error) = 0;
+  virtual void open() PANAL_REQUIRES(mutex_) {}
+  virtual bool take(std::size_t index, std::string_view delta) PANAL_REQUIRES(mutex_) = 0;
+  virtual void finish_one(std::size_t) PANAL_REQUIRES(mutex_) {}
+  virtual void finish() PANAL_REQUIRES(mutex_) = 0;
+  virtual void fail(const ApiError& error) PANAL_REQUIRES(mutex_) = 0;
 
   const ApiRequest& request() const { return request_; }
   const AnswerIdentity& identity() const { return identity_; }
   Call& call() const { return *call_; }
-  std::vector<AnsweredPrompt>& answers() { return answers_; }
+  std::vector<AnsweredPrompt>& answers() PANAL_REQUIRES(mutex_) { return answers_; }
+
+  Mutex mutex_;
 
  private:
   ApiError error_for(const Status& status) const;
 
-  void end_with(const Status& status) {
+  void end_with(const Status& status) PANAL_REQUIRES(mutex_) {
     is_over_ = true;
     cancel_.request_stop();
     if (call_->is_client_gone()) return call_->metrics().count_client_gone();
@@ -97,7 +98,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
     fail(error);
   }
 
-  void end_well() {
+  void end_well() PANAL_REQUIRES(mutex_) {
     is_over_ = true;
     if (call_->is_client_gone()) return call_->metrics().count_client_gone();
     AnswerMeasured measured{.model = identity_.model,
@@ -120,11 +121,10 @@ class Answer : public std::enable_shared_from_this<Answer> {
   const std::function<void()> ended_;
   std::stop_source cancel_;  // When the client leaves, or one prompt of several failed.
 
-  std::mutex mutex_;
-  std::vector<AnsweredPrompt> answers_;  // Guarded by mutex_, as all below.
-  std::size_t open_;                     // Prompts without an end.
-  bool is_over_ = false;
-  std::optional<double> first_text_s_;
+  std::vector<AnsweredPrompt> answers_ PANAL_GUARDED_BY(mutex_);
+  std::size_t open_ PANAL_GUARDED_BY(mutex_);  // Prompts without an end.
+  bool is_over_ PANAL_GUARDED_BY(mutex_) = false;
+  std::optional<double> first_text_s_ PANAL_GUARDED_BY(mutex_);
   std::stop_callback<std::function<void()>> failing_;
 };
 
@@ -182,22 +182,22 @@ class WholeAnswer final : public Answer {
   using Answer::Answer;
 
  private:
-  bool take(std::size_t index, std::string_view delta) override {
+  bool take(std::size_t index, std::string_view delta) override PANAL_REQUIRES(mutex_) {
     num_bytes_ += delta.size();
     if (num_bytes_ > kMaxCollectedBytes) return false;
     answers()[index].text += delta;
     return true;
   }
-  void finish() override {
+  void finish() override PANAL_REQUIRES(mutex_) {
     if (num_bytes_ > kMaxCollectedBytes) {
       return fail(api_error(
           Status(Code::kInternal, "the answer grew over what the server collects; stream it")));
     }
     call().send_json(200, answer_json(identity(), answers()));
   }
-  void fail(const ApiError& error) override { call().fail(error); }
+  void fail(const ApiError& error) override PANAL_REQUIRES(mutex_) { call().fail(error); }
 
-  std::size_t num_bytes_ = 0;
+  std::size_t num_bytes_ PANAL_GUARDED_BY(mutex_) = 0;
 };
 
 class StreamedAnswer final : public Answer {
@@ -209,23 +209,23 @@ class StreamedAnswer final : public Answer {
         ping_every_(ping_every) {}
 
  private:
-  void open() override { is_open(); }
-  bool take(std::size_t index, std::string_view delta) override {
+  void open() override PANAL_REQUIRES(mutex_) { is_open(); }
+  bool take(std::size_t index, std::string_view delta) override PANAL_REQUIRES(mutex_) {
     // What the client does not take waits in the writer, which gives it up when that gets too much.
     return is_open() && call().write(sse_event(text_chunk(identity(), index, delta)));
   }
-  void finish_one(std::size_t index) override {
+  void finish_one(std::size_t index) override PANAL_REQUIRES(mutex_) {
     if (is_open())
       call().write(sse_event(finish_chunk(identity(), index, answers()[index].summary)));
   }
-  void finish() override {
+  void finish() override PANAL_REQUIRES(mutex_) {
     if (!is_open()) return;
     std::string end;
     if (request().include_usage) end += sse_event(usage_chunk(identity(), answers()));
     call().write(end.append(kSseDone));
     call().finish_stream(200);
   }
-  void fail(const ApiError& error) override {
+  void fail(const ApiError& error) override PANAL_REQUIRES(mutex_) {
     if (!call().has_begun()) return call().fail(error);
     // The status is out already; clients raise on an event with an error in it.
     call().write(sse_event(to_json(error)));

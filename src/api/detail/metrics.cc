@@ -42,13 +42,13 @@ void Metrics::Histogram::write(std::string& out, std::string_view name,
 }
 
 void Metrics::count_request(std::string_view route, int status, double duration_s) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++requests_[{std::string(route), status}];
   durations_[std::string(route)].add(duration_s);
 }
 
 void Metrics::count_answer(const AnswerMeasured& answer) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   PerModel& model = models_[answer.model];
   ++model.finished[answer.finish_reason];
   model.prompt_tokens +=
@@ -60,22 +60,31 @@ void Metrics::count_answer(const AnswerMeasured& answer) {
 }
 
 void Metrics::count_client_gone() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++num_clients_gone_;
 }
 
 void Metrics::answer_started() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   ++num_running_;
 }
 
 void Metrics::answer_ended() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   --num_running_;
 }
 
+template <typename Write>
+void Metrics::describe_per_model(std::string& out, std::string_view name, std::string_view type,
+                                 std::string_view help, Write write) const {
+  describe(out, name, type, help);
+  for (const auto& [model, values] : models_) {
+    write(name, fmt::format("model_name=\"{}\"", escaped(model)), values);
+  }
+}
+
 std::string Metrics::text() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::string out;
   describe(out, "panal_http_requests_total", "counter", "Requests answered, by route and status.");
   for (const auto& [key, count] : requests_) {
@@ -93,36 +102,31 @@ std::string Metrics::text() const {
   describe(out, "vllm:num_requests_running", "gauge", "Questions being answered now.");
   out += fmt::format("vllm:num_requests_running {}\n", num_running_);
 
-  const auto per_model = [&](std::string_view name, std::string_view type, std::string_view help,
-                             auto write) {
-    describe(out, name, type, help);
-    for (const auto& [model, values] : models_) {
-      write(name, fmt::format("model_name=\"{}\"", escaped(model)), values);
-    }
-  };
-  per_model("vllm:request_success_total", "counter", "Questions answered, by reason of the end.",
-            [&](std::string_view name, const std::string& labels, const PerModel& values) {
-              for (const auto& [reason, count] : values.finished) {
-                out += fmt::format("{}{{{},finished_reason=\"{}\"}} {}\n", name, labels,
-                                   escaped(reason), count);
-              }
-            });
-  per_model("vllm:prompt_tokens_total", "counter", "Tokens read.",
-            [&](std::string_view name, const std::string& labels, const PerModel& values) {
-              out += fmt::format("{}{{{}}} {}\n", name, labels, values.prompt_tokens);
-            });
-  per_model("vllm:generation_tokens_total", "counter", "Tokens written.",
-            [&](std::string_view name, const std::string& labels, const PerModel& values) {
-              out += fmt::format("{}{{{}}} {}\n", name, labels, values.completion_tokens);
-            });
-  per_model("vllm:time_to_first_token_seconds", "histogram", "Time to the first text.",
-            [&](std::string_view name, const std::string& labels, const PerModel& values) {
-              values.first_text.write(out, name, labels);
-            });
-  per_model("vllm:e2e_request_latency_seconds", "histogram", "Time to the last text.",
-            [&](std::string_view name, const std::string& labels, const PerModel& values) {
-              values.whole.write(out, name, labels);
-            });
+  describe_per_model(out, "vllm:request_success_total", "counter",
+                     "Questions answered, by reason of the end.",
+                     [&](std::string_view name, const std::string& labels, const PerModel& values) {
+                       for (const auto& [reason, count] : values.finished) {
+                         out += fmt::format("{}{{{},finished_reason=\"{}\"}} {}\n", name, labels,
+                                            escaped(reason), count);
+                       }
+                     });
+  describe_per_model(out, "vllm:prompt_tokens_total", "counter", "Tokens read.",
+                     [&](std::string_view name, const std::string& labels, const PerModel& values) {
+                       out += fmt::format("{}{{{}}} {}\n", name, labels, values.prompt_tokens);
+                     });
+  describe_per_model(out, "vllm:generation_tokens_total", "counter", "Tokens written.",
+                     [&](std::string_view name, const std::string& labels, const PerModel& values) {
+                       out += fmt::format("{}{{{}}} {}\n", name, labels, values.completion_tokens);
+                     });
+  describe_per_model(out, "vllm:time_to_first_token_seconds", "histogram",
+                     "Time to the first text.",
+                     [&](std::string_view name, const std::string& labels, const PerModel& values) {
+                       values.first_text.write(out, name, labels);
+                     });
+  describe_per_model(out, "vllm:e2e_request_latency_seconds", "histogram", "Time to the last text.",
+                     [&](std::string_view name, const std::string& labels, const PerModel& values) {
+                       values.whole.write(out, name, labels);
+                     });
   return out;
 }
 

@@ -6,12 +6,13 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
+
+#include "base/mutex.h"
 
 namespace panal::api::detail {
 
@@ -53,13 +54,17 @@ class Metrics {
     Histogram first_text;
     Histogram whole;
   };
+  /// Calls write(name, labels, values) for each model.
+  template <typename Write>
+  void describe_per_model(std::string& out, std::string_view name, std::string_view type,
+                          std::string_view help, Write write) const PANAL_REQUIRES(mutex_);
 
-  mutable std::mutex mutex_;  // Guards everything below.
-  std::map<std::pair<std::string, int>, std::uint64_t> requests_;
-  std::map<std::string, Histogram> durations_;
-  std::map<std::string, PerModel> models_;
-  std::int64_t num_running_ = 0;
-  std::uint64_t num_clients_gone_ = 0;
+  mutable Mutex mutex_;
+  std::map<std::pair<std::string, int>, std::uint64_t> requests_ PANAL_GUARDED_BY(mutex_);
+  std::map<std::string, Histogram> durations_ PANAL_GUARDED_BY(mutex_);
+  std::map<std::string, PerModel> models_ PANAL_GUARDED_BY(mutex_);
+  std::int64_t num_running_ PANAL_GUARDED_BY(mutex_) = 0;
+  std::uint64_t num_clients_gone_ PANAL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace panal::api::detail

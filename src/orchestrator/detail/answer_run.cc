@@ -69,7 +69,7 @@ void AnswerRun::start_next() {
   std::size_t task;
   std::string expert;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     if (next_task_ == tasks_.size()) return;
     task = next_task_++;
     expert = tasks_[task].plan.expert;
@@ -83,7 +83,7 @@ void AnswerRun::call(std::size_t task, const std::string& expert) {
   work::Generation request = parts_.request;
   request.expert = expert;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     auto& messages = std::get<work::Conversation>(request.input);
     if (!messages.empty() && messages.back().role == "user") {
       messages.back().content = tasks_[task].plan.prompt;
@@ -95,7 +95,7 @@ void AnswerRun::call(std::size_t task, const std::string& expert) {
   ExpertCaller::Callbacks callbacks;
   callbacks.on_admitted = [self] {
     {
-      const std::scoped_lock lock(self->mutex_);
+      const MutexLock lock(self->mutex_);
       if (std::exchange(self->was_admitted_, true)) return;
     }
     self->parts_.sink->on_admitted();
@@ -123,7 +123,7 @@ void AnswerRun::on_outcome(std::size_t task, const std::string& expert, Outcome 
   }
   if (!outcome.ok() && fall_back(task, expert, outcome.status())) return;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     Task& ended = tasks_[task];
     ended.answered_by = expert;
     ended.energies.push_back(outcome.ok() ? outcome->energy : energy_of_failed_call(expert));
@@ -139,7 +139,7 @@ bool AnswerRun::fall_back(std::size_t task, const std::string& expert, const Sta
     return false;
   }
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     tasks_[task].fallback = fmt::format("{} failed: {}", expert, status.message());
     tasks_[task].energies.push_back(energy_of_failed_call(expert));
   }
@@ -150,7 +150,7 @@ bool AnswerRun::fall_back(std::size_t task, const std::string& expert, const Sta
 void AnswerRun::end_task(std::size_t task) {
   bool is_last = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     is_last = ++num_ended_ == tasks_.size();
   }
   if (!is_panel()) {
@@ -162,14 +162,14 @@ void AnswerRun::end_task(std::size_t task) {
 }
 
 std::string AnswerRun::heading(std::size_t task) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (is_panel() || tasks_.size() == 1 || cancel_.stop_requested()) return {};
   return fmt::format("{}**{}. {}**\n\n", task == 0 ? "" : "\n\n", task + 1,
                      excerpt(tasks_[task].plan.text, kHeadingBytes));
 }
 
 std::string AnswerRun::apology(std::size_t task) {
-  const std::scoped_lock lock(mutex_);
+  const MutexLock lock(mutex_);
   if (is_panel() || tasks_.size() == 1 || tasks_[task].outcome.ok() || cancel_.stop_requested()) {
     return {};
   }
@@ -188,7 +188,7 @@ bool AnswerRun::deliver(std::string_view text) {
 void AnswerRun::finish() {
   std::vector<Task> tasks;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     tasks = tasks_;
   }
   if (cancel_.stop_requested()) {
@@ -228,7 +228,7 @@ std::size_t AnswerRun::choose_candidate() {
 void AnswerRun::finish_panel() {
   std::string text;
   {
-    const std::scoped_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const std::size_t chosen = choose_candidate();
     std::vector<work::EnergyReading> energies;
     for (std::size_t i = 0; i < tasks_.size(); ++i) {

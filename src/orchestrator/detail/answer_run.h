@@ -4,13 +4,13 @@
 
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "orchestrator/detail/busy_time.h"
 #include "orchestrator/detail/turns.h"
 #include "orchestrator/orchestrator.h"
@@ -53,7 +53,7 @@ class AnswerRun : public std::enable_shared_from_this<AnswerRun> {
   std::string apology(std::size_t task);
   bool deliver(std::string_view text);
 
-  std::size_t choose_candidate();
+  std::size_t choose_candidate() PANAL_REQUIRES(mutex_);
   void finish_panel();
 
   work::PartTrace trace_of(std::size_t index, const Task& task) const;
@@ -69,12 +69,11 @@ class AnswerRun : public std::enable_shared_from_this<AnswerRun> {
   std::string text_;  // What was delivered; touched only while delivering, and after.
   std::vector<std::string> panel_lines_;  // Set before the end.
 
-  std::mutex mutex_;
-  std::vector<Task> tasks_;  // Guarded by mutex_, as all below.
-  std::size_t next_task_ = 0;
-  std::size_t num_running_ = 0;
-  std::size_t num_ended_ = 0;
-  bool was_admitted_ = false;
+  Mutex mutex_;
+  std::vector<Task> tasks_ PANAL_GUARDED_BY(mutex_);
+  std::size_t next_task_ PANAL_GUARDED_BY(mutex_) = 0;
+  std::size_t num_ended_ PANAL_GUARDED_BY(mutex_) = 0;
+  bool was_admitted_ PANAL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace panal::orchestrator::detail

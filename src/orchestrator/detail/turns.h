@@ -5,10 +5,11 @@
 
 #include <cstddef>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "base/mutex.h"
 
 namespace panal::orchestrator::detail {
 
@@ -41,12 +42,12 @@ class Turns {
   void deliver_what_is_due();
 
   const Callbacks callbacks_;
-  std::mutex mutex_;
-  std::vector<Part> parts_;  // Guarded by mutex_, as all below.
-  std::size_t turn_ = 0;     // Whose text goes out now.
-  bool is_open_ = false;     // Its opening is out.
-  bool is_delivering_ = false;
-  bool is_finished_ = false;
+  Mutex mutex_;
+  std::vector<Part> parts_ PANAL_GUARDED_BY(mutex_);
+  std::size_t turn_ PANAL_GUARDED_BY(mutex_) = 0;  // Whose text goes out now.
+  bool is_open_ PANAL_GUARDED_BY(mutex_) = false;  // Its opening is out.
+  bool is_delivering_ PANAL_GUARDED_BY(mutex_) = false;
+  bool is_finished_ PANAL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace panal::orchestrator::detail
