@@ -18,7 +18,7 @@ EventWriter::~EventWriter() {
 
 void EventWriter::write(const work::JobEvent& event) {
   const std::string line = to_line(work::encode(event)) + "\n";
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   for (std::size_t done = 0; done < line.size();) {
     const ssize_t count = ::write(output_, line.data() + done, line.size() - done);
     if (count < 0 && errno == EINTR) continue;

@@ -2,9 +2,8 @@
 // Whatever libraries print goes to standard error, so that a line is always ours.
 #pragma once
 
-#include <mutex>
-
 #include "base/json.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "work/job_event.h"
 
@@ -24,8 +23,8 @@ class EventWriter {
   void error(const Status& status) { write({work::Failure::of(status)}); }
 
  private:
-  std::mutex mutex_;
-  int output_;
+  Mutex mutex_;
+  int output_ PANAL_GUARDED_BY(mutex_);  // Lines are written one after the other.
 };
 
 }  // namespace panal::engine
