@@ -23,7 +23,7 @@ packages=(g++ cmake ninja-build ccache git pkg-config python3 python3-pip unzip 
   libboost-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev libfmt-dev libsodium-dev
   libxxhash-dev libpcre2-dev libicu-dev libsqlite3-dev zlib1g-dev libzstd-dev libexttextcat-dev libexttextcat-data
   libgtest-dev libgmock-dev)
-if $with_tests; then packages+=(python3-venv clang-format); fi
+if $with_tests; then packages+=(python3-venv clang clang-format); fi
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else
   echo "root is needed to install packages, and sudo is not there: run this script as root" >&2; return 1; fi; }
