@@ -108,7 +108,7 @@ Result<PlannedDevice> planned_cpu(const RunConfig& config, const KnownComputer& 
   machine.threads = threads;
   machine.precision = tensor::precision_name(config.precision);
   PlannedDevice device{
-      .name = machine_label(machine),
+      .name = machine::machine_label(machine),
       .memory_bytes = static_cast<double>(machine.memory_bytes.value_or(0)),
       .usable_share = 0.95,
       .watts = computer.watts_per_thread * static_cast<double>(threads),
