@@ -136,6 +136,14 @@ Json model_list_json(const std::vector<hub::ModelEntry>& models) {
   return Json{{"object", "list"}, {"data", std::move(data)}};
 }
 
+Json stored_answers_json() {
+  return Json{{"object", "list"},
+              {"data", Json::array()},
+              {"first_id", nullptr},
+              {"last_id", nullptr},
+              {"has_more", false}};
+}
+
 std::string sse_event(const Json& data) { return "data: " + to_line(data) + "\n\n"; }
 
 }  // namespace panal::api

@@ -67,6 +67,8 @@ Json usage_chunk(const AnswerIdentity& identity, const std::vector<AnsweredPromp
 
 Json model_json(const hub::ModelEntry& model);
 Json model_list_json(const std::vector<hub::ModelEntry>& models);
+/// OpenAI's page of the chat answers that "store" kept: always empty, since none is kept here.
+Json stored_answers_json();
 
 /// "data: {...}\n\n".
 std::string sse_event(const Json& data);

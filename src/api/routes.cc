@@ -79,24 +79,27 @@ struct Api::Parts {
         gate(options.allowed_hosts) {}
 
   static const Route* find(std::string_view path, std::string_view method, std::string& allowed) {
-    static constexpr std::array kRoutes = {Route{"/", "GET", &Parts::home},
-                                           Route{"/healthz", "GET", &Parts::alive},
-                                           Route{"/ping", "GET", &Parts::alive},
-                                           Route{"/readyz", "GET", &Parts::ready},
-                                           Route{"/health", "GET", &Parts::ready},
-                                           Route{"/version", "GET", &Parts::version},
-                                           Route{"/metrics", "GET", &Parts::show_metrics},
-                                           Route{"/v1/models", "GET", &Parts::list_models},
-                                           Route{"/v1/models/{id}", "GET", &Parts::show_model},
-                                           Route{"/v1/chat/completions", "POST", &Parts::chat},
-                                           Route{"/v1/completions", "POST", &Parts::complete}};
+    static constexpr std::array kRoutes = {
+        Route{"/", "GET", &Parts::home},
+        Route{"/healthz", "GET", &Parts::alive},
+        Route{"/ping", "GET", &Parts::alive},
+        Route{"/readyz", "GET", &Parts::ready},
+        Route{"/health", "GET", &Parts::ready},
+        Route{"/version", "GET", &Parts::version},
+        Route{"/metrics", "GET", &Parts::show_metrics},
+        Route{"/v1/models", "GET", &Parts::list_models},
+        Route{"/v1/models/{id}", "GET", &Parts::show_model},
+        Route{"/v1/chat/completions", "GET", &Parts::list_stored},
+        Route{"/v1/chat/completions", "POST", &Parts::chat},
+        Route{"/v1/completions", "POST", &Parts::complete}};
     const bool is_model = path.size() > kModelPrefix.size() && path.starts_with(kModelPrefix);
     const std::string_view pattern = is_model ? "/v1/models/{id}" : path;
     for (const Route& route : kRoutes) {
       if (route.pattern != pattern) continue;
-      allowed = route.method == "GET" ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
+      allowed += route.method == "GET" ? "GET, HEAD, " : "POST, ";
       if (route.method == method || (route.method == "GET" && method == "HEAD")) return &route;
     }
+    if (!allowed.empty()) allowed += "OPTIONS";
     return nullptr;
   }
 
@@ -171,6 +174,8 @@ struct Api::Parts {
     }
     call->fail(model_not_found(id));
   }
+
+  void list_stored(const Shared& call) { call->send_json(200, stored_answers_json()); }
 
   void chat(const Shared& call) {
     answer(parse_chat_request(call->request().body), "chatcmpl-", call);

@@ -4,6 +4,7 @@
 //   GET  /                     a page: what is here, and a box to ask a question
 //   GET  /v1/models, /v1/models/{id}
 //   POST /v1/chat/completions, /v1/completions
+//   GET  /v1/chat/completions  stored answers: an empty list, since none is stored
 //   GET  /healthz, /ping       the process lives
 //   GET  /readyz, /health      questions can be answered
 //   GET  /version

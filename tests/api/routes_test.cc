@@ -182,7 +182,7 @@ TEST(Routes, RefuseBadRequestsBeforeAskingTheService) {
 TEST(Routes, AnswerUnknownPathsAndMethodsInOpenAisShape) {
   const Hub hub;
   expect_error(hub.call("GET", "/v1/nothing"), 404, "invalid_request_error", "unknown_url");
-  const ClientResponse wrong_method = hub.call("GET", "/v1/chat/completions");
+  const ClientResponse wrong_method = hub.call("GET", "/v1/completions");
   expect_error(wrong_method, 405, "invalid_request_error", "method_not_allowed");
   EXPECT_EQ(wrong_method.header("allow"), "POST, OPTIONS");
   EXPECT_EQ(hub.call("DELETE", "/v1/models/bee").header("allow"), "GET, HEAD, OPTIONS");
@@ -400,6 +400,23 @@ TEST(Routes, AreFoundWhereClientsLookForThem) {
   EXPECT_EQ(hub.call_json("GET", "/version")["version"], "1.2.3");
 }
 
+// OpenAI's clients page through what "store" kept. Here nothing is, whatever was asked before.
+TEST(Routes, ListNoStoredAnswers) {
+  const Hub hub;
+  EXPECT_EQ(hub.call("POST", "/v1/chat/completions", chat(R"(,"store":true)")).status, 200);
+  for (const char* target : {"/v1/chat/completions", "/chat/completions?limit=5&order=desc"}) {
+    const ClientResponse answer = hub.call("GET", target);
+    EXPECT_EQ(answer.status, 200) << target;
+    EXPECT_EQ(answer.body,
+              R"({"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false})");
+  }
+  EXPECT_EQ(hub.call("HEAD", "/v1/chat/completions").status, 200);
+  const ClientResponse wrong_method = hub.call("DELETE", "/v1/chat/completions");
+  expect_error(wrong_method, 405, "invalid_request_error", "method_not_allowed");
+  EXPECT_EQ(wrong_method.header("allow"), "GET, HEAD, POST, OPTIONS");
+  EXPECT_EQ(hub.service.requests().size(), 1u);
+}
+
 TEST(Routes, TellEveryRequestItsId) {
   const Hub hub;
   EXPECT_THAT(std::string(*hub.call("GET", "/nowhere").header("x-request-id")), StartsWith("req-"));
@@ -446,7 +463,7 @@ TEST(Routes, AnswerABrowsersPreflight) {
                 {"Access-Control-Request-Private-Network", "true"}});
   EXPECT_EQ(answer.status, 204);
   EXPECT_EQ(answer.header("access-control-allow-origin"), "http://127.0.0.1:3000");
-  EXPECT_EQ(answer.header("access-control-allow-methods"), "POST, OPTIONS");
+  EXPECT_EQ(answer.header("access-control-allow-methods"), "GET, HEAD, POST, OPTIONS");
   EXPECT_EQ(answer.header("access-control-allow-headers"),
             "authorization,content-type,x-stainless-os");
   EXPECT_EQ(answer.header("access-control-allow-private-network"), "true");
