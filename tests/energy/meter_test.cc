@@ -5,11 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <thread>
+
+#include "tests/bound_by_permissions.h"
 
 namespace panal::energy {
 namespace {
@@ -151,13 +152,8 @@ TEST(Rapl, ACounterForRootOnlyIsNotAvailable) {
   ManualClock clock;
   system.domain("intel-rapl:0", "package-0", 5);
   const fs::path counter = system.root() / "class/powercap/intel-rapl:0/energy_uj";
-  if (geteuid() == 0) {
-    // Root reads everything: a folder in the file's place is what root cannot read either.
-    fs::remove(counter);
-    fs::create_directory(counter);
-  } else {
-    chmod(counter.c_str(), 0);
-  }
+  ASSERT_EQ(chmod(counter.c_str(), 0), 0);
+  const test::BoundByPermissions bound;
   const auto meter = open_rapl_meter(system.root(), clock);
   EXPECT_EQ(meter.code(), Code::kUnavailable);
   EXPECT_THAT(meter.status().message(), HasSubstr(counter.string()));

@@ -13,11 +13,13 @@
 #include <thread>
 
 #include "store/faulty_file_system.h"
+#include "tests/bound_by_permissions.h"
 #include "tests/store/temporary_folder.h"
 
 namespace panal::store {
 namespace {
 
+using test::BoundByPermissions;
 using test::num_entries;
 using test::read_plain;
 using test::TemporaryFolder;
@@ -199,22 +201,25 @@ TEST(Output, SaysWhatIsInTheWay) {
   EXPECT_THAT(missing.message(), HasSubstr("there is no folder " + (folder / "missing").string()));
   std::filesystem::create_symlink("loop", folder / "loop");
   EXPECT_EQ(write_to(folder / "loop", "x").code(), Code::kInvalidArgument);
-  if (geteuid() == 0) return;  // Root may write everywhere.
   const auto closed = write_plain(folder / "closed", "old");
   ASSERT_EQ(chmod(closed.c_str(), 0400), 0);
+  const BoundByPermissions bound;
   EXPECT_EQ(write_to(closed, "x").code(), Code::kUnavailable);
   EXPECT_EQ(read_plain(closed), "old");
 }
 
 TEST(Output, WritesInPlaceWhereNothingCanBeMadeBeside) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may make files everywhere";
   const TemporaryFolder folder;
   std::filesystem::create_directory(folder / "closed");
   const auto path = write_plain(folder / "closed/a", "the old and longer content");
   ASSERT_EQ(chmod((folder / "closed").c_str(), 0500), 0);
-  const Status status = write_to(path, "new");
+  {
+    const BoundByPermissions bound;
+    EXPECT_NE(mkdir((folder / "closed/beside").c_str(), 0700), 0);
+    const Status status = write_to(path, "new");
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
   ASSERT_EQ(chmod((folder / "closed").c_str(), 0700), 0);
-  EXPECT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(read_plain(path), "new");
 }
 
