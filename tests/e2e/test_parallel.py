@@ -103,19 +103,6 @@ class Parallel(Case):
         self.assertTrue(one)
         self.assertEqual(one, three)
 
-    def test_processes_clip_weights_that_only_one_of_them_knows_exactly(self):
-        flags = pathlib.Path("/proc/cpuinfo").read_text()
-        if "avx512_bf16" not in flags and "amx_bf16" not in flags:
-            self.skipTest("this CPU multiplies no bfloat16")
-        lean = MUON.replace("rule: muon", "rule: muon, qk_clip: {threshold: 3.4}")
-        runs = {processes: self.train(self.folder_for(f"lean_{processes}"),
-                                      config(processes, steps=8, optimizer=lean).replace(
-                                          "precision: fp32", "precision: bf16\nmemory: {weights: bf16}"))
-                for processes in (1, 2)}
-        self.assertTrue(self.losses(runs[1], "qk_clipped"))
-        for one_loss, loss in zip(*(self.losses(run) for run in runs.values()), strict=True):
-            self.assertAlmostEqual(one_loss, loss, delta=0.02)
-
     def test_an_adapter_learns_what_it_learns_in_one_process(self):
         folder = self.folder_for("core")
         core = self.train(folder, config(1)) / "model"

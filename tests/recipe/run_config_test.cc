@@ -95,16 +95,17 @@ TEST(RunConfig, MemoryIsKeptAsItIsUnlessSaid) {
   const RunConfig usual = parse_run_config(kPretrain, "run.yaml").value();
   EXPECT_EQ(usual.memory.weights, tensor::Precision::kFloat32);
   EXPECT_EQ(usual.memory.recompute, Recompute::kNone);
-  if (!machine::cpu_multiplies_bfloat16()) return;  // The rest wants such a run.
+  const RunsOn with_bfloat16{.multiplies_bfloat16 = true};
   const RunConfig small =
       parse_run_config(
           std::string(kPretrain) + "precision: bf16\nmemory: {weights: bf16, recompute: full}\n",
-          "run.yaml")
+          "run.yaml", "", with_bfloat16)
           .value();
   EXPECT_EQ(small.memory.weights, tensor::Precision::kBFloat16);
   EXPECT_EQ(small.memory.recompute, Recompute::kFull);
   const Json json = run_config_to_json(small);
-  EXPECT_EQ(run_config_to_json(parse_run_config(to_line(json), "config.json").value()), json);
+  const auto again = parse_run_config(to_line(json), "config.json", "", with_bfloat16);
+  EXPECT_EQ(run_config_to_json(again.value()), json);
 }
 
 TEST(RunConfig, ReadsSourcesWithTheirWeights) {

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "model/decoder.h"
+#include "tests/train/toy_ranks.h"
 #include "tests/train/toy_run.h"
 
 namespace panal::train {
@@ -80,6 +81,38 @@ TEST(QkClipping, ARunSaysHowManyHeadsItClipped) {
   ASSERT_TRUE(summary.ok()) << summary.status().message();
   EXPECT_NE(read_text(folder.path() / "run" / "metrics.jsonl").find("\"qk_clipped\":"),
             std::string::npos);
+}
+
+// Of rounded weights only the rank that updates a tensor knows the exact values: the others get
+// what clipping made of them.
+TEST(QkClipping, RanksClipWeightsThatOnlyOneOfThemKnowsExactly) {
+  const TestFolder folder("qk_clip_ranks");
+  const auto config_of = [&](int ranks) {
+    std::string yaml =
+        toy_yaml("limits: {steps: 8}\n") +
+        "precision: bf16\nmemory: {weights: bf16}\nparallel: {processes: " + std::to_string(ranks) +
+        "}\n";
+    const std::string rule = "rule: muon, ";
+    yaml.replace(yaml.find(rule), rule.size(), rule + "qk_clip: {threshold: 1.5}, ");
+    return toy_config(folder.path(), yaml, "run" + std::to_string(ranks), with_bfloat16());
+  };
+  RecordingEvents alone, together;
+  const auto summary = run_toy(config_of(1), alone);
+  ASSERT_TRUE(summary.ok()) << summary.status().message();
+  for (const Status& outcome : run_on_ranks(config_of(2), together)) {
+    ASSERT_TRUE(outcome.ok()) << outcome.message();
+  }
+  for (const char* run : {"run1", "run2"}) {
+    EXPECT_NE(read_text(folder.path() / run / "metrics.jsonl").find("\"qk_clipped\":"),
+              std::string::npos)
+        << run;
+  }
+  ASSERT_EQ(alone.steps.size(), 8u);
+  ASSERT_EQ(together.steps.size(), 8u);
+  for (std::size_t i = 0; i < 8; ++i) {
+    // Gradients of other parts of the batch are rounded, to the 8 bits of bfloat16.
+    EXPECT_NEAR(alone.steps[i].loss.value(), together.steps[i].loss.value(), 0.02) << i;
+  }
 }
 
 TEST(QkClipping, IsRefusedWhereItHasNoUse) {

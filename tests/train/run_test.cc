@@ -116,31 +116,30 @@ TEST(Run, StoppedAndResumedEqualsNeverStopped) {
 // bfloat16 weights: their low bits are optimizer state, so a resume ends with the same bits; also
 // one that keeps less of the forward pass than the run began with. Other weights are refused.
 TEST(Run, ResumesBfloat16WeightsToTheBitAndMayRecompute) {
-  if (!machine::cpu_multiplies_bfloat16()) GTEST_SKIP() << "no bfloat16 products here";
   TestFolder folder("rounded");
   const std::string muon = "rule: muon, learning_rate: 0.003, muon_learning_rate: 0.02";
   const auto yaml = [&](const std::string& memory, const std::string& more) {
     std::string text = toy_yaml() + "precision: bf16\nmemory: {" + memory + "}\n";
     return text.replace(text.find(muon), muon.size(), muon + ", state_precision: bf16" + more);
   };
+  const auto config_of = [&](const std::string& text, const std::string& run) {
+    return toy_config(folder.path(), text, run, with_bfloat16());
+  };
   for (const std::string more : {"", ", ema_nesterov: {extrapolation: 0.6}"}) {
     const std::string name = more.empty() ? "plain" : "ahead";
     RecordingEvents events;
-    const auto whole = toy_config(folder.path(), yaml("weights: bf16", more), name);
+    const auto whole = config_of(yaml("weights: bf16", more), name);
     const auto summary = run_toy(whole, events);
     ASSERT_TRUE(summary.ok()) << summary.status().message();
     EXPECT_LT(summary->last_evaluation->loss, summary->first_evaluation->loss);
     const std::string parts = name + "_parts";
     RecordingEvents stopped, refused;
     stopped.stop_after_step = 7;
-    ASSERT_TRUE(
-        run_toy(toy_config(folder.path(), yaml("weights: bf16", more), parts), stopped).ok());
-    const auto other =
-        run_toy(toy_config(folder.path(), yaml("weights: fp32", more), parts), refused);
+    ASSERT_TRUE(run_toy(config_of(yaml("weights: bf16", more), parts), stopped).ok());
+    const auto other = run_toy(config_of(yaml("weights: fp32", more), parts), refused);
     EXPECT_EQ(other.code(), Code::kConflict);
     EXPECT_THAT(other.status().message(), HasSubstr("memory.weights"));
-    const auto config =
-        toy_config(folder.path(), yaml("weights: bf16, recompute: full", more), parts);
+    const auto config = config_of(yaml("weights: bf16, recompute: full", more), parts);
     const auto resumed = run_toy(config, events);
     ASSERT_TRUE(resumed.ok()) << resumed.status().message();
     EXPECT_EQ(resumed->resumed_from_step, 7);
@@ -214,15 +213,13 @@ TEST(Run, SurvivesSigkillAtAnyMoment) {
   Rng rng(seed);
   const auto killed = toy_config(folder.path(), yaml, "killed");
   for (int round = 0; round < 6; ++round) {
-    // The test's own program, asked for only the part that trains: a fork would inherit threads
-    // that are not there.
+    // The test's own program, asked to train (main.cc): a fork would inherit threads that are not
+    // there.
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      const std::string directory = killed.run_directory.string();
-      ::setenv("PANAL_TRAIN_TEST_RUN", directory.c_str(), 1);
-      ::execl("/proc/self/exe", "train_test", "--gtest_filter=ChildProcess.TrainsUntilItIsKilled",
-              "--gtest_brief=1", static_cast<char*>(nullptr));
+      ::execl("/proc/self/exe", "train_test", "--train", folder.path().c_str(), "killed",
+              yaml.c_str(), static_cast<char*>(nullptr));
       ::_exit(127);
     }
     // Any moment is as good as another: nothing is waited for but time.
@@ -231,21 +228,11 @@ TEST(Run, SurvivesSigkillAtAnyMoment) {
     ::kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0) << "it could not train";
   }
   const auto summary = run_toy(killed, events);
   ASSERT_TRUE(summary.ok()) << summary.status().message() << " seed " << seed;
   EXPECT_EQ(weights_of(killed), weights_of(whole)) << "seed " << seed;
-}
-
-// Not a promise of its own: the process that the test above kills. Alone it has nothing to do.
-TEST(ChildProcess, TrainsUntilItIsKilled) {
-  const char* directory = std::getenv("PANAL_TRAIN_TEST_RUN");
-  if (directory == nullptr) GTEST_SKIP() << "only as a child of SurvivesSigkillAtAnyMoment";
-  const std::filesystem::path run_directory(directory);
-  const auto config = toy_config(run_directory.parent_path(),
-                                 toy_yaml("limits: {steps: 30, threads: 1}\n"), "killed");
-  RecordingEvents events;
-  EXPECT_TRUE(run_toy(config, events).ok());
 }
 
 TEST(Run, GoesBackToTheCheckpointBeforeADamagedOne) {

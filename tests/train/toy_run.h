@@ -13,11 +13,19 @@
 
 namespace panal::train {
 
+/// A computer that trains in bfloat16: what is promised of such runs holds without the CPU's own
+/// instructions too, only slower.
+inline recipe::RunsOn with_bfloat16() {
+  recipe::RunsOn runs_on = runs_here();
+  runs_on.multiplies_bfloat16 = true;
+  return runs_on;
+}
+
 inline recipe::RunConfig toy_config(const std::filesystem::path& folder, const std::string& yaml,
-                                    const std::string& run = "run") {
+                                    const std::string& run = "run",
+                                    const recipe::RunsOn& runs_on = runs_here()) {
   if (!std::filesystem::exists(folder / "text.txt")) write_text(folder / "text.txt", toy_text(60));
-  recipe::RunConfig config =
-      recipe::parse_run_config(yaml, "run.yaml", folder, runs_here()).value();
+  recipe::RunConfig config = recipe::parse_run_config(yaml, "run.yaml", folder, runs_on).value();
   config.run_directory = folder / run;
   return config;
 }
