@@ -30,43 +30,29 @@ PANAL_ALWAYS_INLINE void project_tile(const float* x, const float* w, std::int64
   }
 }
 
-template <int Rows, int Ranks>
-PANAL_ALWAYS_INLINE void expand_tile(const float* low, const float* w, std::int64_t width,
-                                     std::int64_t rank, float* y) {
+// Each output [width] gains the inputs [width], each by its entry of `low`: the output's number
+// times `output_stride` plus the input's times `input_stride`.
+template <int Outputs, int Inputs>
+PANAL_ALWAYS_INLINE void combine_tile(const float* low, std::int64_t output_stride,
+                                      std::int64_t input_stride, const float* inputs,
+                                      std::int64_t width, float* outputs) {
   std::int64_t i = 0;
   for (; i + kWidth <= width; i += kWidth) {
-    Float16 weights[Ranks];
-    for (int r = 0; r < Ranks; ++r) weights[r] = load(w + r * width + i);
-    for (int row = 0; row < Rows; ++row) {
-      Float16 value = load(y + row * width + i);
-      for (int r = 0; r < Ranks; ++r) value += low[row * rank + r] * weights[r];
-      store(y + row * width + i, value);
+    Float16 values[Inputs];
+    for (int k = 0; k < Inputs; ++k) values[k] = load(inputs + k * width + i);
+    for (int o = 0; o < Outputs; ++o) {
+      Float16 total = load(outputs + o * width + i);
+      for (int k = 0; k < Inputs; ++k) {
+        total += low[o * output_stride + k * input_stride] * values[k];
+      }
+      store(outputs + o * width + i, total);
     }
   }
   for (; i < width; ++i) {
-    for (int row = 0; row < Rows; ++row) {
-      for (int r = 0; r < Ranks; ++r) y[row * width + i] += low[row * rank + r] * w[r * width + i];
-    }
-  }
-}
-
-template <int Rows, int Ranks>
-PANAL_ALWAYS_INLINE void gather_tile(const float* low, const float* x, std::int64_t width,
-                                     std::int64_t rank, float* total) {
-  std::int64_t i = 0;
-  for (; i + kWidth <= width; i += kWidth) {
-    Float16 values[Rows];
-    for (int row = 0; row < Rows; ++row) values[row] = load(x + row * width + i);
-    for (int r = 0; r < Ranks; ++r) {
-      Float16 part = load(total + r * width + i);
-      for (int row = 0; row < Rows; ++row) part += low[row * rank + r] * values[row];
-      store(total + r * width + i, part);
-    }
-  }
-  for (; i < width; ++i) {
-    for (int r = 0; r < Ranks; ++r) {
-      for (int row = 0; row < Rows; ++row)
-        total[r * width + i] += low[row * rank + r] * x[row * width + i];
+    for (int o = 0; o < Outputs; ++o) {
+      for (int k = 0; k < Inputs; ++k) {
+        outputs[o * width + i] += low[o * output_stride + k * input_stride] * inputs[k * width + i];
+      }
     }
   }
 }
@@ -104,8 +90,8 @@ PANAL_ALWAYS_INLINE void low_rank_expand_body(const float* low, const float* w, 
   for_each_tile(rows, rank,
                 [&](auto num_rows, auto num_ranks, std::int64_t row, std::int64_t r)
                     PANAL_ALWAYS_INLINE_LAMBDA {
-                      expand_tile<num_rows, num_ranks>(low + row * rank + r, w + r * width, width,
-                                                       rank, y + row * width);
+                      combine_tile<num_rows, num_ranks>(low + row * rank + r, rank, 1,
+                                                        w + r * width, width, y + row * width);
                     });
 }
 
@@ -114,8 +100,8 @@ PANAL_ALWAYS_INLINE void low_rank_gather_body(const float* low, const float* x, 
   for_each_tile(rows, rank,
                 [&](auto num_rows, auto num_ranks, std::int64_t row, std::int64_t r)
                     PANAL_ALWAYS_INLINE_LAMBDA {
-                      gather_tile<num_rows, num_ranks>(low + row * rank + r, x + row * width, width,
-                                                       rank, total + r * width);
+                      combine_tile<num_ranks, num_rows>(low + row * rank + r, 1, rank,
+                                                        x + row * width, width, total + r * width);
                     });
 }
 

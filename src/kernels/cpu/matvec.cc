@@ -1,5 +1,7 @@
 #include "kernels/cpu/matvec.h"
 
+#include <type_traits>
+
 #include "kernels/cpu/vector.h"
 
 namespace panal::kernels::cpu {
@@ -42,88 +44,96 @@ PANAL_ALWAYS_INLINE void store_group(const Float16& values, std::int64_t first,
   for (std::int64_t i = first; i < num_outputs; ++i) y[i] = values[i - first];
 }
 
-// C chains of sums per row of x hide the latency of one.
-template <int R, int C>
-PANAL_ALWAYS_INLINE void nibble_rows(const std::int32_t* words, const float* scales,
-                                     const float* offsets, const float* x, const float* block_sums,
-                                     std::int64_t width, std::int64_t begin, std::int64_t end,
-                                     std::int64_t num_outputs, float* y) {
+// Four bits of a weight: w = scale * nibble + offset, both of the output's block. `block_sums` are
+// those of the rows of x.
+struct Nibbles {
+  static constexpr int kPerWord = 8;
+  const float* scales;
+  const float* offsets;
+  const float* block_sums;
+
+  struct Factors {
+    Float16 scale, offset;
+  };
+  PANAL_ALWAYS_INLINE static Int16 unpacked(const Int16& words, int j) {
+    return (words >> (4 * j)) & 15;
+  }
+  PANAL_ALWAYS_INLINE Factors factors(std::int64_t place) const {
+    return {load(scales + place), load(offsets + place)};
+  }
+  PANAL_ALWAYS_INLINE Float16 product(const Float16& sum, const Factors& by,
+                                      std::int64_t block) const {
+    return sum * by.scale + by.offset * block_sums[block];
+  }
+};
+
+// Eight bits with a sign: w = scale * byte.
+struct Bytes {
+  static constexpr int kPerWord = 4;
+  const float* scales;
+
+  PANAL_ALWAYS_INLINE static Int16 unpacked(const Int16& words, int j) {
+    return (words << (24 - 8 * j)) >> 24;
+  }
+  PANAL_ALWAYS_INLINE Float16 factors(std::int64_t place) const { return load(scales + place); }
+  PANAL_ALWAYS_INLINE Float16 product(const Float16& sum, const Float16& scale,
+                                      std::int64_t) const {
+    return sum * scale;
+  }
+};
+
+// Rows m to m + R - 1 of x. C chains of sums per row hide the latency of one.
+template <int R, typename Packing>
+PANAL_ALWAYS_INLINE void packed_rows(const std::int32_t* words, const Packing& packing,
+                                     const float* x, std::int64_t m, std::int64_t width,
+                                     std::int64_t begin, std::int64_t end, std::int64_t num_outputs,
+                                     float* y) {
+  constexpr int C = 4 / R, kPerWord = Packing::kPerWord, kWords = kBlock / kPerWord;
   const std::int64_t blocks = width / kBlock;
   for (std::int64_t group = begin; group < end; ++group) {
     Float16 totals[R]{};
     for (std::int64_t b = 0; b < blocks; ++b) {
       const std::int64_t place = (group * blocks + b) * kGroup;
       Float16 sums[R][C]{};
-      for (int word = 0; word < 4; ++word) {
-        const Int16 packed = load_words(words + (place * 4) + word * kGroup);
-        const float* xw = x + b * kBlock + word * 8;
+      for (int word = 0; word < kWords; ++word) {
+        const Int16 packed = load_words(words + (place * kWords) + word * kGroup);
+        const float* xw = x + m * width + b * kBlock + word * kPerWord;
 #pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j) {
-          const Float16 value = __builtin_convertvector((packed >> (4 * j)) & 15, Float16);
+        for (int j = 0; j < kPerWord; ++j) {
+          const Float16 value = __builtin_convertvector(Packing::unpacked(packed, j), Float16);
 #pragma GCC unroll 4
           for (int r = 0; r < R; ++r) sums[r][j % C] += value * xw[r * width + j];
         }
       }
-      const Float16 scale = load(scales + place), offset = load(offsets + place);
+      const auto factors = packing.factors(place);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         Float16 block = sums[r][0];
         for (int c = 1; c < C; ++c) block += sums[r][c];
-        totals[r] += block * scale + offset * block_sums[r * blocks + b];
+        totals[r] += packing.product(block, factors, (m + r) * blocks + b);
       }
     }
     for (int r = 0; r < R; ++r) {
-      store_group(totals[r], group * kGroup, num_outputs, y + r * num_outputs);
+      store_group(totals[r], group * kGroup, num_outputs, y + (m + r) * num_outputs);
     }
   }
 }
 
-template <int R, int C>
-PANAL_ALWAYS_INLINE void byte_rows(const std::int32_t* words, const float* scales, const float* x,
-                                   std::int64_t width, std::int64_t begin, std::int64_t end,
-                                   std::int64_t num_outputs, float* y) {
-  const std::int64_t blocks = width / kBlock;
-  for (std::int64_t group = begin; group < end; ++group) {
-    Float16 totals[R]{};
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      const std::int64_t place = (group * blocks + b) * kGroup;
-      Float16 sums[R][C]{};
-      for (int word = 0; word < 8; ++word) {
-        const Int16 packed = load_words(words + (place * 8) + word * kGroup);
-        const float* xw = x + b * kBlock + word * 4;
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; ++j) {
-          const Float16 value = __builtin_convertvector((packed << (24 - 8 * j)) >> 24, Float16);
-#pragma GCC unroll 4
-          for (int r = 0; r < R; ++r) sums[r][j % C] += value * xw[r * width + j];
-        }
-      }
-      const Float16 scale = load(scales + place);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {
-        Float16 block = sums[r][0];
-        for (int c = 1; c < C; ++c) block += sums[r][c];
-        totals[r] += block * scale;
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      store_group(totals[r], group * kGroup, num_outputs, y + r * num_outputs);
-    }
-  }
+// Calls take(number of rows, first row): four rows of x at a time, then two, then one.
+template <typename Take>
+PANAL_ALWAYS_INLINE void in_fours(std::int64_t rows, const Take& take) {
+  std::int64_t m = 0;
+  for (; m + 4 <= rows; m += 4) take(std::integral_constant<int, 4>{}, m);
+  for (; m + 2 <= rows; m += 2) take(std::integral_constant<int, 2>{}, m);
+  if (m < rows) take(std::integral_constant<int, 1>{}, m);
 }
 
-// Takes rows of x four at a time, then two, then one.
 PANAL_ALWAYS_INLINE void matvec_float_body(const float* weight, const float* x, std::int64_t rows,
                                            std::int64_t width, std::int64_t begin, std::int64_t end,
                                            float* y, std::int64_t y_stride) {
-  std::int64_t m = 0;
-  for (; m + 4 <= rows; m += 4) {
-    float_rows<4>(weight, x + m * width, width, begin, end, y + m * y_stride, y_stride);
-  }
-  for (; m + 2 <= rows; m += 2) {
-    float_rows<2>(weight, x + m * width, width, begin, end, y + m * y_stride, y_stride);
-  }
-  if (m < rows) float_rows<1>(weight, x + m * width, width, begin, end, y + m * y_stride, y_stride);
+  in_fours(rows, [&](auto num_rows, std::int64_t m) PANAL_ALWAYS_INLINE_LAMBDA {
+    float_rows<num_rows>(weight, x + m * width, width, begin, end, y + m * y_stride, y_stride);
+  });
 }
 
 PANAL_ALWAYS_INLINE void matvec_nibbles_body(const std::int32_t* words, const float* scales,
@@ -131,39 +141,19 @@ PANAL_ALWAYS_INLINE void matvec_nibbles_body(const std::int32_t* words, const fl
                                              const float* block_sums, std::int64_t rows,
                                              std::int64_t width, std::int64_t begin,
                                              std::int64_t end, std::int64_t num_outputs, float* y) {
-  const std::int64_t blocks = width / kBlock;
-  std::int64_t m = 0;
-  for (; m + 4 <= rows; m += 4) {
-    nibble_rows<4, 1>(words, scales, offsets, x + m * width, block_sums + m * blocks, width, begin,
-                      end, num_outputs, y + m * num_outputs);
-  }
-  for (; m + 2 <= rows; m += 2) {
-    nibble_rows<2, 2>(words, scales, offsets, x + m * width, block_sums + m * blocks, width, begin,
-                      end, num_outputs, y + m * num_outputs);
-  }
-  if (m < rows) {
-    nibble_rows<1, 4>(words, scales, offsets, x + m * width, block_sums + m * blocks, width, begin,
-                      end, num_outputs, y + m * num_outputs);
-  }
+  const Nibbles nibbles{scales, offsets, block_sums};
+  in_fours(rows, [&](auto num_rows, std::int64_t m) PANAL_ALWAYS_INLINE_LAMBDA {
+    packed_rows<num_rows>(words, nibbles, x, m, width, begin, end, num_outputs, y);
+  });
 }
 
 PANAL_ALWAYS_INLINE void matvec_bytes_body(const std::int32_t* words, const float* scales,
                                            const float* x, std::int64_t rows, std::int64_t width,
                                            std::int64_t begin, std::int64_t end,
                                            std::int64_t num_outputs, float* y) {
-  std::int64_t m = 0;
-  for (; m + 4 <= rows; m += 4) {
-    byte_rows<4, 1>(words, scales, x + m * width, width, begin, end, num_outputs,
-                    y + m * num_outputs);
-  }
-  for (; m + 2 <= rows; m += 2) {
-    byte_rows<2, 2>(words, scales, x + m * width, width, begin, end, num_outputs,
-                    y + m * num_outputs);
-  }
-  if (m < rows) {
-    byte_rows<1, 4>(words, scales, x + m * width, width, begin, end, num_outputs,
-                    y + m * num_outputs);
-  }
+  in_fours(rows, [&](auto num_rows, std::int64_t m) PANAL_ALWAYS_INLINE_LAMBDA {
+    packed_rows<num_rows>(words, Bytes{scales}, x, m, width, begin, end, num_outputs, y);
+  });
 }
 
 PANAL_ALWAYS_INLINE void add_low_rank_body(const float* low, std::int64_t low_stride,

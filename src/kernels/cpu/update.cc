@@ -1,7 +1,6 @@
 #include "kernels/cpu/update.h"
 
 #include <cmath>
-#include <type_traits>
 
 #include "kernels/cpu/vector.h"
 
@@ -9,46 +8,16 @@ namespace panal::kernels::cpu {
 namespace {
 
 using Short16 = std::int16_t __attribute__((vector_size(32)));
-using Whole = std::integral_constant<std::int64_t, kWidth>;
-
-// Calls block(first element, number of elements); the number is a Whole but for the last block.
-template <typename Block>
-PANAL_ALWAYS_INLINE void in_blocks(std::int64_t count, const Block& block) {
-  std::int64_t i = 0;
-  for (; i + kWidth <= count; i += kWidth) block(i, Whole{});
-  if (i < count) block(i, count - i);
-}
-
-template <typename T>
-PANAL_ALWAYS_INLINE Float16 take(const T* from, Whole) {
-  return load(from);
-}
-template <typename T>
-PANAL_ALWAYS_INLINE Float16 take(const T* from, std::int64_t count) {
-  T padded[kWidth] = {};
-  std::memcpy(padded, from, static_cast<std::size_t>(count) * sizeof(T));
-  return load(padded);
-}
-template <typename T>
-PANAL_ALWAYS_INLINE void put(T* to, const Float16& value, Whole) {
-  store(to, value);
-}
-template <typename T>
-PANAL_ALWAYS_INLINE void put(T* to, const Float16& value, std::int64_t count) {
-  T padded[kWidth];
-  store(padded, value);
-  std::memcpy(to, padded, static_cast<std::size_t>(count) * sizeof(T));
-}
 
 struct Full {
   float* value;
-  template <typename Count>
-  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, Count count) const {
-    return take(value + i, count);
+  template <typename Extent>
+  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, Extent extent) const {
+    return load(value + i, extent);
   }
-  template <typename Count>
-  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, Count count) const {
-    put(value + i, exact, count);
+  template <typename Extent>
+  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, Extent extent) const {
+    store(value + i, exact, extent);
   }
 };
 
@@ -80,25 +49,25 @@ struct Split {
     std::memcpy(rounded, &high, sizeof high);
     std::memcpy(remainder, &low, sizeof low);
   }
-  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, Whole) const {
+  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, WholeVector) const {
     return join(rounded + i, remainder + i);
   }
-  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, std::int64_t count) const {
+  PANAL_ALWAYS_INLINE Float16 get(std::int64_t i, PartOfVector part) const {
     std::uint16_t high[kWidth] = {};
     std::int16_t low[kWidth] = {};
-    std::memcpy(high, rounded + i, static_cast<std::size_t>(count) * 2);
-    std::memcpy(low, remainder + i, static_cast<std::size_t>(count) * 2);
+    std::memcpy(high, rounded + i, static_cast<std::size_t>(part.count) * 2);
+    std::memcpy(low, remainder + i, static_cast<std::size_t>(part.count) * 2);
     return join(high, low);
   }
-  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, Whole) const {
+  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, WholeVector) const {
     split(exact, rounded + i, remainder + i);
   }
-  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, std::int64_t count) const {
+  PANAL_ALWAYS_INLINE void set(std::int64_t i, const Float16& exact, PartOfVector part) const {
     std::uint16_t high[kWidth];
     std::int16_t low[kWidth];
     split(exact, high, low);
-    std::memcpy(rounded + i, high, static_cast<std::size_t>(count) * 2);
-    std::memcpy(remainder + i, low, static_cast<std::size_t>(count) * 2);
+    std::memcpy(rounded + i, high, static_cast<std::size_t>(part.count) * 2);
+    std::memcpy(remainder + i, low, static_cast<std::size_t>(part.count) * 2);
   }
 };
 
@@ -137,14 +106,14 @@ PANAL_ALWAYS_INLINE void adamw_update_body(const AdamWUpdate& u, std::int64_t co
   with_parameter(u.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
     with_numbers(u.gradient, [&](auto* gradient) PANAL_ALWAYS_INLINE_LAMBDA {
       with_numbers(u.first_moment, [&](auto* first_moment) PANAL_ALWAYS_INLINE_LAMBDA {
-        in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
-          const Float16 g = take(gradient + i, n) * u.gradient_scale;
-          Float16 first = take(first_moment + i, n);
-          Float16 second = take(u.second_moment + i, n);
+        for_each_vector(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+          const Float16 g = load(gradient + i, n) * u.gradient_scale;
+          Float16 first = load(first_moment + i, n);
+          Float16 second = load(u.second_moment + i, n);
           first += (g - first) * (1.0f - u.beta1);
           second = second * u.beta2 + g * g * (1.0f - u.beta2);
-          put(first_moment + i, first, n);
-          put(u.second_moment + i, second, n);
+          store(first_moment + i, first, n);
+          store(u.second_moment + i, second, n);
           const Float16 size = square_root(second) * u.second_factor + u.epsilon;
           parameter.set(i, parameter.get(i, n) * u.keep - first / size * u.step_size, n);
         });
@@ -156,12 +125,12 @@ PANAL_ALWAYS_INLINE void adamw_update_body(const AdamWUpdate& u, std::int64_t co
 PANAL_ALWAYS_INLINE void momentum_update_body(const MomentumUpdate& u, std::int64_t count) {
   with_numbers(u.gradient, [&](auto* gradient) PANAL_ALWAYS_INLINE_LAMBDA {
     with_numbers(u.momentum, [&](auto* momentum) PANAL_ALWAYS_INLINE_LAMBDA {
-      in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
-        const Float16 g = take(gradient + i, n) * u.gradient_scale;
-        Float16 mean = take(momentum + i, n);
+      for_each_vector(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+        const Float16 g = load(gradient + i, n) * u.gradient_scale;
+        Float16 mean = load(momentum + i, n);
         mean += (g - mean) * u.share;
-        put(momentum + i, mean, n);
-        put(u.direction + i, g + (mean - g) * u.look_ahead, n);
+        store(momentum + i, mean, n);
+        store(u.direction + i, g + (mean - g) * u.look_ahead, n);
       });
     });
   });
@@ -176,21 +145,21 @@ PANAL_ALWAYS_INLINE Float16 changed(const ChangeUpdate& u, const Float16& value,
 
 PANAL_ALWAYS_INLINE void change_update_body(const ChangeUpdate& u, std::int64_t count) {
   with_parameter(u.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
-    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
-      parameter.set(i, changed(u, parameter.get(i, n), take(u.change + i, n)), n);
+    for_each_vector(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      parameter.set(i, changed(u, parameter.get(i, n), load(u.change + i, n)), n);
     });
   });
 }
 
 PANAL_ALWAYS_INLINE void transport_update_body(const TransportUpdate& u, std::int64_t count) {
   with_parameter(u.change.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
-    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+    for_each_vector(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
       const Float16 point =
-          parameter.get(i, n) - take(u.displacement + i, n) * u.extrapolation_before;
-      const Float16 next = changed(u.change, point, take(u.change.change + i, n));
-      put(u.displacement + i, next - point, n);
+          parameter.get(i, n) - load(u.displacement + i, n) * u.extrapolation_before;
+      const Float16 next = changed(u.change, point, load(u.change.change + i, n));
+      store(u.displacement + i, next - point, n);
       // What was stored, rounded, is what the next step takes off again.
-      parameter.set(i, next + take(u.displacement + i, n) * u.extrapolation_after, n);
+      parameter.set(i, next + load(u.displacement + i, n) * u.extrapolation_after, n);
     });
   });
 }
@@ -198,12 +167,12 @@ PANAL_ALWAYS_INLINE void transport_update_body(const TransportUpdate& u, std::in
 PANAL_ALWAYS_INLINE void look_ahead_update_body(const LookAheadUpdate& u, std::int64_t count) {
   with_parameter(u.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
     with_numbers(u.average, [&](auto* average) PANAL_ALWAYS_INLINE_LAMBDA {
-      in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
-        const Float16 mean = take(average + i, n);
-        const Float16 point = take(u.before + i, n) - mean * u.extrapolation_before;
+      for_each_vector(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+        const Float16 mean = load(average + i, n);
+        const Float16 point = load(u.before + i, n) - mean * u.extrapolation_before;
         const Float16 next = parameter.get(i, n);
-        put(average + i, mean + (next - point - mean) * u.share, n);
-        parameter.set(i, next + take(average + i, n) * u.extrapolation_after, n);
+        store(average + i, mean + (next - point - mean) * u.share, n);
+        parameter.set(i, next + load(average + i, n) * u.extrapolation_after, n);
       });
     });
   });
@@ -211,16 +180,16 @@ PANAL_ALWAYS_INLINE void look_ahead_update_body(const LookAheadUpdate& u, std::i
 
 PANAL_ALWAYS_INLINE void join_exact_body(const SplitCopy& copy, std::int64_t count) {
   with_parameter(copy.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
-    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
-      put(copy.exact + i, parameter.get(i, n), n);
+    for_each_vector(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      store(copy.exact + i, parameter.get(i, n), n);
     });
   });
 }
 
 PANAL_ALWAYS_INLINE void split_exact_body(const SplitCopy& copy, std::int64_t count) {
   with_parameter(copy.parameter, [&](auto parameter) PANAL_ALWAYS_INLINE_LAMBDA {
-    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
-      parameter.set(i, take(copy.exact + i, n), n);
+    for_each_vector(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      parameter.set(i, load(copy.exact + i, n), n);
     });
   });
 }
@@ -229,8 +198,8 @@ PANAL_ALWAYS_INLINE void square_sum_body(const NumberSpan& numbers, std::int64_t
                                          double* total) {
   with_numbers(numbers, [&](auto* values) PANAL_ALWAYS_INLINE_LAMBDA {
     Float16 squares = {};
-    in_blocks(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
-      const Float16 value = take(values + i, n);
+    for_each_vector(count, [&](std::int64_t i, auto n) PANAL_ALWAYS_INLINE_LAMBDA {
+      const Float16 value = load(values + i, n);
       squares += value * value;
     });
     *total = static_cast<double>(sum(squares));
