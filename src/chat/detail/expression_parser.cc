@@ -13,6 +13,11 @@ namespace {
 
 constexpr int kMaxExpressionDepth = 100;
 
+// Signs of one precedence stand together, from the loosest to the tightest; the empty ones behind
+// them are no token's. All group from the left, as Jinja's do.
+constexpr std::array<std::array<std::string_view, 4>, 4> kArithmetic = {
+    {{"+", "-"}, {"~"}, {"*", "/", "//", "%"}, {"**"}}};
+
 using Node = ExpressionParser::Node;
 
 }  // namespace
@@ -94,8 +99,8 @@ bool ExpressionParser::ends_tuple() const {
          cursor_.is_operator("=") || cursor_.is_name("in");
 }
 
-Node ExpressionParser::tuple_expression(bool with_condition) {
-  const auto item = [&] { return with_condition ? expression() : either(); };
+template <typename Item>
+Node ExpressionParser::one_or_tuple(const Item& item) {
   Node first = item();
   if (!cursor_.is_operator(",")) return first;
   Node made = node(Expression::Kind::kTuple);
@@ -105,6 +110,10 @@ Node ExpressionParser::tuple_expression(bool with_condition) {
     add(made, item());
   }
   return made;
+}
+
+Node ExpressionParser::tuple_expression(bool with_condition) {
+  return one_or_tuple([&] { return with_condition ? expression() : either(); });
 }
 
 Node ExpressionParser::single_target(bool with_attributes) {
@@ -124,15 +133,7 @@ Node ExpressionParser::single_target(bool with_attributes) {
 }
 
 Node ExpressionParser::target(bool with_attributes) {
-  Node first = single_target(with_attributes);
-  if (!cursor_.is_operator(",")) return first;
-  Node made = node(Expression::Kind::kTuple);
-  add(made, std::move(first));
-  while (cursor_.accept(",")) {
-    if (ends_tuple()) break;
-    add(made, single_target(with_attributes));
-  }
-  return made;
+  return one_or_tuple([&] { return single_target(with_attributes); });
 }
 
 Node ExpressionParser::expression() {
@@ -188,49 +189,28 @@ std::string ExpressionParser::comparison_sign() {
 }
 
 Node ExpressionParser::comparison() {
-  Node left = sum();
+  Node left = arithmetic();
   std::string sign = comparison_sign();
   if (sign.empty()) return left;
   Node made = node(Expression::Kind::kCompare);
   add(made, std::move(left));
   while (!sign.empty()) {
     made->names.push_back(std::move(sign));
-    add(made, sum());
+    add(made, arithmetic());
     sign = comparison_sign();
   }
   return made;
 }
 
-Node ExpressionParser::sum() {
-  Node left = concatenation();
-  while (cursor_.is_operator("+") || cursor_.is_operator("-")) {
+Node ExpressionParser::arithmetic(std::size_t level) {
+  if (level == kArithmetic.size()) return unary(true);
+  Node left = arithmetic(level + 1);
+  while (std::ranges::any_of(kArithmetic[level],
+                             [&](std::string_view sign) { return cursor_.is_operator(sign); })) {
     std::string sign = cursor_.take();
-    left = binary(Expression::Kind::kBinary, std::move(sign), std::move(left), concatenation());
+    Node right = arithmetic(level + 1);
+    left = binary(Expression::Kind::kBinary, std::move(sign), std::move(left), std::move(right));
   }
-  return left;
-}
-
-Node ExpressionParser::concatenation() {
-  Node left = product();
-  while (cursor_.accept("~"))
-    left = binary(Expression::Kind::kBinary, "~", std::move(left), product());
-  return left;
-}
-
-Node ExpressionParser::product() {
-  Node left = power();
-  while (cursor_.is_operator("*") || cursor_.is_operator("/") || cursor_.is_operator("//") ||
-         cursor_.is_operator("%")) {
-    std::string sign = cursor_.take();
-    left = binary(Expression::Kind::kBinary, std::move(sign), std::move(left), power());
-  }
-  return left;
-}
-
-Node ExpressionParser::power() {
-  Node left = unary(true);
-  while (cursor_.accept("**"))
-    left = binary(Expression::Kind::kBinary, "**", std::move(left), unary(true));
   return left;
 }
 
@@ -356,10 +336,7 @@ Node ExpressionParser::postfix(Node made) {
     } else if (cursor_.is_operator("[")) {
       made = subscript(std::move(made));
     } else if (cursor_.is_operator("(")) {
-      Node call = node(Expression::Kind::kCall);
-      add(call, std::move(made));
-      arguments(call);
-      made = std::move(call);
+      made = call(std::move(made));
     } else {
       return made;
     }
@@ -416,6 +393,13 @@ void ExpressionParser::arguments(Node& call) {
   }
 }
 
+Node ExpressionParser::call(Node callee) {
+  Node made = node(Expression::Kind::kCall);
+  add(made, std::move(callee));
+  arguments(made);
+  return made;
+}
+
 Node ExpressionParser::filter(Node subject) {
   Node made = node(Expression::Kind::kFilter);
   made->text = cursor_.identifier();
@@ -433,10 +417,7 @@ Node ExpressionParser::filters(Node made) {
     } else if (cursor_.accept_name("is")) {
       made = test(std::move(made));
     } else if (cursor_.is_operator("(")) {
-      Node call = node(Expression::Kind::kCall);
-      add(call, std::move(made));
-      arguments(call);
-      made = std::move(call);
+      made = call(std::move(made));
     } else {
       return made;
     }

@@ -76,10 +76,8 @@ class ExpressionParser {
   Node negation();
   std::string comparison_sign();
   Node comparison();
-  Node sum();
-  Node concatenation();
-  Node product();
-  Node power();
+  /// What operators of this precedence and of tighter ones join.
+  Node arithmetic(std::size_t level = 0);
   Node unary(bool with_filters);
   Node primary();
   Node name_or_constant();
@@ -90,10 +88,14 @@ class ExpressionParser {
   Node postfix(Node made);
   Node subscript(Node object);
   void arguments(Node& call);
+  Node call(Node callee);
   Node filter(Node subject);
   bool starts_test_argument() const;
   Node test(Node subject);
   Node single_target(bool with_attributes);
+  /// `item`, or as many of them as commas follow.
+  template <typename Item>
+  Node one_or_tuple(const Item& item);
 
   void add(Node& parent, Node child) const;
   Node binary(Expression::Kind kind, std::string text, Node left, Node right) const;

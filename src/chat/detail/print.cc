@@ -24,6 +24,20 @@ std::string float_text(double value) {
   return text;
 }
 
+// What stands behind a backslash where repr and JSON write the character so, or 0.
+char escape_letter(char32_t c, char quote) {
+  switch (c) {
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    default:
+      return c == char32_t(quote) || c == '\\' ? char(c) : '\0';
+  }
+}
+
 void print_quoted(std::string_view text, std::string& out) {
   const bool has_single = text.find('\'') != std::string_view::npos;
   const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
@@ -31,15 +45,9 @@ void print_quoted(std::string_view text, std::string& out) {
   while (!text.empty()) {
     const Utf8Step step = next_character(text);
     const char32_t c = step.character;
-    if (c == char32_t(quote) || c == '\\') {
+    if (const char letter = escape_letter(c, quote); letter != '\0') {
       out += '\\';
-      out += char(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
+      out += letter;
     } else if (is_printable(c)) {
       append_utf8(out, c);
     } else if (c < 0x100) {
@@ -108,15 +116,9 @@ void print_json_text(std::string_view text, bool ascii_only, std::string& out) {
   while (!text.empty()) {
     const Utf8Step step = next_character(text);
     const char32_t c = step.character;
-    if (c == '"' || c == '\\') {
+    if (const char letter = escape_letter(c, '"'); letter != '\0') {
       out += '\\';
-      out += char(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
+      out += letter;
     } else if (c == '\b') {
       out += "\\b";
     } else if (c == '\f') {

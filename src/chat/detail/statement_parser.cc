@@ -98,6 +98,14 @@ class StatementParser {
         Code::kUnsupported);
   }
 
+  void end_with_else(Statement& made, std::string_view end) {
+    if (cursor_.accept_name("else")) {
+      end_block();
+      made.bodies.push_back(block({end}));
+    }
+    end_tag(end);
+  }
+
   Made for_statement() {
     Made made = make(Kind::kFor);
     made->target = expressions_.target(false);
@@ -109,11 +117,7 @@ class StatementParser {
     ++loop_depth_;
     made->bodies.push_back(block({"else", "endfor"}));
     --loop_depth_;
-    if (cursor_.accept_name("else")) {
-      end_block();
-      made->bodies.push_back(block({"endfor"}));
-    }
-    end_tag("endfor");
+    end_with_else(*made, "endfor");
     return made;
   }
 
@@ -124,11 +128,7 @@ class StatementParser {
       end_block();
       made->bodies.push_back(block({"elif", "else", "endif"}));
     } while (cursor_.accept_name("elif"));
-    if (cursor_.accept_name("else")) {
-      end_block();
-      made->bodies.push_back(block({"endif"}));
-    }
-    end_tag("endif");
+    end_with_else(*made, "endif");
     return made;
   }
 
