@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <span>
 
+#include "base/html.h"
 #include "report/detail/page_parts.h"
 
 namespace panal::report {
@@ -170,29 +172,10 @@ void add_legend(std::string& svg, const std::vector<LegendPlace>& places) {
 }  // namespace
 
 std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) out += c;
-    }
-  }
-  return out;
+  std::string printable;
+  std::ranges::copy_if(text, std::back_inserter(printable),
+                       [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
+  return escaped_html(printable);
 }
 
 std::string short_number(double value) {

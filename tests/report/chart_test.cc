@@ -21,7 +21,7 @@ TEST(Chart, ThinsLongCurvesAndEscapesNames) {
   for (int i = 0; i < 100'000; ++i) series.points.push_back({double(i), 8.0 - i / 20'000.0});
   chart.series.push_back(series);
   const std::string svg = to_svg(chart);
-  EXPECT_THAT(svg, HasSubstr("a &lt;run&gt; &amp; &quot;more&quot;"));
+  EXPECT_THAT(svg, HasSubstr("a &lt;run&gt; &amp; &#34;more&#34;"));
   EXPECT_THAT(svg, Not(HasSubstr("<script>")));
   EXPECT_EQ(std::ranges::count(svg, '<'), std::ranges::count(svg, '>'));
   EXPECT_LT(svg.size(), 40'000u);

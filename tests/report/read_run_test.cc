@@ -2,7 +2,6 @@
 // ones.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include "report/analysis.h"
 #include "report/figures.h"
 #include "report/page.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::report {
 namespace {
@@ -20,14 +20,6 @@ using testing::Not;
 
 class ReadRun : public testing::Test {
  protected:
-  ReadRun()
-      : folder_(std::filesystem::temp_directory_path() /
-                ("panal_report_" + std::to_string(::getpid()))) {
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  ~ReadRun() override { std::filesystem::remove_all(folder_); }
-
   void write(const std::string& name, const std::string& text) const {
     std::ofstream(folder_ / name, std::ios::binary) << text;
   }
@@ -56,7 +48,8 @@ class ReadRun : public testing::Test {
           R"({"from_step":4,"machine":{"cpu":"B","cores":4,"threads":4,"memory_bytes":8,)"
           R"("precision":"fp32","peak_flops":2e7}}]})");
   }
-  std::filesystem::path folder_;
+  const test::TemporaryFolder own_;
+  const std::filesystem::path folder_ = own_.path();
 };
 
 TEST_F(ReadRun, KeepsResumesOnAnotherMachineApart) {
@@ -168,7 +161,7 @@ TEST_F(ReadRun, WritesAPageThatNeedsNoNetworkAndEscapesNames) {
   const std::vector<RunAnalysis> runs = {analyse(read_run(folder_).value(), {}),
                                          analyse(read_run(folder_).value(), {})};
   const std::string page = html_page(runs, "2026-01-01T00:00:00Z");
-  EXPECT_THAT(page, HasSubstr("&lt;b&gt;twice &amp; &quot;quoted&quot;&lt;/b&gt;"));
+  EXPECT_THAT(page, HasSubstr("&lt;b&gt;twice &amp; &#34;quoted&#34;&lt;/b&gt;"));
   EXPECT_THAT(page, Not(HasSubstr("<b>twice")));
   EXPECT_THAT(page, Not(HasSubstr("<script")));
   EXPECT_THAT(page, Not(HasSubstr("src=")));

@@ -8,7 +8,7 @@ namespace {
 
 TEST(Template, EscapesValuesUnlessTheyAreHtml) {
   const Json values = {{"name", "<b>&\"x\""}, {"svg", "<svg/>"}, {"count", 3}};
-  EXPECT_EQ(filled("{{name}} {{{svg}}} {{count}}", values), "&lt;b&gt;&amp;&quot;x&quot; <svg/> 3");
+  EXPECT_EQ(filled("{{name}} {{{svg}}} {{count}}", values), "&lt;b&gt;&amp;&#34;x&#34; <svg/> 3");
 }
 
 TEST(Template, RepeatsASectionForEachElement) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/html.h"
 #include "chat/detail/formatting.h"
 #include "chat/detail/interpreter.h"
 #include "chat/detail/operators.h"

@@ -47,7 +47,4 @@ struct LineEnd {
 };
 LineEnd next_line_end(std::string_view text, std::size_t from);
 
-/// "&", "<", ">", "'" and '"' as HTML writes them.
-std::string escaped_html(std::string_view text);
-
 }  // namespace panal::chat::detail

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/html.h"
 #include "chat/detail/builtins.h"
 #include "chat/detail/formatting.h"
 #include "chat/detail/text.h"
