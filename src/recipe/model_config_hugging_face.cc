@@ -110,6 +110,28 @@ Result<RopeScaling> rope_scaling_from(const Json& json, std::string_view where) 
   return scaling;
 }
 
+// What both families have, each by its own words.
+struct Names {
+  const char* width;
+  const char* layers;
+  const char* heads;
+  const char* feed_forward_width;
+  const char* context_length;
+  const char* norm_epsilon;
+};
+constexpr Names kLlamaNames = {.width = "hidden_size",
+                               .layers = "num_hidden_layers",
+                               .heads = "num_attention_heads",
+                               .feed_forward_width = "intermediate_size",
+                               .context_length = "max_position_embeddings",
+                               .norm_epsilon = "rms_norm_eps"};
+constexpr Names kGpt2Names = {.width = "n_embd",
+                              .layers = "n_layer",
+                              .heads = "n_head",
+                              .feed_forward_width = "n_inner",
+                              .context_length = "n_positions",
+                              .norm_epsilon = "layer_norm_epsilon"};
+
 constexpr std::string_view kPanalLlama = "panal_llama", kPanalGpt2 = "panal_gpt2";
 
 // Biases and norms of the attention, which each model_type says in its own way.
@@ -158,9 +180,9 @@ Result<ModelConfig> llama_from(const Json& json, std::string_view where, const s
   ModelConfig config;
   config.architecture = Architecture::kLlama;
   config.vocabulary_size = members.integer("vocab_size");
-  config.width = members.integer("hidden_size");
-  config.layers = members.integer("num_hidden_layers");
-  config.heads = members.integer("num_attention_heads");
+  config.width = members.integer(kLlamaNames.width);
+  config.layers = members.integer(kLlamaNames.layers);
+  config.heads = members.integer(kLlamaNames.heads);
   config.key_value_heads = members.integer("num_key_value_heads", config.heads);
   // Qwen3's class has a width of its own where the file is silent.
   const bool is_qwen3 = type == "qwen3";
@@ -171,9 +193,9 @@ Result<ModelConfig> llama_from(const Json& json, std::string_view where, const s
                     config.width, config.heads));
   }
   config.head_width = members.integer("head_dim", is_qwen3 ? 128 : config.width / config.heads);
-  config.feed_forward_width = members.integer("intermediate_size");
-  config.context_length = members.integer("max_position_embeddings", 2048);
-  config.norm_epsilon = members.number("rms_norm_eps", 1e-6);
+  config.feed_forward_width = members.integer(kLlamaNames.feed_forward_width);
+  config.context_length = members.integer(kLlamaNames.context_length, 2048);
+  config.norm_epsilon = members.number(kLlamaNames.norm_epsilon, 1e-6);
   config.rope_base = members.number("rope_theta", 10000.0);
   config.tied_embeddings = members.flag("tie_word_embeddings", false);
   read_attention(members, type, config);
@@ -198,14 +220,15 @@ Result<ModelConfig> gpt2_from(const Json& json, std::string_view where, const st
   ModelConfig config;
   config.architecture = Architecture::kGpt2;
   config.vocabulary_size = members.integer("vocab_size", 50257);
-  config.width = members.integer("n_embd", 768);
-  config.layers = members.integer("n_layer", 12);
-  config.heads = members.integer("n_head", 12);
+  config.width = members.integer(kGpt2Names.width, 768);
+  config.layers = members.integer(kGpt2Names.layers, 12);
+  config.heads = members.integer(kGpt2Names.heads, 12);
   config.key_value_heads = config.heads;
   config.head_width = config.width / config.heads;
-  config.feed_forward_width = members.integer("n_inner", 4 * config.width);
-  config.context_length = members.integer("n_positions", members.integer("n_ctx", 1024));
-  config.norm_epsilon = members.number("layer_norm_epsilon", 1e-5);
+  config.feed_forward_width = members.integer(kGpt2Names.feed_forward_width, 4 * config.width);
+  config.context_length =
+      members.integer(kGpt2Names.context_length, members.integer("n_ctx", 1024));
+  config.norm_epsilon = members.number(kGpt2Names.norm_epsilon, 1e-5);
   config.tied_embeddings = members.flag("tie_word_embeddings", true);
   config.attention_bias = true;
   config.bos_id = members.token_id("bos_token_id");
@@ -256,15 +279,19 @@ std::string_view class_name(std::string_view model_type) {
   return model_type == kPanalLlama ? "PanalLlamaForCausalLM" : "PanalGPT2LMHeadModel";
 }
 
+void sizes_to(const ModelConfig& config, const Names& names, Json& json) {
+  json[names.width] = config.width;
+  json[names.layers] = config.layers;
+  json[names.heads] = config.heads;
+  json[names.feed_forward_width] = config.feed_forward_width;
+  json[names.context_length] = config.context_length;
+  json[names.norm_epsilon] = config.norm_epsilon;
+}
+
 void llama_to(const ModelConfig& config, std::string_view type, Json& json) {
-  json["hidden_size"] = config.width;
-  json["intermediate_size"] = config.feed_forward_width;
-  json["num_hidden_layers"] = config.layers;
-  json["num_attention_heads"] = config.heads;
+  sizes_to(config, kLlamaNames, json);
   json["num_key_value_heads"] = config.key_value_heads;
   json["head_dim"] = config.head_width;
-  json["max_position_embeddings"] = config.context_length;
-  json["rms_norm_eps"] = config.norm_epsilon;
   json["rope_theta"] = config.rope_base;
   // null for plain rotary positions: readers before transformers 5 know no "default" there.
   json["rope_scaling"] =
@@ -285,13 +312,8 @@ void llama_to(const ModelConfig& config, std::string_view type, Json& json) {
 }
 
 void gpt2_to(const ModelConfig& config, Json& json) {
-  json["n_embd"] = config.width;
-  json["n_layer"] = config.layers;
-  json["n_head"] = config.heads;
-  json["n_inner"] = config.feed_forward_width;
-  json["n_positions"] = config.context_length;
+  sizes_to(config, kGpt2Names, json);
   json["n_ctx"] = config.context_length;
-  json["layer_norm_epsilon"] = config.norm_epsilon;
   json["activation_function"] =
       config.actual_activation() == Activation::kReluSquared ? "relu2" : "gelu_new";
   json["attn_pdrop"] = 0.0;
