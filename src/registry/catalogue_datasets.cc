@@ -199,18 +199,9 @@ Result<Dataset> Catalogue::dataset_of_reference(std::string_view text) {
                                               reference.name, reference.version));
   PANAL_ASSIGN(const bool has_row, row.step());
   if (has_row) return read_dataset(row);
-  PANAL_ASSIGN(Statement newest,
-               database_.query("SELECT max(version) FROM datasets WHERE name = ?", reference.name));
-  PANAL_TRY(newest.step().status());
-  if (!newest.is_null(0)) {
-    return Status(Code::kNotFound,
-                  fmt::format("dataset \"{}\" has no version {}; its newest is {}", reference.name,
-                              *reference.version, newest.integer(0)));
-  }
-  PANAL_ASSIGN(const std::string near,
-               detail::suggestion(database_, "SELECT DISTINCT name FROM datasets", reference.name));
-  return Status(Code::kNotFound,
-                fmt::format("there is no dataset \"{}\"{}", reference.name.substr(0, 200), near));
+  PANAL_TRY(detail::missing_version(database_, "dataset", "datasets", reference));
+  return detail::unknown_name(database_, "dataset", "SELECT DISTINCT name FROM datasets",
+                              reference.name);
 }
 
 Result<std::vector<Dataset>> Catalogue::list_datasets() {

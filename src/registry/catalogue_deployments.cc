@@ -126,10 +126,7 @@ Result<std::int64_t> Catalogue::deployment_id(std::string_view name) {
   PANAL_ASSIGN(Statement row, database_.query("SELECT id FROM deployments WHERE name = ?", name));
   PANAL_ASSIGN(const bool has_row, row.step());
   if (has_row) return row.integer(0);
-  PANAL_ASSIGN(const std::string near,
-               detail::suggestion(database_, "SELECT name FROM deployments", name));
-  return Status(Code::kNotFound,
-                fmt::format("there is no endpoint \"{}\"{}", name.substr(0, 200), near));
+  return detail::unknown_name(database_, "endpoint", "SELECT name FROM deployments", name);
 }
 
 Result<Deployment> Catalogue::load_deployment(std::int64_t id) {

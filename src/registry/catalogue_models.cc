@@ -168,13 +168,8 @@ Result<Resolved> Catalogue::resolve_locked(std::string_view text) {
     return Resolved{std::move(model), fmt::format("version {} was asked for", *reference.version)};
   }
   // Either the name is unknown, and this says so, or the version is.
-  PANAL_ASSIGN(Statement newest,
-               database_.query("SELECT max(version) FROM models WHERE name = ?", reference.name));
-  PANAL_TRY(newest.step().status());
-  if (newest.is_null(0)) return resolve_bare_name(reference.name);
-  return Status(Code::kNotFound,
-                fmt::format("model \"{}\" has no version {}; its newest is {}", reference.name,
-                            *reference.version, newest.integer(0)));
+  PANAL_TRY(detail::missing_version(database_, "model", "models", reference));
+  return resolve_bare_name(reference.name);
 }
 
 Result<Resolved> Catalogue::resolve_bare_name(const std::string& name) {
@@ -186,12 +181,8 @@ Result<Resolved> Catalogue::resolve_bare_name(const std::string& name) {
               "WHEN 'candidate' THEN 2 ELSE 3 END, m.version DESC LIMIT 1",
           name));
   PANAL_ASSIGN(const bool has_row, row.step());
-  if (!has_row) {
-    PANAL_ASSIGN(const std::string near,
-                 detail::suggestion(database_, "SELECT name FROM model_names", name));
-    return Status(Code::kNotFound,
-                  fmt::format("there is no model \"{}\"{}", name.substr(0, 200), near));
-  }
+  if (!has_row)
+    return detail::unknown_name(database_, "model", "SELECT name FROM model_names", name);
   PANAL_ASSIGN(ModelVersion model, read_model(row));
   const std::int64_t version = model.version;
   switch (model.state) {

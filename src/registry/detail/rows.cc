@@ -41,16 +41,31 @@ Result<std::vector<std::int64_t>> integers(store::Statement& statement) {
   return found;
 }
 
-Result<std::string> suggestion(store::Database& database, std::string_view sql,
-                               std::string_view wanted) {
-  PANAL_ASSIGN(store::Statement rows, database.query(sql));
+Status unknown_name(store::Database& database, std::string_view what, std::string_view names_sql,
+                    std::string_view name) {
+  name = name.substr(0, 200);
+  PANAL_ASSIGN(store::Statement rows, database.query(names_sql));
   std::vector<std::string> names;
   PANAL_TRY(for_each_row(rows, [&](const store::Statement& row) {
     names.push_back(row.text(0));
     return Status();
   }));
-  const std::string near = nearest_word(wanted.substr(0, 200), names);
-  return near.empty() ? std::string() : fmt::format("; did you mean \"{}\"?", near);
+  const std::string near = nearest_word(name, names);
+  return Status(Code::kNotFound,
+                fmt::format("there is no {} \"{}\"{}", what, name,
+                            near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)));
+}
+
+Status missing_version(store::Database& database, std::string_view what, std::string_view table,
+                       const Reference& reference) {
+  PANAL_ASSIGN(store::Statement newest,
+               database.query(fmt::format("SELECT max(version) FROM {} WHERE name = ?", table),
+                              reference.name));
+  PANAL_TRY(newest.step().status());
+  if (newest.is_null(0)) return Status();
+  return Status(Code::kNotFound,
+                fmt::format("{} \"{}\" has no version {}; its newest is {}", what, reference.name,
+                            *reference.version, newest.integer(0)));
 }
 
 }  // namespace panal::registry::detail

@@ -25,9 +25,14 @@ struct Reference {
 /// Errors: kInvalidArgument when what follows '@' is no positive number.
 Result<Reference> parse_reference(std::string_view text);
 
-/// "; did you mean \"x\"?" for the nearest text of the query's first column, or "".
-Result<std::string> suggestion(store::Database& database, std::string_view sql,
-                               std::string_view wanted);
+/// That nothing has the name: kNotFound, with the nearest text of the query's first column. `what`
+/// is a word for the reader: "model". Errors: those of the query.
+Status unknown_name(store::Database& database, std::string_view what, std::string_view names_sql,
+                    std::string_view name);
+/// That the name lacks the reference's version: kNotFound with its newest. Ok when nothing has the
+/// name. `table` has the columns name and version. Errors: those of the query.
+Status missing_version(store::Database& database, std::string_view what, std::string_view table,
+                       const Reference& reference);
 
 /// Calls `take` (Status(Statement& row)) for each row.
 template <typename Take>
