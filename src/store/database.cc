@@ -146,26 +146,32 @@ std::string Statement::text(int column) const {
 
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
+Result<Database> Database::open_handle(const std::filesystem::path& path, const std::string& name,
+                                       int flags, const DatabaseOptions& options) {
+  sqlite3* raw = nullptr;
+  const int result = sqlite3_open_v2(name.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX,
+                                     options.vfs.empty() ? nullptr : options.vfs.c_str());
+  Database database(std::unique_ptr<sqlite3, Close>(raw), path);
+  if (result != SQLITE_OK)
+    return error_of(raw, result).with_context("cannot open " + path.string());
+  sqlite3_extended_result_codes(raw, 1);
+  sqlite3_busy_timeout(raw, static_cast<int>(options.busy_timeout.count()));
+  return database;
+}
+
 Result<Database> Database::open_read_only(const std::filesystem::path& path,
                                           const DatabaseOptions& options) {
   // Reading beside a log needs a file of locks, which cannot be made here. Without a log there is
   // nothing to lock: whoever could write would make one first.
   std::error_code error;
   const bool has_log = std::filesystem::file_size(path.string() + "-wal", error) > 0 && !error;
-  sqlite3* raw = nullptr;
-  const int result =
-      sqlite3_open_v2(uri_of(path, has_log ? "mode=ro" : "mode=ro&immutable=1").c_str(), &raw,
-                      SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-                      options.vfs.empty() ? nullptr : options.vfs.c_str());
-  Database database(std::unique_ptr<sqlite3, Close>(raw), path);
-  const std::string context = "cannot open " + path.string();
-  if (result != SQLITE_OK) return error_of(raw, result).with_context(context);
-  sqlite3_extended_result_codes(raw, 1);
-  sqlite3_busy_timeout(raw, static_cast<int>(options.busy_timeout.count()));
+  PANAL_ASSIGN(Database database,
+               open_handle(path, uri_of(path, has_log ? "mode=ro" : "mode=ro&immutable=1"),
+                           SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, options));
   // SQLite opens the file when it is first asked something.
   const Status readable = read_user_version(database).status();
   if (readable.ok()) return database;
-  if (!has_log) return readable.with_context(context);
+  if (!has_log) return readable.with_context("cannot open " + path.string());
   return readable.with_context(
       fmt::format("cannot open {} for reading only, because its log {}-wal was left to be taken in "
                   "by a program that may write",
@@ -175,15 +181,9 @@ Result<Database> Database::open_read_only(const std::filesystem::path& path,
 Result<Database> Database::open(const std::filesystem::path& path, const DatabaseOptions& options,
                                 Clock& clock) {
   if (options.is_read_only) return open_read_only(path, options);
-  sqlite3* raw = nullptr;
-  const int result = sqlite3_open_v2(
-      path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-      options.vfs.empty() ? nullptr : options.vfs.c_str());
-  Database database(std::unique_ptr<sqlite3, Close>(raw), path);
+  PANAL_ASSIGN(Database database, open_handle(path, path.string(),
+                                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, options));
   const std::string context = "cannot open " + path.string();
-  if (result != SQLITE_OK) return error_of(raw, result).with_context(context);
-  sqlite3_extended_result_codes(raw, 1);
-  sqlite3_busy_timeout(raw, static_cast<int>(options.busy_timeout.count()));
   PANAL_TRY(database.use_write_ahead_log(options.busy_timeout, clock).with_context(context));
   PANAL_TRY(
       database.execute("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;").with_context(context));

@@ -151,6 +151,9 @@ class Database {
   };
   Database(std::unique_ptr<sqlite3, Close> handle, std::filesystem::path path)
       : handle_(std::move(handle)), path_(std::move(path)) {}
+  // `name`: the path, or a URI of it where the flags say so.
+  static Result<Database> open_handle(const std::filesystem::path& path, const std::string& name,
+                                      int flags, const DatabaseOptions& options);
   static Result<Database> open_read_only(const std::filesystem::path& path,
                                          const DatabaseOptions& options);
   Status use_write_ahead_log(std::chrono::milliseconds busy_timeout, Clock& clock);
