@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kUnix = "unix:";
 constexpr std::string_view kTcp = "tcp:";
+constexpr char kCarrier = 'm';  // The byte that a descriptor comes with.
 
 Status system_error(std::string_view what) {
   return Status(Code::kUnavailable, fmt::format("{}: {}", what, std::strerror(errno)));
@@ -95,6 +96,23 @@ Status receive_all(const Descriptor& socket, char* bytes, std::size_t count,
   }
   return Status();
 }
+
+// One byte that carries a descriptor beside it.
+struct DescriptorMessage {
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+
+  DescriptorMessage() {
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+  }
+  DescriptorMessage(const DescriptorMessage&) = delete;  // It points into itself.
+  DescriptorMessage& operator=(const DescriptorMessage&) = delete;
+};
 
 }  // namespace
 
@@ -223,38 +241,25 @@ Result<Json> receive_message(const Descriptor& socket, std::size_t most_bytes,
 }
 
 Status send_descriptor(const Descriptor& socket, const Descriptor& sent) {
-  char byte = 'm';
-  iovec data{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  DescriptorMessage carrier;
+  carrier.byte = kCarrier;
+  cmsghdr* header = CMSG_FIRSTHDR(&carrier.message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN(sizeof(int));
   const int number = sent.number();
   std::memcpy(CMSG_DATA(header), &number, sizeof number);
-  if (sendmsg(socket.number(), &message, MSG_NOSIGNAL) == 1) return Status();
+  if (sendmsg(socket.number(), &carrier.message, MSG_NOSIGNAL) == 1) return Status();
   return system_error("cannot hand over shared memory");
 }
 
 Result<Descriptor> receive_descriptor(const Descriptor& socket, const Deadline& until) {
   PANAL_TRY(wait_for(socket, POLLIN, until));
-  char byte = 0;
-  iovec data{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t count = recvmsg(socket.number(), &message, MSG_CMSG_CLOEXEC);
-  const cmsghdr* header = count == 1 ? CMSG_FIRSTHDR(&message) : nullptr;
+  DescriptorMessage carrier;
+  const ssize_t count = recvmsg(socket.number(), &carrier.message, MSG_CMSG_CLOEXEC);
+  const cmsghdr* header = count == 1 ? CMSG_FIRSTHDR(&carrier.message) : nullptr;
   if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-      header->cmsg_len != CMSG_LEN(sizeof(int)) || byte != 'm') {
+      header->cmsg_len != CMSG_LEN(sizeof(int)) || carrier.byte != kCarrier) {
     return Status(Code::kUnavailable, "a rank did not hand over its shared memory");
   }
   int number = -1;
