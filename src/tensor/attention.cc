@@ -34,21 +34,34 @@ kernels::cpu::AttentionPlan plan_of(const at::Tensor& q, const at::Tensor& k, co
           .scale = 1.0f / std::sqrt(static_cast<float>(q.size(3)))};
 }
 
-// Calls body(row of the batch, key-value head, plan with that row's first keys, scratch) for each
-// key-value head of each row, spread over the compute threads.
+// Where a key-value head's part begins, with the query heads that share it: elements from the
+// beginning of each tensor or of its gradient.
+struct HeadPlace {
+  std::int64_t q, k, v, out, log_sum_exp;
+};
+
+// Calls body(place of the head, plan with its row's first keys, scratch) for each key-value head of
+// each row of the batch, spread over the compute threads.
 template <typename Body>
-void for_each_head(const kernels::cpu::AttentionPlan& plan, const at::Tensor& first_keys,
-                   std::int64_t batch, std::int64_t key_value_heads, std::size_t scratch_bytes,
-                   const Body& body) {
+void for_each_head(const kernels::cpu::AttentionPlan& plan, const at::Tensor& q,
+                   const at::Tensor& k, const at::Tensor& v, const at::Tensor& first_keys,
+                   std::size_t scratch_bytes, const Body& body) {
+  const std::int64_t T = plan.length, D = plan.width, group = plan.group;
+  const std::int64_t batch = q.size(0), heads = q.size(2), key_value_heads = k.size(2);
   const std::int64_t each = static_cast<std::int64_t>(scratch_bytes);
   const at::Tensor scratch = at::empty({kernels::compute_pool().num_threads(), each}, at::kByte);
   auto* const memory = reinterpret_cast<std::byte*>(scratch.data_ptr<std::uint8_t>());
   kernels::compute_pool().run(batch * key_value_heads, [&](std::int64_t unit, int worker) {
-    const std::int64_t row = unit / key_value_heads;
+    const std::int64_t row = unit / key_value_heads, head = unit % key_value_heads;
     kernels::cpu::AttentionPlan of_row = plan;
     if (first_keys.defined())
       of_row.first_keys = first_keys.const_data_ptr<std::int32_t>() + row * plan.length;
-    body(row, unit % key_value_heads, of_row, memory + worker * each);
+    const HeadPlace place{.q = row * q.stride(0) + head * group * D,
+                          .k = row * k.stride(0) + head * D,
+                          .v = row * v.stride(0) + head * D,
+                          .out = row * T * plan.out_stride + head * group * D,
+                          .log_sum_exp = (row * heads + head * group) * T};
+    body(place, of_row, memory + worker * each);
   });
 }
 
@@ -56,18 +69,14 @@ template <typename Element>
 void attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
             const at::Tensor& first_keys, const at::Tensor& out, const at::Tensor& log_sum_exp) {
   const kernels::cpu::AttentionPlan plan = plan_of(q, k, v);
-  const std::int64_t T = plan.length, D = plan.width, group = plan.group, heads = q.size(2);
-  for_each_head(plan, first_keys, q.size(0), k.size(2),
-                kernels::cpu::attention_scratch_bytes(plan, sizeof(Element)),
-                [&](std::int64_t row, std::int64_t head, const kernels::cpu::AttentionPlan& of_row,
-                    std::byte* scratch) {
-                  kernels::cpu::causal_attention(
-                      elements<Element>(q) + row * q.stride(0) + head * group * D,
-                      elements<Element>(k) + row * k.stride(0) + head * D,
-                      elements<Element>(v) + row * v.stride(0) + head * D, of_row,
-                      elements<Element>(out) + row * T * plan.out_stride + head * group * D,
-                      log_sum_exp.data_ptr<float>() + (row * heads + head * group) * T, scratch);
-                });
+  for_each_head(
+      plan, q, k, v, first_keys, kernels::cpu::attention_scratch_bytes(plan, sizeof(Element)),
+      [&](const HeadPlace& place, const kernels::cpu::AttentionPlan& of_row, std::byte* scratch) {
+        kernels::cpu::causal_attention(
+            elements<Element>(q) + place.q, elements<Element>(k) + place.k,
+            elements<Element>(v) + place.v, of_row, elements<Element>(out) + place.out,
+            log_sum_exp.data_ptr<float>() + place.log_sum_exp, scratch);
+      });
 }
 
 struct Gradients {
@@ -80,29 +89,23 @@ void attend_backward(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
                      const at::Tensor& log_sum_exp, const at::Tensor& out_gradient,
                      const Gradients& to) {
   const kernels::cpu::AttentionPlan plan = plan_of(q, k, v);
-  const std::int64_t T = plan.length, D = plan.width, group = plan.group, heads = q.size(2);
-  for_each_head(plan, first_keys, q.size(0), k.size(2),
-                kernels::cpu::attention_backward_scratch_bytes(plan, sizeof(Element)),
-                [&](std::int64_t row, std::int64_t head, const kernels::cpu::AttentionPlan& of_row,
-                    std::byte* scratch) {
-                  const std::int64_t at_queries = row * q.stride(0) + head * group * D;
-                  const std::int64_t at_keys = row * k.stride(0) + head * D;
-                  const std::int64_t at_values = row * v.stride(0) + head * D;
-                  const std::int64_t at_out = row * T * plan.out_stride + head * group * D;
-                  kernels::cpu::causal_attention_backward(
-                      kernels::cpu::AttentionTensors<Element>{
-                          .q = elements<Element>(q) + at_queries,
-                          .k = elements<Element>(k) + at_keys,
-                          .v = elements<Element>(v) + at_values,
-                          .out = elements<Element>(out) + at_out,
-                          .out_gradient = elements<Element>(out_gradient) + at_out,
-                          .log_sum_exp = log_sum_exp.const_data_ptr<float>() +
-                                         (row * heads + head * group) * T,
-                          .q_gradient = elements<Element>(to.q) + at_queries,
-                          .k_gradient = elements<Element>(to.k) + at_keys,
-                          .v_gradient = elements<Element>(to.v) + at_values},
-                      of_row, scratch);
-                });
+  for_each_head(
+      plan, q, k, v, first_keys,
+      kernels::cpu::attention_backward_scratch_bytes(plan, sizeof(Element)),
+      [&](const HeadPlace& place, const kernels::cpu::AttentionPlan& of_row, std::byte* scratch) {
+        kernels::cpu::causal_attention_backward(
+            kernels::cpu::AttentionTensors<Element>{
+                .q = elements<Element>(q) + place.q,
+                .k = elements<Element>(k) + place.k,
+                .v = elements<Element>(v) + place.v,
+                .out = elements<Element>(out) + place.out,
+                .out_gradient = elements<Element>(out_gradient) + place.out,
+                .log_sum_exp = log_sum_exp.const_data_ptr<float>() + place.log_sum_exp,
+                .q_gradient = elements<Element>(to.q) + place.q,
+                .k_gradient = elements<Element>(to.k) + place.k,
+                .v_gradient = elements<Element>(to.v) + place.v},
+            of_row, scratch);
+      });
 }
 
 Attended forward_of(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
