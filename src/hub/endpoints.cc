@@ -16,8 +16,8 @@ Result<registry::Deployment> deploy(Hive& hive, const DeployEndpoint& request) {
   }
   for (const std::string& name : request.experts) {
     PANAL_ASSIGN(const auto resolved, catalogue.resolve(name));
-    const std::string label =
-        resolved.model.lineage.details.value("partition", resolved.model.name);
+    const auto part = registry::learnt_partition(resolved.model.lineage);
+    const std::string label = part ? part->label : resolved.model.name;
     registry::NewExpert expert{.model = resolved.model.label(), .label = label};
     if (const auto number = numbers.find(label); number != numbers.end())
       expert.partition = number->second;

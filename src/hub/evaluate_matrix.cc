@@ -44,10 +44,10 @@ Result<std::vector<std::string>> experts_of(const std::string& core, std::int64_
   std::vector<std::string> names;
   PANAL_ASSIGN(const auto models, catalogue.list_models());
   for (const auto& model : models) {
+    const auto part = registry::learnt_partition(model.lineage);
     const bool is_ours =
         model.kind == registry::ModelKind::kAdapter && model.lineage.parent == core &&
-        model.state != registry::Lifecycle::kRetired &&
-        model.lineage.details.value("partitioning", std::int64_t{0}) == partitioning;
+        model.state != registry::Lifecycle::kRetired && part && part->partitioning == partitioning;
     // Versions of one name stand together.
     if (is_ours && (names.empty() || names.back() != model.name)) names.push_back(model.name);
   }
@@ -72,7 +72,8 @@ Result<std::vector<JudgedExpert>> find_experts(const EvaluateMatrix& request,
                       lineage.parent.empty() ? ", which is no adapter"
                                              : ", an adapter of " + lineage.parent));
     }
-    experts.push_back({.model = resolved.model, .home = lineage.details.value("partition", "")});
+    const auto part = registry::learnt_partition(lineage);
+    experts.push_back({.model = resolved.model, .home = part ? part->label : ""});
   }
   return experts;
 }

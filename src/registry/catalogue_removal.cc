@@ -282,9 +282,9 @@ Result<Removal> Catalogue::remove_dataset(std::string_view reference,
     }
     PANAL_ASSIGN(const auto models, load_models());
     for (const auto& model : models) {
-      const bool learnt_it =
-          blobs.contains(model.lineage.dataset_sha256) ||
-          partitionings.contains(model.lineage.details.value("partitioning", std::int64_t{0}));
+      const auto part = learnt_partition(model.lineage);
+      const bool learnt_it = blobs.contains(model.lineage.dataset_sha256) ||
+                             (part && partitionings.contains(part->partitioning));
       if (learnt_it) removal.named_by.push_back(model.label());
     }
     std::vector<std::string> hashes;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 namespace panal::registry {
@@ -148,6 +149,14 @@ Lineage lineage_from_json(const Json& json) {
                  .parent = text_of(json, "parent"),
                  .source = text_of(json, "source"),
                  .details = json_has(json, "details") ? json.at("details") : Json::object()};
+}
+
+std::optional<LearntPartition> learnt_partition(const Lineage& lineage) {
+  const auto id = json_integer(lineage.details, "partitioning", "lineage", 1,
+                               std::numeric_limits<std::int64_t>::max());
+  const auto label = json_string(lineage.details, "partition", "lineage");
+  if (!id.ok() || !label.ok()) return std::nullopt;
+  return LearntPartition{.partitioning = *id, .label = *label};
 }
 
 Json to_json(const ModelVersion& model) {

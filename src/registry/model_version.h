@@ -39,13 +39,21 @@ struct Lineage {
   std::string config_sha256{};   // Of the run's configuration.
   std::string run_id{};
   std::string
-      parent;  // "name@version": of an adapter its base model, of a fine-tune where it began.
+      parent{};  // "name@version": of an adapter its base model, of a fine-tune where it began.
   std::string source{};  // The file or address it was imported from.
   Json details =
       Json::object();  // What else is worth keeping: seeds, measured energy, tool versions.
 };
 Json to_json(const Lineage& lineage);
 Lineage lineage_from_json(const Json& json);
+
+/// The part of a dataset that an expert learnt.
+struct LearntPartition {
+  std::int64_t partitioning = 0;  // Its id, from 1.
+  std::string label{};
+};
+/// As "partitioning" and "partition" of the lineage's details say it; nothing unless both do.
+std::optional<LearntPartition> learnt_partition(const Lineage& lineage);
 
 struct ModelFile {
   std::string name{};  // As engines expect it: "model.safetensors".

@@ -8,7 +8,7 @@ namespace {
 
 TEST_F(HiveTest, AnExpertAnswersForThePartitionOfItsLineage) {
   const auto core = add_core("bee");
-  add_expert("team/wax", core, Json{{"partition", "wax"}});
+  add_expert("team/wax", core, Json{{"partitioning", 1}, {"partition", "wax"}});
   add_expert("team/free", core);
   const auto text = test::write_plain(folder / "text.jsonl", "{\"text\":\"x\"}\n");
   const auto dataset =

@@ -34,6 +34,21 @@ TEST_F(ModelsTest, KeepEverythingTheyWereGivenOverARestart) {
   EXPECT_EQ(found.num_bytes(), 9u);
 }
 
+// A part that is not said is unknown: neither the partitioning 0 nor a label without one.
+TEST(Lineage, SaysWhichPartitionWasLearntOrNothing) {
+  const Lineage whole{.details = Json{{"partitioning", 3}, {"partition", "wax"}}};
+  const auto learnt = learnt_partition(whole);
+  ASSERT_TRUE(learnt);
+  EXPECT_EQ(learnt->partitioning, 3);
+  EXPECT_EQ(learnt->label, "wax");
+  for (const Json& details : {Json::object(), Json{{"partition", "wax"}}, Json{{"partitioning", 3}},
+                              Json{{"partitioning", 0}, {"partition", "wax"}},
+                              Json{{"partitioning", "3"}, {"partition", "wax"}},
+                              Json{{"partitioning", 3}, {"partition", nullptr}}}) {
+    EXPECT_FALSE(learnt_partition({.details = details})) << details;
+  }
+}
+
 TEST_F(ModelsTest, CountVersionsWithinTheirName) {
   EXPECT_EQ(add("a").version, 1);
   EXPECT_EQ(add("b").version, 1);

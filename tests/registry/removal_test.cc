@@ -175,6 +175,22 @@ TEST_F(RemovalTest, ADatasetsPartitioningsGoWithItByForceOnly) {
   EXPECT_EQ(num_blobs(), 2u) << "the expert's files alone are left";
 }
 
+TEST_F(RemovalTest, WhoLearntAPartOfADatasetIsNamed) {
+  const Partitioning divided = divide(add_dataset("mixed", "text"), "topics");
+  const auto expert_of = [&](const std::string& name, const Json& details) {
+    NewModel expert = new_model(name, name);
+    expert.kind = ModelKind::kAdapter;
+    expert.lineage.details = details;
+    ASSERT_TRUE(catalogue->add_model(expert).ok());
+  };
+  expert_of("team/wax", Json{{"partitioning", divided.id}, {"partition", "wax"}});
+  expert_of("team/other", Json{{"partitioning", divided.id + 1}, {"partition", "wax"}});
+  expert_of("team/free", Json::object());
+  const auto removal = catalogue->remove_dataset("mixed", {.dry_run = true});
+  ASSERT_TRUE(removal.ok()) << removal.status().message();
+  EXPECT_THAT(removal->named_by, ElementsAre("team/wax@1"));
+}
+
 TEST_F(RemovalTest, AnEndpointKeepsTheTopicModelItRoutesBy) {
   add("bee");
   const Partitioning divided = divide(add_dataset("mixed", "text"), "topics");
