@@ -48,9 +48,13 @@ std::string loss_of(const Job& job, const std::filesystem::path& folder,
   if (job.state != JobState::kSucceeded && holds_something(folder / "run" / "checkpoints")) {
     return fmt::format("the checkpoints of {}, from which its run could go on", job.id);
   }
+  if (job.state != JobState::kSucceeded) return "";
   const auto summary = work::from_json<work::TrainingSummary>(job.result, job.id);
-  if (job.state == JobState::kSucceeded &&
-      holds_something(summary.ok() ? summary->model_folder : folder / "run" / "model")) {
+  if (!summary.ok()) {
+    return fmt::format("the model that {} trained, of which its result does not say where it lies",
+                       job.id);
+  }
+  if (holds_something(summary->model_folder)) {
     return fmt::format("the model that {} trained, which is registered under no name", job.id);
   }
   return "";

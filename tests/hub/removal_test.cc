@@ -94,6 +94,17 @@ TEST_F(JobsTest, AModelThatIsRegisteredNowhereGoesByForceOnly) {
               HasSubstr("registered under no name"));
 }
 
+// What is not said may be there: nothing goes on a guess.
+TEST_F(JobsTest, AResultThatDoesNotSayWhereItsModelLiesGoesByForceOnly) {
+  for (const Json& result : {Json::object(), Json{{"model_folder", nullptr}}}) {
+    const auto job = catalogue().add_job("train", {}).value();
+    ASSERT_TRUE(catalogue().start_job(job.id).ok());
+    ASSERT_TRUE(catalogue().succeed_job(job.id, result).ok());
+    EXPECT_THAT(remove_jobs(*hive, {.ids = {job.id}}).status().message(),
+                HasSubstr("does not say where it lies"));
+  }
+}
+
 TEST_F(JobsTest, ARegisteredModelOutlivesItsJob) {
   train(work::RunStatus::kCompleted);
   TrainModel named = request;
