@@ -14,11 +14,16 @@ std::string shown(const std::optional<double>& number, std::string_view unit) {
 
 constexpr char kWhere[] = "answer of the hub";
 
+// What the hub says of its error, which may be anybody's answer.
+std::string told_by(const Json& error, const std::string& otherwise) {
+  auto message = json_string(error, "message", kWhere);
+  return message.ok() ? *std::move(message) : otherwise;
+}
+
 Status status_of(const net::ClientResponse& response) {
   const auto body = parse_json(response.body, "answer of the hub");
   std::string message = fmt::format("the hub answered with status {}", response.status);
-  if (body.ok() && json_has(*body, "error") && body->at("error").is_object())
-    message = body->at("error").value("message", message);
+  if (body.ok() && json_has(*body, "error")) message = told_by(body->at("error"), message);
   return Status(response.status == 404  ? Code::kNotFound
                 : response.status < 500 ? Code::kInvalidArgument
                                         : Code::kUnavailable,
@@ -30,7 +35,7 @@ Status take_event(std::string_view data, HubAnswer& answer, const OnText& on_tex
   if (data == "[DONE]") return Status();
   PANAL_ASSIGN(const Json event, parse_json(data, "event of the hub"));
   if (json_has(event, "error"))
-    return Status(Code::kUnavailable, event.at("error").value("message", "the answer broke off"));
+    return Status(Code::kUnavailable, told_by(event.at("error"), "the answer broke off"));
   if (json_has(event, "usage")) {
     const Json& usage = event.at("usage");
     PANAL_ASSIGN(answer.prompt_tokens, json_integer(usage, "prompt_tokens", kWhere, 0, INT64_MAX));
@@ -47,7 +52,7 @@ Status take_event(std::string_view data, HubAnswer& answer, const OnText& on_tex
     PANAL_ASSIGN(answer.finish_reason, json_string(choice, "finish_reason", kWhere));
   }
   if (json_has(choice, "delta") && json_has(choice.at("delta"), "content")) {
-    const std::string piece = choice.at("delta").value("content", "");
+    PANAL_ASSIGN(const std::string piece, json_string(choice.at("delta"), "content", kWhere));
     answer.text += piece;
     if (on_text) return on_text(piece);
   }

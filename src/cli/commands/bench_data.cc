@@ -40,9 +40,18 @@ Result<std::vector<data::Document>> repeated_documents(const BenchDataOptions& o
   return all;
 }
 
-// Median, least and most MB/s of the runs.
+// Of the runs after the first.
+struct Speed {
+  double median_mb_per_s, lowest_mb_per_s, highest_mb_per_s;
+
+  std::string shown() const {
+    return fmt::format("{:.1f} MB/s ({:.1f} to {:.1f})", median_mb_per_s, lowest_mb_per_s,
+                       highest_mb_per_s);
+  }
+};
+
 template <typename Work>
-Result<Json> measured(const BenchDataOptions& options, std::uint64_t bytes, const Work& work) {
+Result<Speed> measured(const BenchDataOptions& options, std::uint64_t bytes, const Work& work) {
   std::vector<double> speeds;
   for (int run = 0; run < options.runs + 1; ++run) {
     const Stopwatch watch;
@@ -51,12 +60,18 @@ Result<Json> measured(const BenchDataOptions& options, std::uint64_t bytes, cons
     if (run > 0) speeds.push_back(static_cast<double>(bytes) / 1e6 / taken_s);
   }
   std::ranges::sort(speeds);
+  return Speed{.median_mb_per_s = speeds[speeds.size() / 2],
+               .lowest_mb_per_s = speeds.front(),
+               .highest_mb_per_s = speeds.back()};
+}
+
+Json to_json(const BenchDataOptions& options, std::uint64_t bytes, const Speed& speed) {
   return Json{{"bytes", bytes},
               {"threads", options.threads},
               {"runs", options.runs},
-              {"mb_per_s", speeds[speeds.size() / 2]},
-              {"mb_per_s_low", speeds.front()},
-              {"mb_per_s_high", speeds.back()}};
+              {"mb_per_s", speed.median_mb_per_s},
+              {"mb_per_s_low", speed.lowest_mb_per_s},
+              {"mb_per_s_high", speed.highest_mb_per_s}};
 }
 
 Result<Json> bench_tokenize(const BenchDataOptions& options, Workspace& workspace) {
@@ -71,20 +86,19 @@ Result<Json> bench_tokenize(const BenchDataOptions& options, Workspace& workspac
     if (encoded.ok()) tokens = std::move(*encoded);
     return encoded.status();
   };
-  PANAL_ASSIGN(Json result, measured(options, bytes, work));
+  PANAL_ASSIGN(const Speed speed, measured(options, bytes, work));
   Sha256 hash;
   std::size_t count = 0;
   for (const auto& document : tokens) {
     hash.update(std::as_bytes(std::span(document)));
     count += document.size();
   }
+  Json result = to_json(options, bytes, speed);
   result["documents"] = documents.size();
   result["tokens"] = count;
   result["ids_sha256"] = hash.hex();
-  workspace.terminal().print(
-      fmt::format("{:.1f} MB/s ({:.1f} to {:.1f}): {} tokens from {} documents, {}",
-                  result.value("mb_per_s", 0.0), result.value("mb_per_s_low", 0.0),
-                  result.value("mb_per_s_high", 0.0), count, documents.size(), shown_bytes(bytes)));
+  workspace.terminal().print(fmt::format("{}: {} tokens from {} documents, {}", speed.shown(),
+                                         count, documents.size(), shown_bytes(bytes)));
   return result;
 }
 
@@ -103,13 +117,11 @@ Result<Json> bench_deduplicate(const BenchDataOptions& options, Workspace& works
     if (found.ok()) report = std::move(*found);
     return found.status();
   };
-  PANAL_ASSIGN(Json result, measured(options, bytes, work));
+  PANAL_ASSIGN(const Speed speed, measured(options, bytes, work));
+  Json result = to_json(options, bytes, speed);
   result["documents"] = documents.size();
   result["removed"] = report.removed.size();
-  workspace.terminal().print(
-      fmt::format("{:.1f} MB/s ({:.1f} to {:.1f}): {}", result.value("mb_per_s", 0.0),
-                  result.value("mb_per_s_low", 0.0), result.value("mb_per_s_high", 0.0),
-                  report.summary(documents)));
+  workspace.terminal().print(fmt::format("{}: {}", speed.shown(), report.summary(documents)));
   return result;
 }
 

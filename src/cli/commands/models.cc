@@ -16,9 +16,16 @@
 namespace panal::cli {
 namespace {
 
+// A fact of a model's architecture: nothing of it need be there, as of a file of another program.
+std::string shown_fact(const registry::ModelVersion& model, const char* name) {
+  if (!json_has(model.architecture, name)) return "unknown";
+  const Json& fact = model.architecture.at(name);
+  return fact.is_string() ? fact.get<std::string>() : to_line(fact);
+}
+
 std::string shown_parameters(const registry::ModelVersion& model) {
-  if (!model.architecture.contains("parameters")) return "unknown";
-  return shown_count(model.architecture.at("parameters").get<double>());
+  const auto count = json_number(model.architecture, "parameters", model.label(), 0, 1e18);
+  return count.ok() ? shown_count(*count) : "unknown";
 }
 
 Result<Json> list_models(Workspace& workspace) {
@@ -125,10 +132,10 @@ void print_findings(const Json& facts, Terminal& terminal) {
 Result<Json> import_expert(const hub::ImportExpert& request, Workspace& workspace) {
   PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
   PANAL_ASSIGN(const auto added, hub::import_expert(*hive, request, workspace.watch()));
-  workspace.terminal().print(fmt::format(
-      "{}: an expert of {}, rank {}, with {} parameters, {} on disk, {}", added.label(),
-      added.lineage.parent, added.architecture.value("rank", 0), shown_parameters(added),
-      shown_bytes(added.num_bytes()), registry::lifecycle_name(added.state)));
+  workspace.terminal().print(
+      fmt::format("{}: an expert of {}, rank {}, with {} parameters, {} on disk, {}", added.label(),
+                  added.lineage.parent, shown_fact(added, "rank"), shown_parameters(added),
+                  shown_bytes(added.num_bytes()), registry::lifecycle_name(added.state)));
   return registry::to_json(added);
 }
 
@@ -137,13 +144,12 @@ Result<Json> import_expert(const hub::ImportExpert& request, Workspace& workspac
 Result<Json> import_model(const hub::ImportModel& request, Workspace& workspace) {
   PANAL_ASSIGN(hub::Hive * hive, workspace.hive());
   PANAL_ASSIGN(const auto added, hub::import_model(*hive, request, workspace.watch()));
-  const Json& architecture = added.architecture;
   workspace.terminal().print(
       fmt::format("{}: {} with {} parameters, context {}, {} on disk, {}", added.label(),
-                  architecture.value("architecture", ""), shown_parameters(added),
-                  architecture.value("context_length", 0), shown_bytes(added.num_bytes()),
+                  shown_fact(added, "architecture"), shown_parameters(added),
+                  shown_fact(added, "context_length"), shown_bytes(added.num_bytes()),
                   registry::lifecycle_name(added.state)));
-  print_findings(architecture, workspace.terminal());
+  print_findings(added.architecture, workspace.terminal());
   return registry::to_json(added);
 }
 

@@ -59,9 +59,9 @@ Result<MachineLog> MachineLog::open(store::FileSystem& files, const Clock& clock
   if (auto& threads = log.call_.machine.threads) *threads *= log.processes_;
   Json& calls = log.document_["calls"];
   // A call that came no further than its beginning says nothing.
-  if (!calls.empty() && calls.back().is_object() &&
-      calls.back().value("from_step", std::int64_t{-1}) == from_step) {
-    calls.erase(calls.size() - 1);
+  if (!calls.empty()) {
+    const auto before = json_integer(calls.back(), "from_step", "call", 0, kMostPeak);
+    if (before.ok() && *before == from_step) calls.erase(calls.size() - 1);
   }
   calls.push_back(Json());
   PANAL_TRY(log.write());
