@@ -2,23 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
+#include "tests/stepping_clock.h"
 
 namespace panal::machine {
 namespace {
 
-// Goes on by a step at every look.
-class SteppingClock final : public Clock {
- public:
-  explicit SteppingClock(Nanoseconds step) : step_(step) {}
-  Nanoseconds steady_now() const override { return step_ * looks_++; }
-  std::int64_t unix_ms() const override { return 0; }
-  void sleep_for(Nanoseconds) override {}
-
- private:
-  const Nanoseconds step_;
-  mutable std::atomic<std::int64_t> looks_ = 0;
-};
+using test::SteppingClock;
 
 // 64 rows by 240 columns over 1,024 steps of float32, in a millisecond each.
 TEST(ProductProbe, CountsTheMultiplicationsOfEachThread) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "tests/stepping_clock.h"
 #include "tests/train/toy_ranks.h"
 #include "tests/train/toy_run.h"
 #include "train/detail/trainer.h"
@@ -13,20 +14,9 @@
 namespace panal::train {
 namespace {
 
+using test::SteppingClock;
+
 constexpr int kRanks = 2;
-
-// Goes on by a step at every look.
-class SteppingClock final : public Clock {
- public:
-  explicit SteppingClock(Nanoseconds step) : step_(step) {}
-  Nanoseconds steady_now() const override { return step_ * looks_++; }
-  std::int64_t unix_ms() const override { return 0; }
-  void sleep_for(Nanoseconds) override {}
-
- private:
-  const Nanoseconds step_;
-  mutable std::atomic<std::int64_t> looks_ = 0;
-};
 
 Status refused(const std::string& more) {
   return recipe::parse_run_config(toy_yaml(more), "run.yaml").status();
