@@ -10,6 +10,7 @@
 #include "contest/detail/contenders.h"
 #include "contest/detail/contest_figures.h"
 #include "tensor/runtime.h"
+#include "tests/recipe/toy_model.h"
 #include "tests/train/toy_run.h"
 
 namespace panal::contest {
@@ -35,13 +36,7 @@ OptimizerBenchmarkOptions toy(const std::filesystem::path& folder, const std::st
   options.rules = {"adamw", "muon"};
   options.target = 4.0;
   options.seeds = 2;
-  auto& model = options.model;
-  model.vocabulary_size = 320;
-  model.width = 32;
-  model.layers = model.heads = model.key_value_heads = 2;
-  model.head_width = 16;
-  model.feed_forward_width = 64;
-  model.context_length = 32;
+  options.model = recipe::toy_model(320, 32);
   options.sequences = 4;
   options.most_steps = 60;
   options.warmup_steps = 4;

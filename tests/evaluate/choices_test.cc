@@ -15,6 +15,7 @@
 #include "model/decoder.h"
 #include "tensor/named_tensor.h"
 #include "tensor/runtime.h"
+#include "tests/recipe/toy_model.h"
 #include "tests/toy_text.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_trainer.h"
@@ -32,17 +33,7 @@ tokenizer::Tokenizer toy_tokenizer() {
   return tokenizer::train_tokenizer(views, options).value();
 }
 
-model::Decoder toy_decoder() {
-  recipe::ModelConfig config;
-  config.vocabulary_size = 300;
-  config.width = 32;
-  config.layers = 2;
-  config.heads = config.key_value_heads = 2;
-  config.head_width = 16;
-  config.feed_forward_width = 64;
-  config.context_length = 24;
-  return model::Decoder::random(config, 5);
-}
+model::Decoder toy_decoder() { return model::Decoder::random(recipe::toy_model(300, 24), 5); }
 
 std::string random_words(Rng& rng, std::uint64_t most) {
   std::string text;

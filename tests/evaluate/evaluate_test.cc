@@ -10,6 +10,7 @@
 
 #include "base/rng.h"
 #include "model/decoder.h"
+#include "tests/recipe/toy_model.h"
 #include "tests/toy_text.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_trainer.h"
@@ -20,15 +21,7 @@ namespace {
 using testing::HasSubstr;
 
 model::Decoder small_decoder(std::int64_t vocabulary_size = 50) {
-  recipe::ModelConfig config;
-  config.vocabulary_size = vocabulary_size;
-  config.width = 32;
-  config.layers = 2;
-  config.heads = config.key_value_heads = 2;
-  config.head_width = 16;
-  config.feed_forward_width = 64;
-  config.context_length = 16;
-  return model::Decoder::random(config, 5);
+  return model::Decoder::random(recipe::toy_model(vocabulary_size, 16), 5);
 }
 
 std::vector<std::int32_t> random_tokens(int count) {

@@ -2,19 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/recipe/toy_model.h"
+
 namespace panal::recipe {
 namespace {
 
 // N = 2 layers (4 * 32 * 32 + 3 * 32 * 64) + 320 * 32 of the head, by hand.
 TEST(ModelCost, CountsMatrixParametersWithTheHead) {
-  ModelConfig model;
-  model.vocabulary_size = 320;
-  model.width = 32;
-  model.layers = 2;
-  model.heads = model.key_value_heads = 2;
-  model.head_width = 16;
-  model.feed_forward_width = 64;
-  model.context_length = 32;
+  const ModelConfig model = toy_model(320, 32);
   const ModelCost cost = model_cost(model, 16);
   EXPECT_EQ(cost.matrix_parameters, 2 * (4 * 32 * 32 + 3 * 32 * 64) + 320 * 32);
   const double attention = 12.0 * 2 * 32 * 16;

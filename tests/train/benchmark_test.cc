@@ -6,20 +6,16 @@
 
 #include <cmath>
 
+#include "tests/recipe/toy_model.h"
+
 namespace panal::train {
 namespace {
 
 BenchmarkOptions toy(recipe::Architecture architecture) {
   BenchmarkOptions options;
-  auto& model = options.model;
-  model.architecture = architecture;
-  model.vocabulary_size = 128;
-  model.width = 32;
-  model.layers = model.heads = model.key_value_heads = 2;
-  model.head_width = 16;
-  model.feed_forward_width = 64;
-  model.context_length = 16;
-  model.attention_bias = architecture == recipe::Architecture::kGpt2;
+  options.model = recipe::toy_model(128, 16);
+  options.model.architecture = architecture;
+  options.model.attention_bias = architecture == recipe::Architecture::kGpt2;
   options.sequences = 2;
   options.warmup = 1;
   options.steps = 4;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "machine/inventory.h"
+#include "tests/recipe/toy_model.h"
 
 namespace panal::train {
 namespace {
@@ -14,19 +15,9 @@ using testing::Each;
 using testing::Gt;
 using testing::SizeIs;
 
-recipe::ModelConfig toy() {
-  recipe::ModelConfig model;
-  model.vocabulary_size = 64;
-  model.width = 32;
-  model.layers = model.heads = model.key_value_heads = 2;
-  model.head_width = 16;
-  model.feed_forward_width = 64;
-  model.context_length = 16;
-  return model;
-}
-
 ContentionOptions options() {
-  return {.model = toy(), .core = toy(), .lora_rank = 2, .rounds = 3, .seconds_per_phase = 0};
+  const recipe::ModelConfig toy = recipe::toy_model(64, 16);
+  return {.model = toy, .core = toy, .lora_rank = 2, .rounds = 3, .seconds_per_phase = 0};
 }
 
 TEST(ContentionBenchmark, MeasuresEachKindInTurn) {
