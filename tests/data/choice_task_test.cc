@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "data/detail/python_string.h"
+#include "tests/store/temporary_folder.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_trainer.h"
 
@@ -35,13 +36,9 @@ class ChoiceTask : public testing::Test {
     EXPECT_EQ(items.code(), Code::kInvalidArgument) << content;
     return items.ok() ? "" : items.status().message();
   }
-  void SetUp() override { std::filesystem::create_directories(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
  private:
-  const std::filesystem::path folder_ =
-      std::filesystem::path(testing::TempDir()) /
-      testing::UnitTest::GetInstance()->current_test_info()->name();
+  const test::TemporaryFolder folder_;
 };
 
 // The expected texts are Python's: "...".capitalize(), .strip().

@@ -11,6 +11,7 @@
 
 #include "tensor/named_tensor.h"
 #include "tensor/tensor_file.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::model::test {
 
@@ -34,23 +35,6 @@ inline double worst(const at::Tensor& found, const at::Tensor& wanted) {
   return (found.detach() - wanted).abs().max().item<double>() / scale;
 }
 
-/// A folder of its own that goes away with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "panal-model-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using panal::test::TemporaryFolder;
 
 }  // namespace panal::model::test

@@ -15,6 +15,7 @@
 
 #include "net/http_server.h"
 #include "tests/net/raw_peer.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::net {
 namespace {
@@ -23,19 +24,24 @@ using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 using Writer = std::shared_ptr<ResponseWriter>;
 
+// Lets the socket listen on a free port of this machine, and says which.
+Endpoint listen_on_loopback(int socket) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_EQ(::listen(socket, 4), 0);
+  socklen_t num_bytes = sizeof(address);
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &num_bytes);
+  return Endpoint::tcp("127.0.0.1", ntohs(address.sin_port));
+}
+
 // Accepts one connection, says `answer` after it saw some bytes, and hangs up.
 class RudeServer {
  public:
   explicit RudeServer(std::string answer)
       : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-    ::listen(listener_, 4);
-    socklen_t num_bytes = sizeof(address);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &num_bytes);
-    endpoint_ = Endpoint::tcp("127.0.0.1", ntohs(address.sin_port));
+    endpoint_ = listen_on_loopback(listener_);
     thread_ = std::jthread([this, answer = std::move(answer)] {
       const int peer = ::accept(listener_, nullptr, nullptr);
       char bytes[4096];
@@ -306,14 +312,7 @@ TEST(HttpClient, NoticesThatTheServerClosedAnIdleConnection) {
 class HangingUpServer {
  public:
   HangingUpServer() {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-    ::listen(listener_, 4);
-    socklen_t num_bytes = sizeof(address);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &num_bytes);
-    endpoint = Endpoint::tcp("127.0.0.1", ntohs(address.sin_port));
+    endpoint = listen_on_loopback(listener_);
     thread_ = std::jthread([this] {
       const int first = ::accept(listener_, nullptr, nullptr);
       answer(first);
@@ -381,15 +380,12 @@ struct Told {
 
 TEST(HttpClient, KeepsAThousandAnswersOpenOnOneThread) {
   constexpr std::size_t kNumAnswers = 1000;
-  const std::string folder = [] {
-    std::string pattern = (std::filesystem::temp_directory_path() / "panal-net-XXXXXX").string();
-    return std::string(::mkdtemp(pattern.data()));
-  }();
+  const test::TemporaryFolder folder;
   std::mutex mutex;
   std::vector<Writer> writers;  // Guarded by mutex.
   std::promise<void> all_open;
   const auto server =
-      std::move(HttpServer::start({.unix_path = folder + "/s", .max_handler_threads = 4},
+      std::move(HttpServer::start({.unix_path = folder / "s", .max_handler_threads = 4},
                                   [&](const HttpRequest&, const Writer& writer) {
                                     writer->begin(200, {});
                                     writer->write("open");
@@ -417,7 +413,6 @@ TEST(HttpClient, KeepsAThousandAnswersOpenOnOneThread) {
     ASSERT_TRUE(outcome.ok()) << outcome.status().message();
     EXPECT_EQ(one.text, "open and whole");
   }
-  std::filesystem::remove_all(folder);
 }
 
 TEST(HttpClient, EndsAStartedRequestWhenStoppedAndTheServerSeesIt) {

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 #include <memory>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -17,6 +18,7 @@
 
 #include "net/http_client.h"
 #include "tests/net/raw_peer.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::net {
 namespace {
@@ -38,11 +40,6 @@ std::unique_ptr<HttpServer> serve(HttpHandler handler, HttpServerOptions options
       HttpServer::start(std::move(options), std::move(handler));
   EXPECT_TRUE(server.ok()) << server.status().message();
   return std::move(server).value();
-}
-
-std::filesystem::path fresh_folder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "panal-net-XXXXXX").string();
-  return ::mkdtemp(pattern.data());
 }
 
 // Counts what a test waits for; every wait has a deadline.
@@ -68,6 +65,14 @@ bool wait_for_stop(std::stop_token token) {
   Signal signal;
   const std::stop_callback on_stop(token, [&] { signal.raise(); });
   return signal.wait();
+}
+
+// What a handler tells the test, or nothing when it does not in time.
+template <typename T>
+std::optional<T> told(std::promise<T>& promise) {
+  auto future = promise.get_future();
+  if (future.wait_for(kPatience) != std::future_status::ready) return std::nullopt;
+  return future.get();
 }
 
 std::size_t num_threads() {
@@ -191,9 +196,7 @@ TEST(HttpServer, TellsAWritingHandlerThatItsClientLeft) {
   peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   peer.read_until("xxx");
   peer.leave();
-  auto outcome = saw_it.get_future();
-  ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
-  EXPECT_TRUE(outcome.get());
+  EXPECT_EQ(told(saw_it), true);
 }
 
 TEST(HttpServer, TellsASilentHandlerThatItsClientLeft) {
@@ -208,9 +211,7 @@ TEST(HttpServer, TellsASilentHandlerThatItsClientLeft) {
   peer.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
   ASSERT_TRUE(is_running.wait());
   peer.leave();
-  auto outcome = saw_it.get_future();
-  ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
-  EXPECT_TRUE(outcome.get());
+  EXPECT_EQ(told(saw_it), true);
 }
 
 // An answer waits for whoever writes it, not in a thread.
@@ -288,7 +289,7 @@ TEST(HttpServer, AnswersEverythingSentBeforeTheEnd) {
 // The unix socket's other end says at once that it is closed; on TCP the process behind it is
 // looked for.
 TEST(HttpServer, TellsPeersThatLeftFromThoseThatOnlyEndedSending) {
-  const std::filesystem::path folder = fresh_folder();
+  const test::TemporaryFolder folder;
   for (const std::string& path : {std::string(), (folder / "s").string()}) {
     Signal is_running;
     std::promise<bool> saw_it;
@@ -307,7 +308,6 @@ TEST(HttpServer, TellsPeersThatLeftFromThoseThatOnlyEndedSending) {
     ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
     EXPECT_TRUE(outcome.get());
   }
-  std::filesystem::remove_all(folder);
 }
 
 TEST(HttpServer, GivesUpOnAPeerThatLetsMoreWaitThanTheBound) {
@@ -325,9 +325,7 @@ TEST(HttpServer, GivesUpOnAPeerThatLetsMoreWaitThanTheBound) {
       {.max_outgoing_bytes = 1024 * 1024});
   RawPeer peer(server->port());
   peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-  auto outcome = written.get_future();
-  ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
-  EXPECT_LT(outcome.get(), 64u << 20);  // The kernel's buffers take some megabytes.
+  EXPECT_LT(told(written).value(), 64u << 20);  // The kernel's buffers take some megabytes.
 }
 
 // A producer without a thread of its own: each call back brings the next pieces.
@@ -409,9 +407,7 @@ TEST(HttpServer, NoticesInTheSilenceThatThePeerIsGone) {
   peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   peer.read_until(": ping");
   peer.leave();
-  auto outcome = saw_it.get_future();
-  ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
-  EXPECT_TRUE(outcome.get());
+  EXPECT_EQ(told(saw_it), true);
 }
 
 // A peer that reads nothing costs one buffer, then its handler is released.
@@ -428,9 +424,7 @@ TEST(HttpServer, GivesUpOnAPeerThatReadsNothing) {
       {.outgoing_bytes = 128 * 1024, .write_deadline = milliseconds(200)});
   RawPeer peer(server->port());
   peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-  auto outcome = written.get_future();
-  ASSERT_EQ(outcome.wait_for(kPatience), std::future_status::ready);
-  EXPECT_LT(outcome.get(), 64u << 20);  // The kernel's buffers take some megabytes.
+  EXPECT_LT(told(written).value(), 64u << 20);  // The kernel's buffers take some megabytes.
 }
 
 TEST(HttpServer, RefusesABodyOverTheLimitWithoutReadingItWhole) {
@@ -592,7 +586,7 @@ TEST(HttpServer, RefusesAnAddressThatIsNone) {
 }
 
 TEST(HttpServer, KeepsItsUnixSocketPrivateAndRemovesIt) {
-  const std::filesystem::path folder = fresh_folder();
+  const test::TemporaryFolder folder;
   const std::string path = folder / "s";
   {
     const auto server = serve(echo, {.unix_path = path});
@@ -605,11 +599,10 @@ TEST(HttpServer, KeepsItsUnixSocketPrivateAndRemovesIt) {
     EXPECT_EQ(HttpClient(server->endpoint()).request({}).value().status, 200);
   }
   EXPECT_FALSE(std::filesystem::exists(path));
-  std::filesystem::remove_all(folder);
 }
 
 TEST(HttpServer, ReplacesTheSocketOfADeadProcessButNoOtherFile) {
-  const std::filesystem::path folder = fresh_folder();
+  const test::TemporaryFolder folder;
   const std::string path = folder / "s";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -625,7 +618,6 @@ TEST(HttpServer, ReplacesTheSocketOfADeadProcessButNoOtherFile) {
   std::ofstream(path) << "precious";
   EXPECT_EQ(HttpServer::start({.unix_path = path}, echo).code(), Code::kConflict);
   EXPECT_EQ(std::filesystem::file_size(path), 8u);
-  std::filesystem::remove_all(folder);
 }
 
 TEST(HttpServer, LetsRunningRequestsEndWhenItStops) {

@@ -13,8 +13,9 @@ namespace panal::test {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder()
-      : path_(std::filesystem::temp_directory_path() / ("panal-test-" + random_hex(8))) {
+  /// `name` helps whoever looks for what a killed test left.
+  explicit TemporaryFolder(const std::string& name = "test")
+      : path_(std::filesystem::temp_directory_path() / ("panal-" + name + "-" + random_hex(8))) {
     std::filesystem::create_directories(path_);
   }
   ~TemporaryFolder() {

@@ -12,22 +12,18 @@
 #include "base/error.h"
 #include "store/file_system.h"
 #include "tensor/named_tensor.h"
+#include "tests/store/temporary_folder.h"
 
 namespace panal::tensor {
 namespace {
 
 class TensorFile : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "panal-tensor-XXXXXX").string();
-    folder_ = mkdtemp(pattern.data());
-    path_ = folder_ / "state.safetensors";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   Status save(const std::vector<NamedTensor>& tensors) {
     return save_tensors(store::posix_file_system(), path_, tensors, {{"step", "12"}});
   }
-  std::filesystem::path folder_, path_;
+  const test::TemporaryFolder folder_;
+  const std::filesystem::path path_ = folder_ / "state.safetensors";
 };
 
 bool same_bits(const at::Tensor& a, const at::Tensor& b) {

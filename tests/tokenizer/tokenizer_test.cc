@@ -11,6 +11,7 @@
 #include <thread>
 #include <tuple>
 
+#include "tests/store/temporary_folder.h"
 #include "tests/tokenizer/tokenizer_golden.h"
 #include "tests/weights/weights_files.h"
 #include "tokenizer/detail/byte_alphabet.h"
@@ -20,6 +21,7 @@ namespace panal::tokenizer {
 namespace {
 
 namespace fs = std::filesystem;
+using test::TemporaryFolder;
 using testing::HasSubstr;
 using Ids = std::vector<std::int32_t>;
 
@@ -30,19 +32,6 @@ const Tokenizer& smollm2() {
           .value();
   return tokenizer;
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "panal-tokenizer-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 void write_file(const fs::path& path, std::string_view text) {
   std::ofstream(path, std::ios::binary) << text;
