@@ -66,8 +66,12 @@ std::vector<ModelEntry> EndpointTable::models() const {
                       .version = served.endpoint.core_version,
                       .is_default = served.is_default};
   };
-  // In the order in which find() looks.
-  if (const auto served = default_endpoint()) add(entry_of(*served, kAutoModel, kAuto));
+  // In the order in which find() looks. Where there is one model alone, "auto" answers and is not
+  // listed: it would be the model once more.
+  const bool is_one_model = endpoints_.size() == 1 && endpoints_[0]->endpoint.experts.empty() &&
+                            endpoints_[0]->endpoint.name == endpoints_[0]->endpoint.core;
+  const auto served_by_default = default_endpoint();
+  if (served_by_default && !is_one_model) add(entry_of(*served_by_default, kAutoModel, kAuto));
   for (const auto& served : endpoints_) {
     ModelEntry group = entry_of(*served, served->endpoint.name, kGroup);
     for (const auto& expert : served->endpoint.experts) {

@@ -41,7 +41,8 @@ class EndpointTable {
   /// What a request's "model" means; empty is the default. Endpoints go before the models in them,
   /// so that what models() lists under a name is what answers to it. Errors: kNotFound.
   Result<Target> find(const std::string& model) const;
-  /// Every name that find() knows, each once.
+  /// Every name that find() knows, each once; without "auto" where it could only mean the one model
+  /// there is.
   std::vector<ModelEntry> models() const;
   /// Null when nothing is deployed, or several endpoints and none is the default.
   std::shared_ptr<const ServedEndpoint> default_endpoint() const;

@@ -163,7 +163,7 @@ ApiError Answer::error_for(const Status& status) const {
   if (status.code() == Code::kNotFound) {
     const auto models = service_.models();
     const bool is_known =
-        generation.model.empty() ||
+        generation.model.empty() || generation.model == "auto" ||
         std::ranges::find(models, generation.model, &hub::ModelEntry::id) != models.end();
     // Of a model that is there it is the route that is missing.
     if (!is_known) return model_not_found(generation.model);
