@@ -26,6 +26,30 @@ const c10::TypedOperatorHandle<PointwiseSignature>* one_dnn_linear() {
   return found ? &*found : nullptr;
 }
 
+at::Tensor call_one_dnn(const at::Tensor& rows, const at::Tensor& columns,
+                        const std::optional<at::Tensor>& bias) {
+  const at::AutoDispatchBelowADInplaceOrView below_autograd;
+  return one_dnn_linear()->call(rows, columns, bias, "none", c10::List<std::optional<at::Scalar>>(),
+                                "");
+}
+
+// Which types oneDNN multiplies depends on the CPU (bfloat16: AVX-512 at least), and it says so by
+// throwing.
+bool one_dnn_takes_bfloat16() {
+  static const bool takes = [] {
+    if (one_dnn_linear() == nullptr) return false;
+    constexpr std::int64_t kSide = 32;
+    const at::Tensor zeros = at::zeros({kSide, kSide}, at::kBFloat16);
+    try {
+      call_one_dnn(zeros, zeros, std::nullopt);
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }();
+  return takes;
+}
+
 // Below this many multiplications oneDNN's fixed cost per call outweighs its speed.
 constexpr std::int64_t kSmallProduct = 1 << 14;
 
@@ -75,6 +99,38 @@ void over_pieces(std::int64_t rows, std::int64_t columns, std::int64_t steps, in
                      });
 }
 
+bool is_widened(const at::Tensor& a) {
+  return a.is_cpu() && a.scalar_type() == at::kBFloat16 && !one_dnn_takes_bfloat16();
+}
+
+// a [m, k] times b [n, k] transposed, plus bias where defined, into `result`, or added to it: in
+// float32 and rounded, tile by tile, so that what is widened never takes much memory.
+void widened_product_into(const at::Tensor& result, const at::Tensor& a, const at::Tensor& b,
+                          const at::Tensor& bias, bool adds) {
+  const std::int64_t rows = a.size(0), columns = b.size(0);
+  const int dimension = longer_side(rows, columns);
+  const std::int64_t shorter = std::min(rows, columns);
+  const auto multiply = [&](const Piece& outer, const Piece& inner) {
+    const Piece& across = dimension == 0 ? outer : inner;
+    const Piece& down = dimension == 0 ? inner : outer;
+    const at::Tensor sum =
+        at::mm(across.of_rows(a).to(at::kFloat), down.of_columns(b, 0).to(at::kFloat).t());
+    const at::Tensor to = inner.of_result(outer.of_result(result));
+    if (bias.defined()) sum.add_(down.of_columns(bias, 0));
+    if (adds) sum.add_(to);
+    to.copy_(sum);
+  };
+  for_library_chunks(std::max(rows, columns), kUsualLength,
+                     [&](std::int64_t begin, std::int64_t end) {
+                       for (std::int64_t first = 0; first < shorter; first += kUsualLength) {
+                         multiply({.dimension = dimension, .begin = begin, .length = end - begin},
+                                  {.dimension = 1 - dimension,
+                                   .begin = first,
+                                   .length = std::min(kUsualLength, shorter - first)});
+                       }
+                     });
+}
+
 }  // namespace
 
 void library_product_into(const at::Tensor& result, const at::Tensor& a, const at::Tensor& b,
@@ -88,6 +144,7 @@ void library_product_into(const at::Tensor& result, const at::Tensor& a, const a
   };
   const at::NoGradGuard no_gradient;
   if (!result.is_cpu()) return multiply(result, a, b);
+  if (is_widened(a)) return widened_product_into(result, a, b.t(), {}, adds);
   const std::int64_t rows = a.size(0), columns = b.size(1);
   over_pieces(rows, columns, a.size(1), longer_side(rows, columns), [&](const Piece& piece) {
     multiply(piece.of_result(result), piece.of_rows(a), piece.of_columns(b, 1));
@@ -102,8 +159,12 @@ at::Tensor library_product(const at::Tensor& a, const at::Tensor& b) {
 
 at::Tensor library_product_nt(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   const std::int64_t rows = a.size(0), columns = b.size(0), steps = a.size(1);
-  const auto* one_dnn = one_dnn_linear();
-  if (one_dnn == nullptr || !a.is_cpu() || rows * columns * steps < kSmallProduct) {
+  if (is_widened(a)) {
+    const at::Tensor result = at::empty({rows, columns}, a.options().requires_grad(false));
+    widened_product_into(result, a, b, bias, false);
+    return result;
+  }
+  if (one_dnn_linear() == nullptr || !a.is_cpu() || rows * columns * steps < kSmallProduct) {
     if (bias.defined()) return at::addmm(bias, a, b.t());
     return a.is_cpu() ? library_product(a, b.t()) : at::mm(a, b.t());
   }
@@ -112,12 +173,9 @@ at::Tensor library_product_nt(const at::Tensor& a, const at::Tensor& b, const at
   const int dimension = b.is_contiguous() ? longer_side(rows, columns) : 0;
   const at::Tensor left = a.contiguous();
   over_pieces(rows, columns, steps, dimension, [&](const Piece& piece) {
-    const at::AutoDispatchBelowADInplaceOrView below_autograd;
     const auto shift =
         bias.defined() ? std::optional<at::Tensor>(piece.of_columns(bias, 0)) : std::nullopt;
-    piece.of_result(result).copy_(one_dnn->call(piece.of_rows(left), piece.of_columns(b, 0), shift,
-                                                "none", c10::List<std::optional<at::Scalar>>(),
-                                                ""));
+    piece.of_result(result).copy_(call_one_dnn(piece.of_rows(left), piece.of_columns(b, 0), shift));
   });
   return result;
 }

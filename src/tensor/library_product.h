@@ -16,7 +16,7 @@ void library_product_into(const at::Tensor& result, const at::Tensor& a, const a
 at::Tensor library_product(const at::Tensor& a, const at::Tensor& b);
 
 /// a [m, k] times b [n, k] transposed, plus bias [n] where defined: [m, n]. By oneDNN where this
-/// torch has it.
+/// torch has it; in bfloat16 on a CPU that oneDNN has no such product for, in float32 and rounded.
 at::Tensor library_product_nt(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias);
 
 }  // namespace panal::tensor

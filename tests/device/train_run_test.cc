@@ -44,7 +44,7 @@ void expect_same_run(const std::string& yaml, double tolerance) {
   ASSERT_TRUE(summary.ok()) << summary.status().message();
   EXPECT_GT(kernels::cuda::num_launches(), before + 100);
   const WithoutDevice cpu;
-  const auto expected = run_toy(toy_config(folder.path(), yaml, "cpu"), on_cpu);
+  const auto expected = run_toy(toy_config(folder.path(), yaml, "cpu", with_bfloat16()), on_cpu);
   ASSERT_TRUE(expected.ok()) << expected.status().message();
   const auto found = losses_of(on_device), wanted = losses_of(on_cpu);
   ASSERT_EQ(found.size(), wanted.size());
