@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "machine/inventory.h"
 #include "model/decoder.h"
 #include "tensor/named_tensor.h"
 #include "tensor/step_sizes.h"
@@ -258,8 +259,15 @@ std::string described(const Case& one, const recipe::MemoryPlan& plan, double me
   return text;
 }
 
+// A CPU without bfloat16 products widens what it multiplies, which takes memory. A run file that
+// asks for them is refused there, so that nothing is promised of it.
+bool is_planned_here(const Case& one) {
+  return one.shape.precision == tensor::Precision::kFloat32 || machine::cpu_multiplies_bfloat16();
+}
+
 void expect_planned(const std::vector<Case>& all) {
   for (const Case& one : all) {
+    if (!is_planned_here(one)) continue;
     const double measured = measured_bytes(one.shape);
     const recipe::MemoryPlan plan = recipe::plan_memory(one.shape);
     EXPECT_NEAR(plan.bytes() / measured, 1.0, 0.05) << described(one, plan, measured);
@@ -344,6 +352,7 @@ std::vector<Case> shared_cases() {
 
 TEST(MemoryPlan, IsWithinFivePercentInEachOfSeveralProcesses) {
   for (const Case& one : shared_cases()) {
+    if (!is_planned_here(one)) continue;
     const std::vector<double> measured = measured_by_rank(one.shape);
     for (int rank = 0; rank < one.shape.processes; ++rank) {
       const recipe::MemoryPlan plan = recipe::plan_memory(one.shape, rank);
