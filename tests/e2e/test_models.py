@@ -140,7 +140,7 @@ class ExportedToTransformers(Case):
         cls.output = cls.home.parent / "exported"
         cls.panal("models", "export", "smollm2", "--output", cls.output)
         cls.text = cls.home.parent / "text.txt"
-        cls.text.write_text("".join(f"{i}. En un lugar de la Mancha vivia un hidalgo con {i} galgos. " for i in range(60)))
+        cls.text.write_text("".join(f"{i}. En un lugar de la Mancha vivia un hidalgo con {i} galgos. " for i in range(24)))
 
     def perplexity(self, model, ids, context):
         import torch
@@ -169,22 +169,58 @@ class ExportedToTransformers(Case):
         scored = self.panal("eval", "--model", "smollm2", "--data", self.text, "--context", "64")
         self.assertAlmostEqual(scored["perplexity"] / self.perplexity(model, ids, 64), 1, delta=0.005)
 
-    def test_an_expert_is_what_peft_makes_of_it(self):
-        import peft
+    def core_of_peft(self):
+        """A fresh one each time: peft changes the model it is put over."""
         import torch
         import transformers
+        return transformers.AutoModelForCausalLM.from_pretrained(self.output, dtype=torch.float32).eval()
+
+    def assert_same_expert(self, name, theirs):
+        """panal's answers and perplexity with an expert are those of peft's model."""
+        import torch
+        import transformers
+        tokenizer = transformers.AutoTokenizer.from_pretrained(self.output)
+        for prompt in ("The capital of France is", "17. En un lugar de la Mancha"):
+            inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
+            prompt_ids = inputs["input_ids"][0].tolist()
+            ours = self.panal("generate", "--model", name, "--prompt", prompt, "--max-tokens", "24", "--greedy")["token_ids"]
+            with torch.no_grad():
+                logits = theirs(torch.tensor([prompt_ids + ours])).logits[0, len(prompt_ids) - 1:-1]
+            lost = logits.max(-1).values - logits.gather(-1, torch.tensor(ours)[:, None])[:, 0]
+            self.assertLess(float(lost.max()), 0.1, f"{prompt}: each token is peft's likeliest, or as good but for rounding")
+        ids = self.panal("tokenize", "--model", "smollm2", "--file", self.text)["ids"]
+        scored = self.panal("eval", "--model", name, "--data", self.text, "--context", "64")
+        of_theirs = self.perplexity(theirs, ids, 64)
+        self.assertAlmostEqual(scored["perplexity"] / of_theirs, 1, delta=0.005)
+        self.assertLess(of_theirs, self.perplexity(self.core_of_peft(), ids, 64), "the adapter does nothing")
+
+    def test_an_expert_is_what_peft_makes_of_it(self):
+        import peft
         self.panal("finetune", "--core", "smollm2", "--data", self.text, "--name", "team/hidalgo", "--steps", "3",
                    "--batch", "1", "--context", "64", "--rank", "4")
         folder = self.home.parent / "adapter"
         self.panal("models", "export", "team/hidalgo", "--output", folder)
         self.assertEqual({path.name for path in folder.iterdir()}, {"adapter_config.json", "adapter_model.safetensors"})
-        core = transformers.AutoModelForCausalLM.from_pretrained(self.output, dtype=torch.float32).eval()
-        ids = self.panal("tokenize", "--model", "smollm2", "--file", self.text)["ids"]
-        of_core = self.perplexity(core, ids, 64)
-        of_expert = self.perplexity(peft.PeftModel.from_pretrained(core, folder).eval(), ids, 64)
-        self.assertLess(of_expert, of_core)
-        scored = self.panal("eval", "--model", "team/hidalgo", "--data", self.text, "--context", "64")
-        self.assertAlmostEqual(scored["perplexity"] / of_expert, 1, delta=0.005)
+        self.assert_same_expert("team/hidalgo", peft.PeftModel.from_pretrained(self.core_of_peft(), folder).eval())
+
+    def test_an_adapter_trained_by_peft_is_the_same_expert_here(self):
+        import peft
+        import torch
+        torch.manual_seed(1)
+        theirs = peft.get_peft_model(self.core_of_peft(), peft.LoraConfig(
+            task_type="CAUSAL_LM", r=4, lora_alpha=8, use_rslora=True, target_modules=["q_proj", "v_proj", "down_proj"]))
+        ids = self.panal("tokenize", "--model", "smollm2", "--file", self.text)["ids"][:64]
+        optimizer = torch.optim.AdamW([weight for weight in theirs.parameters() if weight.requires_grad], lr=2e-3)
+        for _ in range(3):
+            theirs(torch.tensor([ids]), labels=torch.tensor([ids])).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        folder = self.home.parent / "of_peft"
+        theirs.eval().save_pretrained(folder)
+        expert = self.panal("models", "import", folder, "--name", "team/of-peft", "--core", "smollm2")
+        self.assertEqual(expert["state"], "preferred")
+        self.assertEqual(expert["lineage"]["parent"], "smollm2@1")
+        self.assert_same_expert("team/of-peft", theirs)
 
 
 class NamesAndRemoval(Case):
