@@ -90,6 +90,7 @@ Result<HubAnswer> ask_hub(const Question& question, const OnText& on_text, std::
                {"stream_options", {{"include_usage", true}}}};
   if (question.max_tokens) body["max_tokens"] = *question.max_tokens;
   if (question.temperature) body["temperature"] = *question.temperature;
+  if (question.seed) body["seed"] = *question.seed;
   const net::HttpClient client(endpoint, {.idle_deadline = std::chrono::minutes(10)});
   HubAnswer answer;
   Status taken;

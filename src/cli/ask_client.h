@@ -18,8 +18,9 @@ struct Question {
   std::string url = "http://127.0.0.1:7070";  // With or without /v1.
   std::string text;
   std::string model = "auto";
-  std::optional<std::int64_t> max_tokens;
-  std::optional<double> temperature;
+  std::optional<std::int64_t> max_tokens{};
+  std::optional<double> temperature{};
+  std::optional<std::int64_t> seed{};
 };
 
 /// Gets a piece of the answer; an error ends the question, which then fails with it.

@@ -72,7 +72,7 @@ Json config_of(const FinetuneExpert& request, const ModelSource& core, const Tra
                    {"special_tokens", request.special_tokens}}},
                  {"optimizer", {{"rule", "adamw"}, {"learning_rate", request.learning_rate}}},
                  {"batch", {{"sequences", request.batch}, {"context", request.context}}},
-                 {"evaluation", {{"max_tokens", 2048}}},
+                 {"evaluation", {{"max_tokens", request.evaluation_tokens}}},
                  {"limits", Json::object()}};
   if (request.targets.empty()) config["lora"].erase("targets");
   if (!text.validation_path.empty()) config["data"]["validation_path"] = text.validation_path;

@@ -28,8 +28,9 @@ struct FinetuneExpert {
   std::optional<std::int64_t> steps{};
   std::optional<double> max_seconds{};
   std::uint64_t seed = 1;
-  std::optional<int> processes{};  // That share each batch; nothing: one.
-  bool begins_anew = false;        // As of TrainModel.
+  std::int64_t evaluation_tokens = 2048;  // Of held-out text, each time it is scored.
+  std::optional<int> processes{};         // That share each batch; nothing: one.
+  bool begins_anew = false;               // As of TrainModel.
 };
 
 /// Trains and registers the expert as a candidate; the same request again goes on where it was

@@ -162,8 +162,13 @@ void add_ask_command(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--max-tokens", question->max_tokens, "Most tokens of the answer")
       ->check(CLI::PositiveNumber);
-  command->add_option("--temperature", question->temperature, "0 takes the likeliest token")
+  command
+      ->add_option("--temperature", question->temperature,
+                   "0 takes the likeliest token; by default what the model's generation config "
+                   "says, or 0.7")
       ->check(CLI::Range(0.0, 2.0));
+  command->add_option("--seed", question->seed,
+                      "Of the random numbers; by default another one each time");
   command->callback([question, &action] {
     action = [question](Workspace& workspace) { return run_ask(*question, workspace); };
   });
