@@ -161,25 +161,25 @@ class Tally {
  public:
   void add(const data::ChoiceItem& item, const ChoiceScores& scores) {
     const Chosen found = chosen(item, scores);
-    ++items;
-    plain += found.plain == item.gold;
-    norm += found.norm == item.gold;
-    byte_norm += found.byte_norm == item.gold;
+    ++items_;
+    plain_ += found.plain == item.gold;
+    norm_ += found.norm == item.gold;
+    byte_norm_ += found.byte_norm == item.gold;
   }
   work::ChoiceAccuracies accuracies() const {
-    return {items, accuracy(plain), accuracy(norm), accuracy(byte_norm)};
+    return {items_, accuracy(plain_), accuracy(norm_), accuracy(byte_norm_)};
   }
 
  private:
   // The sample's deviation over the root of the count; for zeros and ones the sum of squared
   // deviations is right (1 - mean).
   work::Accuracy accuracy(std::int64_t right) const {
-    const auto count = static_cast<double>(items);
+    const auto count = static_cast<double>(items_);
     const double mean = static_cast<double>(right) / count;
-    if (items < 2) return {mean, std::nullopt};
+    if (items_ < 2) return {mean, std::nullopt};
     return {mean, std::sqrt(static_cast<double>(right) * (1 - mean) / (count - 1) / count)};
   }
-  std::int64_t items = 0, plain = 0, norm = 0, byte_norm = 0;
+  std::int64_t items_ = 0, plain_ = 0, norm_ = 0, byte_norm_ = 0;
 };
 
 }  // namespace
