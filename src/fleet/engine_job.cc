@@ -26,15 +26,15 @@ Status failure_of(const std::optional<Status>& said, const ChildExit& exit,
 
 // The job of one process among several.
 Result<ChildProcess> start_rank(const EngineJob& job, const std::filesystem::path& program,
-                                const work::GroupPlace& group, int rank) {
+                                const std::optional<work::GroupPlace>& group, int rank) {
   const auto folder = rank == 0 ? job.folder : job.folder / fmt::format("rank_{}", rank);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
     return Status(Code::kUnavailable,
                   fmt::format("cannot make {}: {}", folder.string(), error.message()));
-  work::JobFile file{.kind = job.kind, .spec = job.spec};
-  if (job.processes > 1) file.group.emplace(group).rank = rank;
+  work::JobFile file{.kind = job.kind, .spec = job.spec, .group = group};
+  if (file.group) file.group->rank = rank;
   PANAL_TRY(store::write_file_atomically(store::posix_file_system(), folder / "job.json",
                                          to_pretty(work::encode(file))));
   return ChildProcess::start({program, {"job", folder.string()}, folder / "log.txt"});
@@ -76,7 +76,7 @@ Result<Json> run_engine_job(const EngineJob& job, const EngineEvent& on_event,
                             std::stop_token stop) {
   const auto log = job.folder / "log.txt";
   PANAL_ASSIGN(const auto program, engine_program());
-  const work::GroupPlace group = new_group(job.processes);
+  const auto group = job.processes > 1 ? std::optional(new_group(job.processes)) : std::nullopt;
   PANAL_ASSIGN(ChildProcess child, start_rank(job, program, group, 0));
   std::vector<ChildProcess> others;
   for (int rank = 1; rank < job.processes; ++rank) {

@@ -123,6 +123,15 @@ std::int64_t usual_feed_forward_width(Architecture architecture, std::int64_t wi
   return (width * 8 / 3 + 63) / 64 * 64;
 }
 
+ModelConfig with_usual_shape(ModelConfig model) {
+  model.key_value_heads = model.heads;
+  model.head_width = model.width / model.heads;
+  model.feed_forward_width =
+      usual_feed_forward_width(model.architecture, model.width, model.activation);
+  model.attention_bias = model.architecture == Architecture::kGpt2;
+  return model;
+}
+
 Status validate(const ModelConfig& config) {
   PANAL_TRY(check_range("vocabulary size", config.vocabulary_size, 1, kMaxDimension));
   PANAL_TRY(check_range("width", config.width, 1, kMaxDimension));

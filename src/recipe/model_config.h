@@ -57,7 +57,7 @@ struct ModelConfig {
   std::int64_t feed_forward_width = 0;
   std::int64_t context_length = 0;
   double rope_base = 10000.0;  // LLaMA only, as the next one.
-  RopeScaling rope_scaling;
+  RopeScaling rope_scaling{};
   double norm_epsilon = 1e-5;
   bool tied_embeddings = true;  // The head is the token embedding.
   bool attention_bias = false;  // q, k and v carry a bias (Qwen2-style); always true for GPT-2.
@@ -68,8 +68,8 @@ struct ModelConfig {
   Activation activation = Activation::kUsual;
   /// Over 0: final logits become cap * tanh(logits / cap). Source: "Gemma 2", 2024, section 2.
   double logit_soft_cap = 0.0;
-  std::optional<std::int64_t> bos_id;
-  std::optional<std::int64_t> eos_id;
+  std::optional<std::int64_t> bos_id{};
+  std::optional<std::int64_t> eos_id{};
   bool operator==(const ModelConfig&) const = default;
 
   /// kUsual resolved: never kUsual.
@@ -89,6 +89,11 @@ struct ModelConfig {
 /// of 4, rounded up to a multiple of 64.
 std::int64_t usual_feed_forward_width(Architecture architecture, std::int64_t width,
                                       Activation activation = Activation::kUsual);
+
+/// A decoder of the given architecture, layers, width, heads, vocabulary and context, with the rest
+/// as usual: every head with keys and values of its own, width / heads wide (`heads` at least 1),
+/// the usual feed-forward width, and biases where GPT-2 has them.
+ModelConfig with_usual_shape(ModelConfig model);
 
 /// The first contradiction in a config (dimensions that do not divide, zero or absurd sizes), in
 /// one sentence.

@@ -8,32 +8,23 @@ namespace {
 
 // 1.5b is written 1542M in the paper; the released weights have 25 heads of 64.
 ModelConfig gpt2(std::int64_t layers, std::int64_t width) {
-  ModelConfig config;
-  config.architecture = Architecture::kGpt2;
-  config.vocabulary_size = 50257;
-  config.width = width;
-  config.layers = layers;
-  config.heads = config.key_value_heads = width / 64;
-  config.head_width = 64;
-  config.feed_forward_width = 4 * width;
-  config.context_length = 1024;
-  config.attention_bias = true;
-  return config;
+  return with_usual_shape({.architecture = Architecture::kGpt2,
+                           .vocabulary_size = 50257,
+                           .width = width,
+                           .layers = layers,
+                           .heads = width / 64,
+                           .context_length = 1024});
 }
 
 // Heads of 128 from a width of 2048 on, as Llama has them; narrower models keep more heads of 64.
 ModelConfig llama(std::int64_t layers, std::int64_t width, bool tied) {
-  ModelConfig config;
-  config.architecture = Architecture::kLlama;
-  config.vocabulary_size = 50304;  // GPT-2's, up to a multiple of 64.
-  config.width = width;
-  config.layers = layers;
-  config.head_width = width < 2048 ? 64 : 128;
-  config.heads = config.key_value_heads = width / config.head_width;
-  config.feed_forward_width = usual_feed_forward_width(Architecture::kLlama, width);
-  config.context_length = 2048;
-  config.tied_embeddings = tied;
-  return config;
+  return with_usual_shape({.architecture = Architecture::kLlama,
+                           .vocabulary_size = 50304,  // GPT-2's, up to a multiple of 64.
+                           .width = width,
+                           .layers = layers,
+                           .heads = width / (width < 2048 ? 64 : 128),
+                           .context_length = 2048,
+                           .tied_embeddings = tied});
 }
 
 ModelConfig llama_8b() {

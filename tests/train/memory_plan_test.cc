@@ -100,18 +100,13 @@ struct Case {
 recipe::ModelConfig dimensions(recipe::Architecture architecture, std::int64_t layers,
                                std::int64_t width, std::int64_t heads, std::int64_t vocabulary,
                                std::int64_t context) {
-  recipe::ModelConfig config;
-  config.architecture = architecture;
-  config.layers = layers;
-  config.width = width;
-  config.heads = config.key_value_heads = heads;
-  config.head_width = width / heads;
-  config.feed_forward_width = recipe::usual_feed_forward_width(architecture, width);
-  config.vocabulary_size = vocabulary;
-  config.context_length = context;
-  config.tied_embeddings = architecture == recipe::Architecture::kGpt2;
-  config.attention_bias = config.tied_embeddings;
-  return config;
+  return recipe::with_usual_shape({.architecture = architecture,
+                                   .vocabulary_size = vocabulary,
+                                   .width = width,
+                                   .layers = layers,
+                                   .heads = heads,
+                                   .context_length = context,
+                                   .tied_embeddings = architecture == recipe::Architecture::kGpt2});
 }
 
 std::vector<Case> cases() {

@@ -39,20 +39,15 @@ Result<recipe::ModelConfig> dimensions_of(const work::TrainingBenchmarkJob& job)
                   "job: without \"preset\", all of \"arch\", \"layers\", \"width\", \"heads\", "
                   "\"vocab\" and \"context\" are wanted");
   }
-  recipe::ModelConfig model;
   const bool is_gpt2 = job.arch == "gpt2";
-  model.architecture = is_gpt2 ? recipe::Architecture::kGpt2 : recipe::Architecture::kLlama;
-  model.layers = *job.layers;
-  model.width = *job.width;
-  model.heads = *job.heads;
-  model.vocabulary_size = *job.vocabulary_size;
-  model.context_length = *job.context_length;
-  model.key_value_heads = model.heads;
-  model.head_width = model.width / model.heads;
-  model.feed_forward_width = recipe::usual_feed_forward_width(model.architecture, model.width);
-  model.tied_embeddings = is_gpt2;
-  model.attention_bias = is_gpt2;
-  return model;
+  return recipe::with_usual_shape(
+      {.architecture = is_gpt2 ? recipe::Architecture::kGpt2 : recipe::Architecture::kLlama,
+       .vocabulary_size = *job.vocabulary_size,
+       .width = *job.width,
+       .layers = *job.layers,
+       .heads = *job.heads,
+       .context_length = *job.context_length,
+       .tied_embeddings = is_gpt2});
 }
 
 Result<train::BenchmarkOptions> options_of(const work::TrainingBenchmarkJob& job) {

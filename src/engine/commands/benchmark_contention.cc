@@ -11,31 +11,24 @@ namespace {
 
 // The 23M GPT-2 of docs/benchmarks.md.
 recipe::ModelConfig pretrained_shape() {
-  recipe::ModelConfig model;
-  model.architecture = recipe::Architecture::kGpt2;
-  model.layers = model.heads = model.key_value_heads = 6;
-  model.width = 384;
-  model.head_width = 64;
-  model.vocabulary_size = 32768;
-  model.context_length = 512;
-  model.feed_forward_width = recipe::usual_feed_forward_width(model.architecture, model.width);
-  model.tied_embeddings = model.attention_bias = true;
-  return model;
+  return recipe::with_usual_shape({.architecture = recipe::Architecture::kGpt2,
+                                   .vocabulary_size = 32768,
+                                   .width = 384,
+                                   .layers = 6,
+                                   .heads = 6,
+                                   .context_length = 512});
 }
 
 // SmolLM2-135M's.
 recipe::ModelConfig core_shape() {
-  recipe::ModelConfig model;
-  model.architecture = recipe::Architecture::kLlama;
-  model.layers = 30;
-  model.width = 576;
-  model.heads = 9;
+  recipe::ModelConfig model =
+      recipe::with_usual_shape({.architecture = recipe::Architecture::kLlama,
+                                .vocabulary_size = 49152,
+                                .width = 576,
+                                .layers = 30,
+                                .heads = 9,
+                                .context_length = 256});
   model.key_value_heads = 3;
-  model.head_width = 64;
-  model.vocabulary_size = 49152;
-  model.context_length = 256;
-  model.feed_forward_width = 1536;
-  model.tied_embeddings = true;
   return model;
 }
 

@@ -7,16 +7,11 @@ namespace {
 
 // LLaMA with a tied head: what such small models spend on embeddings is spent once.
 recipe::ModelConfig model_of(const work::OptimizerContestJob& job) {
-  recipe::ModelConfig model;
-  model.layers = job.layers;
-  model.width = job.width;
-  model.heads = job.heads;
-  model.vocabulary_size = job.vocabulary_size;
-  model.context_length = job.context_length;
-  model.key_value_heads = model.heads;
-  model.head_width = model.width / model.heads;
-  model.feed_forward_width = recipe::usual_feed_forward_width(model.architecture, model.width);
-  return model;
+  return recipe::with_usual_shape({.vocabulary_size = job.vocabulary_size,
+                                   .width = job.width,
+                                   .layers = job.layers,
+                                   .heads = job.heads,
+                                   .context_length = job.context_length});
 }
 
 }  // namespace
