@@ -1,9 +1,13 @@
-// One kernel body, compiled for each instruction set and chosen at run time. A body is an inline
-// function over the 16-wide vectors of vector.h; PANAL_CPU_KERNEL makes AVX-512, AVX2 and baseline
-// copies of it and the switch between.
+// Which instruction set a kernel runs by, chosen at run time. Its body is an inline function over
+// the 16-wide vectors of vector.h, of which each_level.h makes a copy for each set;
+// PANAL_CPU_KERNEL makes the switch between.
 #pragma once
 
+#include <cstdint>
+
 namespace panal::kernels::cpu {
+
+constexpr std::int64_t kWidth = 16;  // Floats of a vector.
 
 /// kAvx512BFloat16 adds products of bfloat16 pairs; kernels without such products run their AVX-512
 /// copy there.
@@ -25,22 +29,22 @@ void set_level_for_test(Level wanted);
 #define PANAL_TARGET_AVX2 __attribute__((target("avx2,fma")))
 /// PANAL_CPU_KERNEL(name, (parameters), (arguments)) defines void name(parameters) from
 /// name##_body.
-#define PANAL_CPU_KERNEL(name, parameters, arguments)                                 \
-  PANAL_TARGET_AVX512 static void name##_avx512 parameters { name##_body arguments; } \
-  PANAL_TARGET_AVX2 static void name##_avx2 parameters { name##_body arguments; }     \
-  static void name##_baseline parameters { name##_body arguments; }                   \
-  void name parameters {                                                              \
-    switch (level()) {                                                                \
-      case Level::kAvx512BFloat16:                                                    \
-      case Level::kAvx512:                                                            \
-        return name##_avx512 arguments;                                               \
-      case Level::kAvx2:                                                              \
-        return name##_avx2 arguments;                                                 \
-      default:                                                                        \
-        return name##_baseline arguments;                                             \
-    }                                                                                 \
+#define PANAL_CPU_KERNEL(name, parameters, arguments)                                         \
+  PANAL_TARGET_AVX512 static void name##_avx512 parameters { avx512::name##_body arguments; } \
+  PANAL_TARGET_AVX2 static void name##_avx2 parameters { avx2::name##_body arguments; }       \
+  static void name##_baseline parameters { baseline::name##_body arguments; }                 \
+  void name parameters {                                                                      \
+    switch (level()) {                                                                        \
+      case Level::kAvx512BFloat16:                                                            \
+      case Level::kAvx512:                                                                    \
+        return name##_avx512 arguments;                                                       \
+      case Level::kAvx2:                                                                      \
+        return name##_avx2 arguments;                                                         \
+      default:                                                                                \
+        return name##_baseline arguments;                                                     \
+    }                                                                                         \
   }
 #else
 #define PANAL_CPU_KERNEL(name, parameters, arguments) \
-  void name parameters { name##_body arguments; }
+  void name parameters { baseline::name##_body arguments; }
 #endif
