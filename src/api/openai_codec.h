@@ -19,7 +19,9 @@ namespace panal::api {
 
 /// One request of a client: a chat, or a completion of one or several prompts.
 struct ApiRequest {
-  std::vector<work::Generation> generations{};  // One or more; request_id is left to the caller.
+  /// One or more, those of one prompt together; request_id is left to the caller.
+  std::vector<work::Generation> generations{};
+  std::size_t choices_per_prompt = 1;  // "n".
   bool is_chat = true;
   bool is_streamed = false;
   bool include_usage = false;  // stream_options.include_usage.
@@ -29,10 +31,10 @@ struct ApiRequest {
 /// (system, developer, user, assistant, tool; content a string, a list of text parts or, but for
 /// users, nothing), max_tokens or max_completion_tokens (-1: no limit), temperature, top_p, top_k,
 /// min_p, seed (-1: another one each time), frequency_penalty, presence_penalty,
-/// repetition_penalty (repeat_penalty), stop, stream, stream_options, and the object "panal":
-/// {"route", "split", "panel"}, which is read strictly. What would change the answer and cannot be
-/// done (n over 1, logprobs, tools, grammars, ...) is an error that names the member; unknown
-/// members are ignored.
+/// repetition_penalty (repeat_penalty), logit_bias, stop, min_tokens, ignore_eos, n,
+/// logprobs, top_logprobs, stream, stream_options, and the object "panal": {"route", "split",
+/// "panel"}, which is read strictly. What would change the answer and cannot be done (tools,
+/// grammars, ...) is an error that names the member; unknown members are ignored.
 std::variant<ApiRequest, ApiError> parse_chat_request(std::string_view body);
 /// Reads the body of POST /v1/completions: prompt is a string, token ids, a list of either, or
 /// missing (the model goes on from nothing); add_special_tokens false leaves it as plain
@@ -45,6 +47,8 @@ struct AnswerIdentity {
   std::int64_t created_unix_s = 0;
   std::string model;
   bool is_chat = true;
+  std::size_t choices_per_prompt = 1;
+  bool has_logprobs = false;  // They were asked for.
 };
 
 struct AnsweredPrompt {
@@ -52,14 +56,16 @@ struct AnsweredPrompt {
   hub::AnswerSummary summary{};
 };
 
-/// A whole answer, one choice for each prompt: object "chat.completion" or "text_completion", with
-/// usage and the trace in "panal" (of several prompts: a list of traces in "panal.answers").
+/// A whole answer, one choice for each generation: object "chat.completion" or "text_completion",
+/// with usage and the trace in "panal" (of several choices: a list of traces in "panal.answers").
+/// Usage counts each prompt once, whatever the number of its choices.
 Json answer_json(const AnswerIdentity& identity, const std::vector<AnsweredPrompt>& answers);
-/// The first chunk of a chat, with the role; plain completions have none.
-Json role_chunk(const AnswerIdentity& identity);
-/// `index`: of the prompt.
+/// The first chunk of a chat's choice, with the role; plain completions have none.
+Json role_chunk(const AnswerIdentity& identity, std::size_t index);
+/// `index`: of the choice.
 Json text_chunk(const AnswerIdentity& identity, std::size_t index, std::string_view delta);
-/// The last chunk of a choice: finish_reason, and the trace in "panal".
+/// The last chunk of a choice: finish_reason, the log probabilities of all its tokens when they
+/// were asked for, and the trace in "panal".
 Json finish_chunk(const AnswerIdentity& identity, std::size_t index,
                   const hub::AnswerSummary& summary);
 /// Empty choices and usage: what stream_options.include_usage asks for.

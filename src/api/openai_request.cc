@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
 
 #include "api/detail/member_reader.h"
+#include "base/rng.h"
 
 namespace panal::api {
 namespace {
@@ -19,6 +22,9 @@ using detail::WireJson;
 
 constexpr std::size_t kMaxStops = 16;
 constexpr std::size_t kMaxPrompts = 128;
+constexpr std::int64_t kMaxChoices = 128;
+constexpr std::int64_t kMaxLogprobs = 20;
+constexpr std::size_t kMaxBiases = 4096;
 constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kDefaultCompletionTokens = 16;
 
@@ -36,30 +42,15 @@ bool asks_for_something(const WireJson& value) {
 // What these ask for would change the answer, so ignoring them would be a lie; their neutral
 // values, which stock clients like to send, ask for nothing.
 void refuse_unsupported(MemberReader& reader) {
-  if (reader.integer("n", 1, 128).value_or(1) != 1) refuse(reader, "n", "more than one answer is");
-  const WireJson* bias = reader.find("logit_bias");
-  if (bias != nullptr && !bias->empty()) refuse(reader, "logit_bias", "biasing tokens is");
   for (const char* name : {"grammar", "json_schema", "structured_outputs", "guided_json",
                            "guided_regex", "guided_choice", "guided_grammar"}) {
     const WireJson* value = reader.find(name);
     if (value != nullptr && asks_for_something(*value))
       refuse(reader, name, "constraining the answer is");
   }
-  if (reader.boolean("ignore_eos").value_or(false)) {
-    refuse(reader, "ignore_eos", "going on after the end is");
-  }
-  if (reader.integer("min_tokens", 0, kMaxTokens).value_or(0) > 0) {
-    refuse(reader, "min_tokens", "going on after the end is");
-  }
 }
 
 void refuse_unsupported_in_chat(MemberReader& reader) {
-  const WireJson* logprobs = reader.find("logprobs");
-  if (logprobs != nullptr && *logprobs != false)
-    refuse(reader, "logprobs", "log probabilities are");
-  if (reader.integer("top_logprobs", 0, 20).value_or(0) != 0) {
-    refuse(reader, "top_logprobs", "log probabilities are");
-  }
   for (const char* name : {"tools", "functions"}) {
     const WireJson* tools = reader.find(name);
     if (tools != nullptr && !tools->empty()) refuse(reader, name, "calling tools is");
@@ -80,9 +71,9 @@ void refuse_unsupported_in_chat(MemberReader& reader) {
 
 void refuse_unsupported_in_completion(MemberReader& reader) {
   if (reader.boolean("echo").value_or(false)) refuse(reader, "echo", "repeating the prompt is");
-  if (reader.find("logprobs") != nullptr) refuse(reader, "logprobs", "log probabilities are");
-  if (reader.integer("best_of", 1, 128).value_or(1) != 1) {
-    refuse(reader, "best_of", "more than one answer is");
+  const auto best_of = reader.integer("best_of", 1, kMaxChoices);
+  if (best_of && *best_of != reader.integer("n", 1, kMaxChoices).value_or(1)) {
+    refuse(reader, "best_of", "choosing among more answers than 'n' is");
   }
   if (!reader.string("suffix").value_or("").empty()) refuse(reader, "suffix", "filling a gap is");
 }
@@ -101,12 +92,49 @@ void read_stops(MemberReader& reader, work::Generation& generation) {
   }
 }
 
+// A chat asks by a boolean and the number of the likeliest, a completion by that number alone.
+void read_logprobs(MemberReader& reader, bool is_chat, work::Generation& generation) {
+  if (!is_chat) {
+    generation.logprobs = reader.integer("logprobs", 0, kMaxLogprobs);
+    return;
+  }
+  const auto likeliest = reader.integer("top_logprobs", 0, kMaxLogprobs);
+  if (reader.boolean("logprobs").value_or(false)) {
+    generation.logprobs = likeliest.value_or(0);
+  } else if (likeliest.value_or(0) > 0) {
+    reader.fail(
+        bad_request("'top_logprobs' is for answers with log probabilities: set 'logprobs' "
+                    "to true, or leave it out.",
+                    "top_logprobs", "invalid_value"));
+  }
+}
+
 // -1 is how clients write "no limit"; what is over the context is cut to it.
 std::optional<std::int64_t> read_token_limit(MemberReader& reader, const char* name) {
   const auto limit = reader.integer(name, -1, std::numeric_limits<std::int64_t>::max());
   if (limit == 0) reader.fail(name, "1 or more, or -1 for no limit", 0);
   if (!limit || *limit < 1) return std::nullopt;
   return std::min(*limit, kMaxTokens);
+}
+
+// {"5": -100}: token ids as strings, since JSON has no other keys.
+void read_logit_bias(MemberReader& reader, work::Sampling& sampling) {
+  const WireJson* biases = reader.find("logit_bias");
+  if (biases == nullptr) return;
+  const std::string wanted = fmt::format(
+      "an object of at most {} token ids, each with a number from -100 to 100", kMaxBiases);
+  if (!biases->is_object() || biases->size() > kMaxBiases)
+    return reader.fail("logit_bias", wanted, *biases);
+  for (const auto& [id, bias] : biases->items()) {
+    work::TokenBias biased;
+    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), biased.token);
+    if (error != std::errc() || end != id.data() + id.size() || biased.token < 0)
+      return reader.fail("logit_bias", wanted, WireJson(id));
+    if (!bias.is_number() || std::abs(bias.get<double>()) > 100)
+      return reader.fail("logit_bias", wanted, bias);
+    biased.bias = bias.get<double>();
+    sampling.logit_bias.push_back(biased);
+  }
 }
 
 void read_sampling(MemberReader& reader, work::Sampling& sampling) {
@@ -126,6 +154,7 @@ void read_sampling(MemberReader& reader, work::Sampling& sampling) {
     const auto penalty = reader.number(name, 0.01, 100);
     if (penalty) sampling.repetition_penalty = penalty;
   }
+  read_logit_bias(reader, sampling);
 }
 
 void read_common(MemberReader& reader, bool is_chat, work::Generation& generation) {
@@ -138,6 +167,12 @@ void read_common(MemberReader& reader, bool is_chat, work::Generation& generatio
   } else if (reader.find("max_tokens") == nullptr) {
     generation.max_tokens = kDefaultCompletionTokens;
   }
+  read_logprobs(reader, is_chat, generation);
+  generation.min_tokens = reader.integer("min_tokens", 0, kMaxTokens).value_or(0);
+  if (generation.min_tokens > generation.max_tokens.value_or(kMaxTokens)) {
+    reader.fail("min_tokens", "no more than max_tokens", WireJson(generation.min_tokens));
+  }
+  generation.ignore_eos = reader.boolean("ignore_eos").value_or(false);
   read_sampling(reader, generation.sampling);
   read_stops(reader, generation);
 }
@@ -301,6 +336,21 @@ std::vector<Input> read_prompts(MemberReader& reader) {
   return inputs;
 }
 
+// n answers to each prompt, by seeds of their own.
+void add_choices(MemberReader& reader, const work::Generation& generation, ApiRequest& request) {
+  for (std::size_t choice = 0; choice < request.choices_per_prompt; ++choice) {
+    request.generations.push_back(generation);
+    auto& seed = request.generations.back().sampling.seed;
+    if (seed && choice > 0) {
+      seed = static_cast<std::int64_t>(derive_seed(static_cast<std::uint64_t>(*seed), choice));
+    }
+  }
+  if (request.generations.size() > std::size_t{kMaxChoices}) {
+    reader.fail("n", fmt::format("at most {} answers to all prompts together", kMaxChoices),
+                WireJson(request.choices_per_prompt));
+  }
+}
+
 std::variant<ApiRequest, ApiError> parse_request(std::string_view body, bool is_chat) {
   auto parsed = detail::parse_object(body);
   if (auto* error = std::get_if<ApiError>(&parsed)) return std::move(*error);
@@ -321,15 +371,15 @@ std::variant<ApiRequest, ApiError> parse_request(std::string_view body, bool is_
   read_common(reader, is_chat, generation);
   read_stream(reader, request);
   read_panal(reader, generation);
-  if (reader.error()) return *reader.error();
-  if (is_chat) {
-    request.generations.push_back(std::move(generation));
-    return request;
-  }
+  request.choices_per_prompt =
+      static_cast<std::size_t>(reader.integer("n", 1, kMaxChoices).value_or(1));
+  if (is_chat) add_choices(reader, generation, request);
   for (Input& prompt : prompts) {
-    request.generations.push_back(generation);
-    request.generations.back().input = std::move(prompt);
+    if (reader.error()) break;
+    generation.input = std::move(prompt);
+    add_choices(reader, generation, request);
   }
+  if (reader.error()) return *reader.error();
   return request;
 }
 

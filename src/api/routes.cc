@@ -201,7 +201,9 @@ struct Api::Parts {
     const AnswerIdentity identity{.id = id,
                                   .created_unix_s = clock.unix_ms() / 1000,
                                   .model = model.empty() ? "auto" : model,
-                                  .is_chat = request.is_chat};
+                                  .is_chat = request.is_chat,
+                                  .choices_per_prompt = request.choices_per_prompt,
+                                  .has_logprobs = request.generations.front().logprobs.has_value()};
     detail::answer(service, std::move(request), identity, call, {.ping_every = options.ping_every},
                    [counter = num_answers] { --*counter; });
   }

@@ -40,7 +40,7 @@ std::uint64_t Rng::below(std::uint64_t bound) {
   return drawn % bound;
 }
 
-double Rng::uniform() { return static_cast<double>((*this)() >> 11) * 0x1.0p-53; }
+double Rng::uniform() { return uniform_of((*this)()); }
 
 double Rng::normal() {
   // 1 - uniform() is in (0, 1], so the logarithm is finite. The second Box-Muller value is dropped:

@@ -31,6 +31,11 @@ class Rng {
   State state_;
 };
 
+/// Uniform in [0, 1) from 64 random bits.
+constexpr double uniform_of(std::uint64_t bits) {
+  return static_cast<double>(bits >> 11) * 0x1.0p-53;
+}
+
 /// A new seed that depends on `seed` and `stream`: independent streams from one seed.
 std::uint64_t derive_seed(std::uint64_t seed, std::uint64_t stream);
 

@@ -39,6 +39,7 @@ struct AnswerSummary {
   work::FinishReason finish_reason = work::FinishReason::kStop;
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
+  std::vector<work::TokenLogprobs> logprobs{};  // Of each token, when asked for.
   work::Trace trace{};
 };
 

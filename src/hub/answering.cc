@@ -30,6 +30,7 @@ class Joined final : public orchestrator::AnswerSink {
     sink_->done(AnswerSummary{.finish_reason = answer->finish_reason,
                               .prompt_tokens = answer->prompt_tokens,
                               .completion_tokens = answer->completion_tokens,
+                              .logprobs = std::move(answer->logprobs),
                               .trace = std::move(answer->trace)});
   }
 
@@ -140,6 +141,7 @@ void Answering::complete(work::Generation request, const EndpointTable::Target& 
         .finish_reason = result->finish_reason,
         .prompt_tokens = result->prompt_tokens,
         .completion_tokens = result->completion_tokens,
+        .logprobs = std::move(result->logprobs),
         .trace = completion_trace(request, *served, *result, carbon, 1e3 * watch.elapsed_s())});
   };
   servers_->generate(served->endpoint.name, served->revision, spec_of(*served), std::move(request),

@@ -61,8 +61,10 @@ Result<std::vector<PlannedPart>> Orchestrator::plan(const work::Generation& requ
     return std::vector{detail::route({.text = text, .given = {}, .prompt = text}, {}, endpoint,
                                      options_.route_threshold)};
   }
-  const bool may_split = request.split.value_or(true) && !request.panel.value_or(false) &&
-                         !endpoint.experts.empty() && endpoint.topics;
+  // Of the text between parts nobody could say how likely it was.
+  const bool may_split = request.split.value_or(true) && !request.logprobs &&
+                         !request.panel.value_or(false) && !endpoint.experts.empty() &&
+                         endpoint.topics;
   const auto max_parts = static_cast<std::size_t>(std::max<std::int64_t>(1, options_.max_parts));
   std::vector<PlannedPart> plan;
   const auto add_routed = [&](const detail::RequestPart& part) {

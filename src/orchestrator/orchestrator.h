@@ -75,6 +75,7 @@ struct Answer {
   work::FinishReason finish_reason = work::FinishReason::kStop;
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
+  std::vector<work::TokenLogprobs> logprobs{};  // When asked for.
   work::Trace trace{};
 };
 

@@ -19,6 +19,7 @@ namespace {
 using detail::AnswerInProgress;
 using Answers = std::vector<std::unique_ptr<AnswerInProgress>>;
 
+constexpr std::int64_t kMaxLogprobs = 20;
 constexpr std::size_t kMaxStops = 16;
 constexpr std::size_t kMaxStopBytes = 1024;
 
@@ -126,7 +127,21 @@ Status Engine::Loop::check(const TokenizedGeneration& request) const {
   if (wanted.max_tokens.value_or(1) < 1) {
     return invalid(fmt::format("max_tokens must be 1 or more, found {}", *wanted.max_tokens));
   }
+  if (wanted.logprobs.value_or(0) < 0 || wanted.logprobs.value_or(0) > kMaxLogprobs) {
+    return invalid(
+        fmt::format("logprobs must be from 0 to {}, found {}", kMaxLogprobs, *wanted.logprobs));
+  }
+  if (wanted.min_tokens < 0 || wanted.min_tokens > wanted.max_tokens.value_or(context_length_)) {
+    return invalid(fmt::format("min_tokens must be from 0 to max_tokens, {}, found {}",
+                               wanted.max_tokens.value_or(context_length_), wanted.min_tokens));
+  }
   PANAL_TRY(check_sampling(wanted.sampling));
+  for (const work::TokenBias& biased : wanted.sampling.logit_bias) {
+    if (biased.token < 0 || biased.token >= vocabulary_size_) {
+      return invalid(fmt::format("tokens of logit_bias must be from 0 to {}, found {}",
+                                 vocabulary_size_ - 1, biased.token));
+    }
+  }
   if (wanted.stop.size() > kMaxStops) {
     return invalid(fmt::format("at most {} stop strings, found {}", kMaxStops, wanted.stop.size()));
   }
@@ -364,7 +379,7 @@ void Engine::Loop::deliver(std::size_t row, AnswerInProgress& answer, std::size_
   }
   if (answer.is_reading_prompt()) return;
   const auto width = static_cast<std::size_t>(vocabulary_size_);
-  const auto row_logits = std::span<const float>(logits_).subspan(row * width, width);
+  const auto row_logits = std::span(logits_).subspan(row * width, width);
   const auto reason = answer.take_token(row_logits, options_.stop_ids, clock_.steady_now());
   if (!reason.ok()) return fail(answer, reason.status());
   if (*reason) finish(answer, **reason);

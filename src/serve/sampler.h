@@ -1,5 +1,6 @@
-// From logits to a token. Each request owns its sampler and random numbers, so what it draws does
-// not depend on who else is in the batch.
+// From logits to a token. Each request owns its sampler, and what it draws at a position depends on
+// its seed and the position alone: not on who else is in the batch, nor on how the tokens before
+// came about.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/rng.h"
+#include "serve/detail/logit_row.h"
 #include "work/generation.h"
 
 namespace panal::serve {
@@ -32,32 +33,44 @@ class Sampler {
   /// 0). The prompt is what repetition_penalty looks at besides the answer.
   explicit Sampler(const work::Sampling& sampling, std::span<const std::int32_t> prompt = {});
 
-  /// One token id in [0, logits.size()), which counts as used from now on. Temperature 0 takes the
-  /// likeliest, of equals the lowest id. The order is penalties (repetition_penalty of Keskar et
-  /// al., "CTRL", 2019; frequency and presence as OpenAI documents them), temperature, top_k,
-  /// top_p, min_p. kInternal when a logit is not a number or all are minus infinity. Cost: one pass
-  /// when greedy; else O(V) plus sorting what top_k and top_p leave.
-  Result<std::int32_t> sample(std::span<const float> logits);
+  /// One token id in [0, logits.size()), which counts as used from now on. The logits become those
+  /// that the token was drawn by: bias and penalties are written into them. Temperature 0 takes the
+  /// likeliest, of equals the lowest id. The order is logit_bias, penalties (repetition_penalty of
+  /// Keskar et al., "CTRL", 2019; frequency and presence as OpenAI documents them), temperature,
+  /// top_k, top_p, min_p. kInternal when a logit is not a number or all are minus infinity. Cost:
+  /// one pass when greedy or with top_k or min_p, else two, besides sorting what is likeliest.
+  Result<std::int32_t> sample(std::span<float> logits);
 
  private:
-  std::span<const float> penalized(std::span<const float> logits);
+  void adjust(std::span<float> logits) const;
   Result<std::int32_t> choose(std::span<const float> logits);
-  Result<std::int32_t> sample_random(std::span<const float> logits);
-  void keep_top_p(std::span<const float> logits, bool is_sorted);
+  void rank();
+  double mass() const;
+  void keep_top_k();
+  void keep_top_p();
+  void keep_beginning(double wanted);
+  void keep_likeliest(double wanted);
+  void keep_min_p();
+  float logit_under(double weight) const;
+  auto before() const {
+    return [this](std::int32_t a, std::int32_t b) { return row_.is_before(a, b); };
+  }
 
   const double temperature_;
+  const float scale_;  // 1 / temperature, as far as a float goes.
   const double top_p_;
   const double min_p_;
-  const std::int64_t top_k_;
+  const std::size_t top_k_;
   const double frequency_penalty_;
   const double presence_penalty_;
   const double repetition_penalty_;
   const bool has_penalties_;
-  Rng rng_;
+  const std::uint64_t seed_;
+  const std::vector<work::TokenBias> logit_bias_;
+  std::uint64_t position_ = 0;                           // Of the next token in the answer.
   std::unordered_map<std::int32_t, std::int64_t> uses_;  // In the answer; 0: in the prompt only.
-  std::vector<float> penalized_;                         // Scratch, as the others.
-  std::vector<std::int32_t> candidates_;
-  std::vector<double> weights_;
+  detail::LogitRow row_;
+  std::vector<detail::Candidate> candidates_;  // Scratch.
 };
 
 }  // namespace panal::serve

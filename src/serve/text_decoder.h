@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace panal::tokenizer {
 class Tokenizer;
@@ -20,6 +21,8 @@ class TextDecoder {
   virtual std::string push(std::int32_t token) = 0;
   /// What is left at the end of the answer.
   virtual std::string finish() = 0;
+  /// What a token stands for, of special ones their name; not always whole characters.
+  virtual std::string_view bytes_of(std::int32_t token) const = 0;
 };
 
 using TextDecoderFactory = std::function<std::unique_ptr<TextDecoder>()>;

@@ -8,6 +8,7 @@ namespace panal::work {
 namespace {
 
 constexpr std::int64_t kMostTokens = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kMostLogprobs = 20;
 constexpr std::size_t kMostStops = 16;
 constexpr std::size_t kMostStopBytes = 1024;
 constexpr std::array<std::pair<FinishReason, std::string_view>, 3> kFinishReasons{{
@@ -37,6 +38,12 @@ void describe(Members& members, detail::Is<Message> auto& self) {
 }
 
 template <typename Members>
+void describe(Members& members, detail::Is<TokenBias> auto& self) {
+  members.required("token", self.token, detail::Range<std::int64_t>{0, kMostTokens});
+  members.required("bias", self.bias, detail::Range<double>{-100, 100});
+}
+
+template <typename Members>
 void describe(Members& members, detail::Is<Sampling> auto& self) {
   using Bounds = detail::Range<double>;
   members.wish("temperature", self.temperature, Bounds{0, 100});
@@ -47,6 +54,7 @@ void describe(Members& members, detail::Is<Sampling> auto& self) {
   members.wish("frequency_penalty", self.frequency_penalty, Bounds{-2, 2});
   members.wish("presence_penalty", self.presence_penalty, Bounds{-2, 2});
   members.wish("repetition_penalty", self.repetition_penalty, Bounds{0.01, 100});
+  members.defaulted("logit_bias", self.logit_bias);
 }
 
 namespace {
@@ -101,7 +109,10 @@ void describe(Members& members, detail::Is<Generation> auto& self) {
   describe_input(members, self);
   members.defaulted("special_tokens", self.special_tokens);
   members.wish("max_tokens", self.max_tokens, detail::Range<std::int64_t>{1, kMostTokens});
+  members.defaulted("min_tokens", self.min_tokens, detail::Range<std::int64_t>{0, kMostTokens});
+  members.defaulted("ignore_eos", self.ignore_eos);
   members.defaulted("sampling", self.sampling);
+  members.wish("logprobs", self.logprobs, detail::Range<std::int64_t>{0, kMostLogprobs});
   members.defaulted("stop", self.stop);
   check_stops(members, self);
   members.wish("split", self.split);
@@ -109,9 +120,24 @@ void describe(Members& members, detail::Is<Generation> auto& self) {
 }
 
 template <typename Members>
+void describe(Members& members, detail::Is<TokenLogprob> auto& self) {
+  members.required("token", self.token, detail::Range<std::int64_t>{0, kMostTokens});
+  members.required("bytes", self.bytes, detail::Range<std::int64_t>{0, 255});
+  members.required("logprob", self.logprob,
+                   detail::Range<double>{std::numeric_limits<double>::lowest(), 0});
+}
+
+template <typename Members>
+void describe(Members& members, detail::Is<TokenLogprobs> auto& self) {
+  members.required("chosen", self.chosen);
+  members.defaulted("likeliest", self.likeliest);
+}
+
+template <typename Members>
 void describe(Members& members, detail::Is<GenerationResult> auto& self) {
   members.required("text", self.text);
   members.defaulted("token_ids", self.token_ids, detail::Range<std::int64_t>{0, kMostTokens});
+  members.defaulted("logprobs", self.logprobs);
   members.required("finish_reason", self.finish_reason);
   members.required("prompt_tokens", self.prompt_tokens, detail::kCount);
   members.required("completion_tokens", self.completion_tokens, detail::kCount);

@@ -29,6 +29,13 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
+/// What is added to a token's score before all else: -100 never takes it, 100 always.
+struct TokenBias {
+  std::int32_t token = 0;
+  double bias = 0;  // -100 to 100.
+  bool operator==(const TokenBias&) const = default;
+};
+
 /// How the next token is drawn. What is not set, whoever has the model decides by its generation
 /// config, and without one by temperature 0.7 and top_p 0.95; penalties are never applied unasked.
 struct Sampling {
@@ -40,6 +47,7 @@ struct Sampling {
   std::optional<double> frequency_penalty{};   // -2 to 2: off a token's score per earlier use.
   std::optional<double> presence_penalty{};    // -2 to 2: once for a token that was used.
   std::optional<double> repetition_penalty{};  // Over 0; over 1 makes tokens seen so far rarer.
+  std::vector<TokenBias> logit_bias{};         // At most 4,096.
   bool operator==(const Sampling&) const = default;
 };
 
@@ -57,7 +65,11 @@ struct Generation {
   bool special_tokens = true;
   /// Most tokens of the answer; unset: to its natural end or the end of the context.
   std::optional<std::int64_t> max_tokens{};
+  std::int64_t min_tokens = 0;  // Before them neither the model nor `stop` ends the answer.
+  bool ignore_eos = false;      // The model never ends it: only max_tokens, `stop` and the context.
   Sampling sampling{};
+  /// How likely each token of the answer was is told, beside so many of the likeliest: 0 to 20.
+  std::optional<std::int64_t> logprobs{};
   std::vector<std::string> stop{};  // At most 16 of at most 1,024 bytes, none empty.
   std::optional<bool> split{};      // False: never split into parts.
   std::optional<bool> panel{};      // True: several experts answer, one answer is chosen.
@@ -66,13 +78,28 @@ struct Generation {
   bool operator==(const Generation&) const = default;
 };
 
+/// How likely a token was by the model alone: before bias, penalties, temperature and cuts.
+struct TokenLogprob {
+  std::int32_t token = 0;
+  std::vector<std::int32_t> bytes{};  // What it stands for, 0 to 255 each; not always whole UTF-8.
+  double logprob = 0;                 // Natural logarithm; at most 0.
+  bool operator==(const TokenLogprob&) const = default;
+};
+/// A token of an answer, and what was likeliest in its place, likeliest first.
+struct TokenLogprobs {
+  TokenLogprob chosen{};
+  std::vector<TokenLogprob> likeliest{};
+  bool operator==(const TokenLogprobs&) const = default;
+};
+
 enum class FinishReason { kStop, kLength, kCancelled };
 /// "stop", "length", "cancelled".
 std::string_view finish_reason_name(FinishReason reason);
 
 struct GenerationResult {
   std::string text{};
-  TokenIds token_ids{};  // What was sampled; empty where nobody asked.
+  TokenIds token_ids{};                   // What was sampled; empty where nobody asked.
+  std::vector<TokenLogprobs> logprobs{};  // Of each token, when asked for.
   FinishReason finish_reason = FinishReason::kStop;
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;              // Without the stop token that ended the answer.

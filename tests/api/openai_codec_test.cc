@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <variant>
 
@@ -79,6 +80,68 @@ TEST(ChatRequest, LeavesWhatIsNotSentToTheService) {
   EXPECT_FALSE(request.is_streamed);
 }
 
+TEST(ChatRequest, ReadsWhatBendsTheAnswer) {
+  const ApiRequest request =
+      read_chat(chat_with(R"("logit_bias":{"7":-100,"12":1.5},"min_tokens":3,"ignore_eos":true)"));
+  const work::Generation& answer = request.generations.at(0);
+  // In the order of JSON's keys.
+  EXPECT_EQ(answer.sampling.logit_bias,
+            (std::vector<work::TokenBias>{{.token = 12, .bias = 1.5}, {.token = 7, .bias = -100}}));
+  EXPECT_EQ(answer.min_tokens, 3);
+  EXPECT_TRUE(answer.ignore_eos);
+}
+
+TEST(ChatRequest, AsksForLogprobsByABooleanAndACompletionByANumber) {
+  const auto chat = [](const char* extra) {
+    return read_chat(chat_with(extra)).generations.at(0).logprobs;
+  };
+  EXPECT_EQ(chat(R"("logprobs":false)"), std::nullopt);
+  EXPECT_EQ(chat(R"("logprobs":true)"), 0);
+  EXPECT_EQ(chat(R"("logprobs":true,"top_logprobs":20)"), 20);
+  const auto parsed = parse_completion_request(R"({"prompt":"a","logprobs":3})");
+  EXPECT_EQ(std::get<ApiRequest>(parsed).generations.at(0).logprobs, 3);
+}
+
+// Columns and rows of the same: a token of two characters, and half a character.
+TEST(AnswerJson, HasLogprobsInTheFormOfItsKind) {
+  const work::TokenLogprob whole{.token = 5, .bytes = {'a', 0xC3, 0xB1}, .logprob = -0.5};
+  const work::TokenLogprob half{.token = 6, .bytes = {0xC3}, .logprob = -2};
+  AnsweredPrompt answer;
+  answer.summary.logprobs = {{.chosen = whole, .likeliest = {whole, half}}, {.chosen = half}};
+  AnswerIdentity identity{.id = "x", .model = "bee", .is_chat = true, .has_logprobs = true};
+  const Json content = answer_json(identity, {answer})["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(content.size(), 2u);
+  EXPECT_EQ(content[0]["token"], "a\xC3\xB1");
+  EXPECT_EQ(content[0]["bytes"], Json::array({'a', 0xC3, 0xB1}));
+  EXPECT_EQ(content[0]["top_logprobs"][1]["logprob"], -2);
+  EXPECT_EQ(content[1]["token"], "\xEF\xBF\xBD");
+  EXPECT_EQ(finish_chunk(identity, 0, answer.summary)["choices"][0]["logprobs"]["content"],
+            content);
+  identity.is_chat = false;
+  const Json columns = answer_json(identity, {answer})["choices"][0]["logprobs"];
+  EXPECT_EQ(columns["tokens"], Json::array({"a\xC3\xB1", "\xEF\xBF\xBD"}));
+  EXPECT_EQ(columns["token_logprobs"], Json::array({-0.5, -2.0}));
+  EXPECT_EQ(columns["text_offset"], Json::array({0, 2}));
+  EXPECT_EQ(columns["top_logprobs"][0]["a\xC3\xB1"], -0.5);
+  identity.has_logprobs = false;
+  EXPECT_TRUE(answer_json(identity, {answer})["choices"][0]["logprobs"].is_null());
+}
+
+TEST(ChatRequest, AsksForEachChoiceByASeedOfItsOwn) {
+  const ApiRequest request = read_chat(chat_with(R"("n":3,"seed":5)"));
+  ASSERT_EQ(request.generations.size(), 3u);
+  EXPECT_EQ(request.choices_per_prompt, 3u);
+  std::set<std::int64_t> seeds;
+  for (const work::Generation& one : request.generations) {
+    seeds.insert(one.sampling.seed.value());
+    EXPECT_EQ(one.input, request.generations.front().input);
+  }
+  EXPECT_EQ(request.generations.front().sampling.seed, 5) << "the first is what n = 1 would be";
+  EXPECT_EQ(seeds.size(), 3u);
+  for (const work::Generation& one : read_chat(chat_with(R"("n":2)")).generations)
+    EXPECT_EQ(one.sampling.seed, std::nullopt);
+}
+
 // Stock clients send members we do not know and neutral values of those we cannot do.
 TEST(ChatRequest, ToleratesWhatAsksForNothing) {
   for (const char* extra : {R"("user":"u","store":false,"metadata":{},"something_new":[1,2])",
@@ -118,10 +181,11 @@ TEST(ChatRequest, NamesTheMemberThatIsWrong) {
            Case{R"("stream":true,"stream_options":[])", "stream_options"},
            Case{R"("stream":true,"stream_options":{"include_usage":1})",
                 "stream_options.include_usage"},
-           Case{R"("n":2)", "n"},
            Case{R"("n":0)", "n"},
-           Case{R"("logprobs":true)", "logprobs"},
+           Case{R"("n":129)", "n"},
+           Case{R"("logprobs":5)", "logprobs"},
            Case{R"("top_logprobs":3)", "top_logprobs"},
+           Case{R"("logprobs":true,"top_logprobs":21)", "top_logprobs"},
            Case{R"("presence_penalty":"1")", "presence_penalty"},
            Case{R"("frequency_penalty":2.5)", "frequency_penalty"},
            Case{R"("repetition_penalty":0)", "repetition_penalty"},
@@ -133,9 +197,15 @@ TEST(ChatRequest, NamesTheMemberThatIsWrong) {
            Case{R"("json_schema":{"type":"object"})", "json_schema"},
            Case{R"("structured_outputs":{"json":{}})", "structured_outputs"},
            Case{R"("guided_regex":"a+")", "guided_regex"},
-           Case{R"("ignore_eos":true)", "ignore_eos"},
-           Case{R"("min_tokens":5)", "min_tokens"},
-           Case{R"("logit_bias":{"5":1})", "logit_bias"},
+           Case{R"("ignore_eos":1)", "ignore_eos"},
+           Case{R"("min_tokens":-1)", "min_tokens"},
+           Case{R"("min_tokens":5,"max_tokens":4)", "min_tokens"},
+           Case{R"("logit_bias":[])", "logit_bias"},
+           Case{R"("logit_bias":{"5":101})", "logit_bias"},
+           Case{R"("logit_bias":{"5":"1"})", "logit_bias"},
+           Case{R"("logit_bias":{"five":1})", "logit_bias"},
+           Case{R"("logit_bias":{"-5":1})", "logit_bias"},
+           Case{R"("logit_bias":{"5000000000":1})", "logit_bias"},
            Case{R"("tools":[{"type":"function"}])", "tools"},
            Case{R"("response_format":{"type":"json_object"})", "response_format"},
            Case{R"("modalities":["text","audio"])", "modalities"},
@@ -297,8 +367,11 @@ TEST(CompletionRequest, NamesTheMemberThatIsWrong) {
            Case{R"("prompt":["a",5])", "prompt"},
            Case{R"("prompt":["a",[]])", "prompt"},
            Case{R"("model":"bee","prompt":"a","echo":true)", "echo"},
-           Case{R"("model":"bee","prompt":"a","logprobs":0)", "logprobs"},
+           Case{R"("model":"bee","prompt":"a","logprobs":true)", "logprobs"},
+           Case{R"("model":"bee","prompt":"a","logprobs":21)", "logprobs"},
            Case{R"("model":"bee","prompt":"a","best_of":2)", "best_of"},
+           Case{R"("model":"bee","prompt":"a","best_of":1,"n":2)", "best_of"},
+           Case{R"("model":"bee","prompt":["a","b"],"n":65)", "n"},
            Case{R"("model":"bee","prompt":"a","suffix":"end")", "suffix"},
        }) {
     auto parsed = parse_completion_request(std::string("{") + one.members + "}");

@@ -147,6 +147,28 @@ TEST(Routes, StreamAChatAsOpenAiDoes) {
   }
 }
 
+TEST(Routes, AnswerAsOftenAsAskedAndCountThePromptOnce) {
+  const Hub hub;
+  const Json whole = hub.call_json("POST", "/v1/chat/completions", chat(R"(,"n":2)"));
+  ASSERT_EQ(whole["choices"].size(), 2u);
+  EXPECT_EQ(whole["choices"][1]["index"], 1);
+  EXPECT_EQ(whole["choices"][1]["message"]["content"], "Hello, w\xC3\xB6rld");
+  EXPECT_EQ(whole["usage"]["prompt_tokens"], 7);
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 6);
+  std::map<std::size_t, std::string> texts;
+  std::vector<std::size_t> roles;
+  const auto events =
+      events_of(hub.call("POST", "/v1/chat/completions", chat(R"(,"n":2,"stream":true)")).body);
+  for (std::size_t i = 0; i + 1 < events.size(); ++i) {
+    const Json choice = parse_json(events[i], "chunk").value()["choices"][0];
+    if (choice["delta"].contains("role")) roles.push_back(choice["index"].get<std::size_t>());
+    texts[choice["index"].get<std::size_t>()] += choice["delta"].value("content", "");
+  }
+  EXPECT_EQ(roles, (std::vector<std::size_t>{0, 1}));
+  EXPECT_EQ(texts[0], "Hello, w\xC3\xB6rld");
+  EXPECT_EQ(texts[1], texts[0]);
+}
+
 TEST(Routes, SendUsageOnlyWhenAskedFor) {
   const Hub hub;
   const ClientResponse answer = hub.call("POST", "/v1/chat/completions", chat(R"(,"stream":true)"));
@@ -172,8 +194,8 @@ TEST(Routes, RefuseBadRequestsBeforeAskingTheService) {
   const Hub hub;
   expect_error(hub.call("POST", "/v1/chat/completions", chat(R"(,"temperature":9)")), 400,
                "invalid_request_error", "invalid_value");
-  expect_error(hub.call("POST", "/v1/chat/completions", chat(R"(,"n":2)")), 400,
-               "invalid_request_error", "unsupported_parameter");
+  expect_error(hub.call("POST", "/v1/chat/completions", chat(R"(,"tools":[{"type":"function"}])")),
+               400, "invalid_request_error", "unsupported_parameter");
   EXPECT_EQ(hub.call("POST", "/v1/chat/completions", "{nonsense").status, 400);
   EXPECT_EQ(hub.call("POST", "/v1/completions", "").status, 400);
   EXPECT_TRUE(hub.service.requests().empty());

@@ -1,6 +1,7 @@
 """The official openai package against `panal serve` and `panal up`: lists, completes, streams, and its own exceptions."""
 
 import concurrent.futures
+import math
 import os
 import pathlib
 import signal
@@ -51,6 +52,49 @@ class OpenAiClient(Case):
         self.assertEqual("".join(c.choices[0].delta.content or "" for c in chunks if c.choices), whole)
         self.assertIsNotNone(chunks[-1].usage)
 
+    def test_several_choices_have_seeds_of_their_own(self):
+        how = {"temperature": 1, "seed": 11}
+        one = self.ask("Name an animal and say what it likes.", **how)
+        three = self.ask("Name an animal and say what it likes.", n=3, **how)
+        texts = [choice.message.content for choice in three.choices]
+        self.assertEqual([choice.index for choice in three.choices], [0, 1, 2])
+        self.assertEqual(texts[0], one.choices[0].message.content)
+        self.assertGreater(len(set(texts)), 1)
+        self.assertEqual(three.usage.prompt_tokens, one.usage.prompt_tokens)
+        streamed = ["", "", ""]
+        for chunk in self.ask("Name an animal and say what it likes.", n=3, stream=True, **how):
+            for choice in chunk.choices:
+                streamed[choice.index] += choice.delta.content or ""
+        self.assertEqual(streamed, texts)
+
+    def test_logprobs_belong_to_the_tokens_of_the_answer(self):
+        question = "What is the capital of France?"
+        choice = self.ask(question, logprobs=True, top_logprobs=5).choices[0]
+        tokens = choice.logprobs.content
+        self.assertTrue(b"".join(bytes(token.bytes) for token in tokens).decode().startswith(choice.message.content))
+        for token in tokens:
+            self.assertEqual(len(token.top_logprobs), 5)
+            self.assertEqual(token.top_logprobs[0].token, token.token)  # Greedy.
+            self.assertLessEqual(sum(math.exp(one.logprob) for one in token.top_logprobs), 1 + 1e-6)
+            logprobs = [one.logprob for one in token.top_logprobs]
+            self.assertEqual(logprobs, sorted(logprobs, reverse=True))
+        streamed = [token for chunk in self.ask(question, logprobs=True, stream=True) for choice in chunk.choices if choice.logprobs
+                    for token in choice.logprobs.content]
+        self.assertEqual([token.token for token in streamed], [token.token for token in tokens])
+        plain = self.client.completions.create(model="smollm2", prompt="The capital of France is", max_tokens=4, temperature=0, logprobs=2)
+        columns = plain.choices[0].logprobs
+        self.assertEqual("".join(columns.tokens), plain.choices[0].text)
+        self.assertEqual(columns.text_offset[1], len(columns.tokens[0]))
+        self.assertEqual(columns.top_logprobs[0][columns.tokens[0]], columns.token_logprobs[0])
+
+    def test_bias_and_the_fewest_tokens_bend_the_answer(self):
+        forced = self.ask("What is 2 + 2?", logit_bias={"1000": 100}, logprobs=True, max_tokens=5).choices[0]
+        self.assertEqual(len({token.token for token in forced.logprobs.content}), 1)
+        usual = self.ask("Answer with one word: what colour is the sky?", max_tokens=60)
+        longer = self.ask("Answer with one word: what colour is the sky?", max_tokens=60, extra_body={"min_tokens": 60})
+        self.assertLess(usual.usage.completion_tokens, 60)
+        self.assertEqual(longer.usage.completion_tokens, 60)
+
     def test_plain_completions(self):
         answer = self.client.completions.create(model="smollm2", prompt="The capital of France is", max_tokens=4, temperature=0)
         self.assertIn("Paris", answer.choices[0].text)
@@ -67,7 +111,7 @@ class OpenAiClient(Case):
         with self.assertRaises(openai.NotFoundError):
             self.client.chat.completions.create(model="nobody", messages=[{"role": "user", "content": "x"}])
         with self.assertRaises(openai.BadRequestError):
-            self.ask("x", n=3)
+            self.ask("x", n=0)
         with self.assertRaises(openai.BadRequestError):
             self.client.chat.completions.create(model="home", messages=[])
         with self.assertRaises(openai.BadRequestError) as caught:

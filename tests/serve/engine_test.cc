@@ -331,6 +331,57 @@ TEST(Engine, StopIdsOfTheRequestEndItToo) {
   EXPECT_EQ(result->finish_reason, work::FinishReason::kStop);
 }
 
+TEST(Engine, NothingEndsAnAnswerBeforeItsFewestTokens) {
+  SystemClock clock;
+  ScriptedModel ends(says("xy", 1));
+  Engine engine(ends, byte_decoders(), with_end(), clock);
+  TokenizedGeneration request = request_of("p", 100);
+  request.request.min_tokens = 4;
+  // Without the end, the lowest of the letters is as likely as any.
+  EXPECT_EQ(engine.generate(request)->text, "xyaa");
+  ScriptedModel stops(says("one END two END", 1));
+  Engine other(stops, byte_decoders(), with_end(), clock);
+  request.request.min_tokens = 7;
+  request.request.stop = {" END"};
+  const auto result = other.generate(request);
+  EXPECT_EQ(result->text, "one END two");
+  EXPECT_EQ(result->finish_reason, work::FinishReason::kStop);
+}
+
+// The scripted row: 1 for the token it says, 0.5 for letters, -50 for the rest.
+TEST(Engine, LogprobsAreTheModelsOwnWhateverTheSamplingDoes) {
+  ScriptedModel model(says("x", 1));
+  SystemClock clock;
+  Engine engine(model, byte_decoders(), with_end(), clock);
+  TokenizedGeneration request = request_of("p", 1);
+  request.request.logprobs = 2;
+  request.request.sampling.logit_bias = {{'q', 10}};
+  const auto result = engine.generate(request);
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  EXPECT_EQ(result->text, "q");
+  const double log_total = std::log(std::exp(1.0) + 25 * std::exp(0.5));
+  ASSERT_EQ(result->logprobs.size(), 1u);
+  const work::TokenLogprobs& first = result->logprobs.front();
+  EXPECT_EQ(first.chosen.token, 'q');
+  EXPECT_EQ(first.chosen.bytes, (std::vector<std::int32_t>{'q'}));
+  EXPECT_NEAR(first.chosen.logprob, 0.5 - log_total, 1e-5);
+  ASSERT_EQ(first.likeliest.size(), 2u);
+  EXPECT_EQ(first.likeliest[0].token, 'x');
+  EXPECT_NEAR(first.likeliest[0].logprob, 1 - log_total, 1e-5);
+  EXPECT_EQ(first.likeliest[1].token, 'a');
+}
+
+TEST(Engine, TheModelsEndIsIgnoredOnRequest) {
+  ScriptedModel model(says("xy", 1));
+  SystemClock clock;
+  Engine engine(model, byte_decoders(), with_end(), clock);
+  TokenizedGeneration request = request_of("p", 4);
+  request.request.ignore_eos = true;
+  const auto result = engine.generate(request);
+  EXPECT_EQ(result->token_ids, (History{'x', 'y', kEnd, kEnd}));
+  EXPECT_EQ(result->finish_reason, work::FinishReason::kLength);
+}
+
 TEST(Engine, TheContextLimitsTheAnswerAndRefusesALongerPrompt) {
   ScriptedModel model;
   model.context = 10;
@@ -362,6 +413,12 @@ TEST(Engine, BadRequestsAreRefusedBeforeTheyQueue) {
   EXPECT_EQ(code_of([](auto& r) { r.request.stop.assign(17, "x"); }), Code::kInvalidArgument);
   EXPECT_EQ(code_of([](auto& r) { r.request.sampling.temperature = -1; }), Code::kInvalidArgument);
   EXPECT_EQ(code_of([](auto& r) { r.request.sampling.top_p = 0; }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([](auto& r) { r.request.logprobs = 21; }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([](auto& r) { r.request.min_tokens = 21; }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([](auto& r) {
+              r.request.sampling.logit_bias = {{kVocabulary, 1}};
+            }),
+            Code::kInvalidArgument);
   EXPECT_EQ(code_of([](auto& r) { r.request.expert = "cooking"; }), Code::kNotFound);
   EXPECT_EQ(code_of([](auto&) {}), Code::kOk);
   EXPECT_EQ(engine.stats().failed, 0);

@@ -143,9 +143,14 @@ class ByteDecoder final : public TextDecoder {
     return held_.size() < wanted ? "" : std::exchange(held_, {});
   }
   std::string finish() override { return held_.empty() ? "" : "\xEF\xBF\xBD"; }
+  std::string_view bytes_of(std::int32_t token) const override {
+    bytes_ = static_cast<char>(token);
+    return {&bytes_, 1};
+  }
 
  private:
   std::string held_;
+  mutable char bytes_ = 0;  // Of the token asked for last.
 };
 
 inline TextDecoderFactory byte_decoders() {

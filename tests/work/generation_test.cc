@@ -20,6 +20,8 @@ Generation full_generation() {
           .input = Conversation{{"system", ""}, {"user", "año 🙂"}},
           .special_tokens = false,
           .max_tokens = 2147483647,
+          .min_tokens = 3,
+          .ignore_eos = true,
           .sampling = {.temperature = 0.7,
                        .top_p = 0.95,
                        .min_p = 0.05,
@@ -27,7 +29,9 @@ Generation full_generation() {
                        .seed = -1,
                        .frequency_penalty = -0.5,
                        .presence_penalty = 2,
-                       .repetition_penalty = 1.1},
+                       .repetition_penalty = 1.1,
+                       .logit_bias = {{.token = 7, .bias = -100}, {.token = 0, .bias = 0.5}}},
+          .logprobs = 5,
           .stop = {"\n\n", "###"},
           .split = false,
           .panel = true};
@@ -138,6 +142,8 @@ TEST(GenerationEvent, SaysTextOrEndOrFailure) {
   EXPECT_EQ(std::get<Failure>(failed.event).status().code(), Code::kNotFound);
   GenerationResult result{.text = "pie",
                           .token_ids = {1, 2},
+                          .logprobs = {{.chosen = {.token = 1, .bytes = {0xC3}, .logprob = -0.25},
+                                        .likeliest = {{.token = 9, .logprob = -1}}}},
                           .finish_reason = FinishReason::kLength,
                           .prompt_tokens = 3,
                           .completion_tokens = 2,
@@ -146,6 +152,7 @@ TEST(GenerationEvent, SaysTextOrEndOrFailure) {
   const auto done = std::get<GenerationResult>(again({result}).event);
   EXPECT_EQ(done.finish_reason, FinishReason::kLength);
   EXPECT_EQ(done.token_ids, result.token_ids);
+  EXPECT_EQ(done.logprobs, result.logprobs);
   EXPECT_EQ(done.energy.joules, 1.5);
   // A number that is none is unknown.
   EXPECT_FALSE(done.tokens_per_s.has_value());

@@ -234,7 +234,11 @@ class StreamedAnswer final : public Answer {
   bool is_open() {
     if (call().has_begun()) return true;
     if (!call().begin_stream(ping_every_)) return false;
-    return !identity().is_chat || call().write(sse_event(role_chunk(identity())));
+    if (!identity().is_chat) return true;
+    std::string roles;
+    for (std::size_t i = 0; i < request().generations.size(); ++i)
+      roles += sse_event(role_chunk(identity(), i));
+    return call().write(roles);
   }
   const std::chrono::milliseconds ping_every_;
 };

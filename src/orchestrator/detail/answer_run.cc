@@ -283,6 +283,10 @@ Answer AnswerRun::sum_up(const std::vector<Task>& tasks) {
   std::vector<work::EnergyReading> energies;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     energies.insert(energies.end(), tasks[i].energies.begin(), tasks[i].energies.end());
+    if (tasks[i].outcome.ok()) {
+      const auto& logprobs = tasks[i].outcome->logprobs;
+      answer.logprobs.insert(answer.logprobs.end(), logprobs.begin(), logprobs.end());
+    }
     work::PartTrace part = trace_of(i, tasks[i]);
     answer.prompt_tokens += part.prompt_tokens;
     answer.completion_tokens += part.completion_tokens;

@@ -2,6 +2,7 @@
 #include "serve/detail/answer_in_progress.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace panal::serve::detail {
 namespace {
@@ -10,6 +11,13 @@ double milliseconds(Nanoseconds duration) { return seconds(duration) * 1e3; }
 
 bool contains(std::span<const std::int32_t> ids, std::int32_t id) {
   return std::ranges::find(ids, id) != ids.end();
+}
+
+void take_chances(std::span<float> logits, std::span<const std::int32_t> ids) {
+  for (const std::int32_t id : ids) {
+    if (id >= 0 && static_cast<std::size_t>(id) < logits.size())
+      logits[static_cast<std::size_t>(id)] = -INFINITY;
+  }
 }
 
 }  // namespace
@@ -42,15 +50,32 @@ void AnswerInProgress::mark_read(std::size_t count) {
   result_.prompt_tokens += static_cast<std::int64_t>(count);
 }
 
+bool AnswerInProgress::is_stop(std::int32_t token, std::span<const std::int32_t> stop_ids) const {
+  return !request_.request.ignore_eos &&
+         (contains(stop_ids, token) || contains(request_.stop_ids, token));
+}
+
+Status AnswerInProgress::note_logprobs(std::int32_t token) {
+  if (!request_.request.logprobs) return {};
+  PANAL_TRY(plain_row_.look_at(plain_logits_));
+  const auto count = static_cast<std::size_t>(*request_.request.logprobs);
+  result_.logprobs.push_back(logprobs_.read(plain_row_, token, count, *decoder_));
+  return {};
+}
+
 Result<std::optional<work::FinishReason>> AnswerInProgress::take_token(
-    std::span<const float> logits, std::span<const std::int32_t> stop_ids, Nanoseconds now) {
+    std::span<float> logits, std::span<const std::int32_t> stop_ids, Nanoseconds now) {
+  if (request_.request.logprobs) plain_logits_.assign(logits.begin(), logits.end());
+  if (num_sampled() < request_.request.min_tokens) {
+    take_chances(logits, stop_ids);
+    take_chances(logits, request_.stop_ids);
+  }
   PANAL_ASSIGN(const std::int32_t token, sampler_.sample(logits));
   if (!first_token_) first_token_ = now;
   last_token_ = now;
-  if (contains(stop_ids, token) || contains(request_.stop_ids, token)) {
-    return std::optional(work::FinishReason::kStop);
-  }
+  if (is_stop(token, stop_ids)) return std::optional(work::FinishReason::kStop);
   result_.token_ids.push_back(token);
+  PANAL_TRY(note_logprobs(token));
   emit(decoder_->push(token));
   if (matcher_.stopped()) return std::optional(work::FinishReason::kStop);
   if (num_sampled() >= *request_.request.max_tokens)
@@ -64,7 +89,9 @@ void AnswerInProgress::add_joules(std::optional<double> joules) {
 }
 
 void AnswerInProgress::emit(std::string text) {
-  const std::string certain = matcher_.push(text);
+  // What min_tokens ask for takes no part in any stop.
+  const bool may_stop = num_sampled() > request_.request.min_tokens;
+  const std::string certain = may_stop ? matcher_.push(text) : std::move(text);
   result_.text += certain;
   if (!certain.empty() && callbacks_.on_text) callbacks_.on_text(certain);
 }

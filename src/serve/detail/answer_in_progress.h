@@ -5,6 +5,7 @@
 #include <memory>
 #include <stop_token>
 
+#include "serve/detail/logprobs.h"
 #include "serve/detail/stop_matcher.h"
 #include "serve/engine.h"
 
@@ -33,9 +34,9 @@ class AnswerInProgress {
   /// The model has read `count` of next_tokens().
   void mark_read(std::size_t count);
 
-  /// Samples one token from the logits after everything read and emits the text that became
-  /// certain. Returns the reason when the answer is complete.
-  Result<std::optional<work::FinishReason>> take_token(std::span<const float> logits,
+  /// Samples one token from the logits after everything read, which are changed on the way, and
+  /// emits the text that became certain. Returns the reason when the answer is complete.
+  Result<std::optional<work::FinishReason>> take_token(std::span<float> logits,
                                                        std::span<const std::int32_t> stop_ids,
                                                        Nanoseconds now);
 
@@ -50,6 +51,8 @@ class AnswerInProgress {
   std::int64_t num_sampled() const { return static_cast<std::int64_t>(result_.token_ids.size()); }
 
  private:
+  Status note_logprobs(std::int32_t token);
+  bool is_stop(std::int32_t token, std::span<const std::int32_t> stop_ids) const;
   void emit(std::string text);
 
   const TokenizedGeneration request_;
@@ -64,6 +67,9 @@ class AnswerInProgress {
   Sampler sampler_;
   std::unique_ptr<TextDecoder> decoder_;  // Set by admit().
   StopMatcher matcher_;
+  std::vector<float> plain_logits_;  // As the model gave them; only for logprobs, as the next two.
+  LogitRow plain_row_;
+  LogprobReader logprobs_;
   work::GenerationResult result_;
   double joules_ = 0;
   bool joules_are_known_ = true;
