@@ -27,7 +27,7 @@ class OpenAiClient(Case):
 
     def ask(self, text, **options):
         return self.client.chat.completions.create(
-            model="home", messages=[{"role": "user", "content": text}], temperature=0, **{"max_tokens": 12, **options})
+            model="home", messages=[{"role": "user", "content": text}], **{"temperature": 0, "max_tokens": 12, **options})
 
     def test_lists_models(self):
         ids = [model.id for model in self.client.models.list()]

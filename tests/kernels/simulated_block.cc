@@ -1,5 +1,6 @@
 #include "tests/kernels/simulated_block.h"
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -14,6 +15,27 @@ constexpr std::size_t kStackBytes = 128 << 10;
 constexpr std::int64_t kGuardBytes = 256;
 constexpr unsigned char kUntouched = 0xFF;  // Four of them are a NaN.
 
+// Leaving a place for another, or for a fiber's beginning, returns when somebody leaves for it.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+struct Place {
+  ucontext_t context;
+};
+void leave(Place& from, ucontext_t& beginning) { swapcontext(&from.context, &beginning); }
+void leave(Place& from, Place& to) { leave(from, to.context); }
+#else
+// swapcontext() asks the kernel for the signal mask at every turn. Sanitizers know jumps only
+// within one stack.
+struct Place {
+  jmp_buf registers;
+};
+[[gnu::noinline]] void leave(Place& from, ucontext_t& beginning) {
+  if (_setjmp(from.registers) == 0) setcontext(&beginning);
+}
+[[gnu::noinline]] void leave(Place& from, Place& to) {
+  if (_setjmp(from.registers) == 0) _longjmp(to.registers, 1);
+}
+#endif
+
 enum class Waits { kForNothing, kForWarp, kForBlock, kIsDone };
 
 }  // namespace
@@ -21,25 +43,31 @@ enum class Waits { kForNothing, kForWarp, kForBlock, kIsDone };
 struct SimulatedBlock::State {
   State(const Geometry& wanted, std::uint64_t seed) : shape(wanted), rng(seed) {
     const auto count = static_cast<std::size_t>(shape.threads);
-    contexts.resize(count);
-    stacks.resize(count);
-    for (auto& stack : stacks) stack = std::make_unique<unsigned char[]>(kStackBytes);
+    fibers.resize(count);
     slots.resize(count);
     for (int i = 0; i < shape.threads; ++i) order.push_back(i);
     memory.resize(static_cast<std::size_t>(shape.shared_bytes + kGuardBytes) / 16 + 1);
   }
   unsigned char* bytes() { return memory.front().at; }
 
+  // A fiber runs the body of its thread in one block after the other.
   static void enter(unsigned low, unsigned high) {
     auto* state = reinterpret_cast<State*>((std::uintptr_t{high} << 32) | low);
-    (*state->thread_body)();
-    state->waits[static_cast<std::size_t>(state->current)] = Waits::kIsDone;
-    swapcontext(&state->contexts[static_cast<std::size_t>(state->current)], &state->scheduler);
+    while (true) {
+      (*state->thread_body)();
+      state->wait(Waits::kIsDone);
+    }
+  }
+  void resume(int thread) {
+    current = thread;
+    Fiber& fiber = fibers[static_cast<std::size_t>(thread)];
+    if (fiber.stack) return leave(scheduler, fiber.place);
+    begin(fiber);
   }
   void wait(Waits what) {
     const auto me = static_cast<std::size_t>(current);
     waits[me] = what;
-    swapcontext(&contexts[me], &scheduler);
+    leave(fibers[me].place, scheduler);
   }
   // Frees the threads of [begin, end) when all of them wait for `what`.
   void release(int begin, int end, Waits what) {
@@ -55,8 +83,7 @@ struct SimulatedBlock::State {
       for (const int thread : order) {
         if (waits[static_cast<std::size_t>(thread)] != Waits::kForNothing) continue;
         ran = true;
-        current = thread;
-        swapcontext(&scheduler, &contexts[static_cast<std::size_t>(thread)]);
+        resume(thread);
       }
       if (std::all_of(waits.begin(), waits.end(), [](Waits is) { return is == Waits::kIsDone; }))
         return;
@@ -65,6 +92,22 @@ struct SimulatedBlock::State {
         release(warp, warp + kWarp, Waits::kForWarp);
       release(0, shape.threads, Waits::kForBlock);
     }
+  }
+
+  struct Fiber {
+    std::unique_ptr<unsigned char[]> stack;  // From its first turn on.
+    Place place;                             // Where it waits.
+  };
+  void begin(Fiber& fiber) {
+    fiber.stack = std::make_unique_for_overwrite<unsigned char[]>(kStackBytes);
+    ucontext_t context{};
+    getcontext(&context);
+    context.uc_stack.ss_sp = fiber.stack.get();
+    context.uc_stack.ss_size = kStackBytes;
+    const auto address = reinterpret_cast<std::uintptr_t>(this);
+    makecontext(&context, reinterpret_cast<void (*)()>(&State::enter), 2,
+                static_cast<unsigned>(address & 0xFFFFFFFFu), static_cast<unsigned>(address >> 32));
+    leave(scheduler, context);
   }
 
   struct alignas(16) Sixteen {
@@ -76,11 +119,10 @@ struct SimulatedBlock::State {
   int current = 0;
   std::vector<int> order;
   std::vector<Waits> waits;
-  std::vector<ucontext_t> contexts;
-  std::vector<std::unique_ptr<unsigned char[]>> stacks;
+  std::vector<Fiber> fibers;
   std::vector<float> slots;  // What shuffles exchange.
   std::vector<Sixteen> memory;
-  ucontext_t scheduler{};
+  Place scheduler;
   const std::function<void()>* thread_body = nullptr;
 };
 
@@ -94,15 +136,6 @@ void SimulatedBlock::run(std::int64_t index, const std::function<void()>& thread
   s.thread_body = &thread_body;
   s.waits.assign(static_cast<std::size_t>(s.shape.threads), Waits::kForNothing);
   std::memset(s.bytes(), kUntouched, s.memory.size() * 16);
-  const auto address = reinterpret_cast<std::uintptr_t>(&s);
-  for (std::size_t i = 0; i < s.contexts.size(); ++i) {
-    getcontext(&s.contexts[i]);
-    s.contexts[i].uc_stack.ss_sp = s.stacks[i].get();
-    s.contexts[i].uc_stack.ss_size = kStackBytes;
-    s.contexts[i].uc_link = nullptr;
-    makecontext(&s.contexts[i], reinterpret_cast<void (*)()>(&State::enter), 2,
-                static_cast<unsigned>(address & 0xFFFFFFFFu), static_cast<unsigned>(address >> 32));
-  }
   s.schedule();
   for (std::int64_t i = 0; i < kGuardBytes; ++i) {
     if (s.bytes()[s.shape.shared_bytes + i] != kUntouched)
