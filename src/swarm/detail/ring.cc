@@ -15,6 +15,8 @@ constexpr std::size_t kSliceBytes = 128 << 10;  // Written in one go, so that bo
 constexpr std::size_t kAlignment = 32;          // Every call's stream is padded to it.
 constexpr std::uint32_t kMagic = 0x316d7273;
 constexpr int kYields = 64;  // Looks at the lines before a sleep.
+constexpr auto kLongLook = std::chrono::microseconds(500);
+constexpr int kCrowdedWaits = 256;
 
 // Opens every call's stream.
 struct Opening {
@@ -238,10 +240,28 @@ void Ring::sleep(std::chrono::milliseconds most, bool wants_write, bool wants_re
        static_cast<int>(std::clamp<std::int64_t>(most.count(), 0, 1000)));
 }
 
-Status Ring::wait(bool wants_write, bool wants_read) {
+// A look gives the core to another rank. Where another program takes it instead, that costs
+// milliseconds, and who sleeps is woken sooner: the next waits begin with that.
+bool Ring::look_for(bool wants_write, bool wants_read) {
+  Nanoseconds before = clock_.steady_now();
   for (int i = 0; link_->is_worth_a_look() && i < kYields; ++i) {
-    if (link_->is_ready(wants_write, wants_read)) return Status();
+    if (link_->is_ready(wants_write, wants_read)) return true;
     sched_yield();
+    const Nanoseconds after = clock_.steady_now();
+    if (after - before > kLongLook) {
+      num_crowded_waits_ = kCrowdedWaits;
+      break;
+    }
+    before = after;
+  }
+  return false;
+}
+
+Status Ring::wait(bool wants_write, bool wants_read) {
+  if (num_crowded_waits_ > 0) {
+    --num_crowded_waits_;
+  } else if (look_for(wants_write, wants_read)) {
+    return Status();
   }
   const int awaited = wants_read ? previous() : next();
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -58,6 +58,7 @@ class Ring {
   struct Progress;
   Status send_some(Progress& progress, std::span<std::byte> data);
   Status receive_some(Progress& progress, std::span<std::byte> data);
+  bool look_for(bool wants_write, bool wants_read);
   Status wait(bool wants_write, bool wants_read);
   Status answer_notes(int awaited);
   Status known_loss();
@@ -78,6 +79,7 @@ class Ring {
   std::uint64_t sequence_ = 0;  // Calls finished.
   std::uint64_t total_sent_bytes_ = 0;
   Nanoseconds last_progress_{0};
+  int num_crowded_waits_ = 0;   // Without a look before the sleep.
   bool told_whom_ = false;      // In this call, whom this rank waits for.
   bool seems_waiting_ = false;  // To the others, since it told them.
   Status failure_;              // Of the first failed call, for all later ones.
