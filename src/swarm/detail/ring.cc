@@ -1,10 +1,11 @@
 #include "swarm/detail/ring.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cstring>
+
+#include "base/yield.h"
 
 namespace panal::swarm::detail {
 namespace {
@@ -14,9 +15,8 @@ using namespace std::chrono_literals;
 constexpr std::size_t kSliceBytes = 128 << 10;  // Written in one go, so that both ways take turns.
 constexpr std::size_t kAlignment = 32;          // Every call's stream is padded to it.
 constexpr std::uint32_t kMagic = 0x316d7273;
-constexpr int kYields = 64;  // Looks at the lines before a sleep.
-constexpr auto kLongLook = std::chrono::microseconds(500);
-constexpr int kCrowdedWaits = 256;
+constexpr int kYields = 64;         // Looks at the lines before a sleep.
+constexpr int kCrowdedWaits = 256;  // Without looks, after one that took long.
 
 // Opens every call's stream.
 struct Opening {
@@ -243,16 +243,11 @@ void Ring::sleep(std::chrono::milliseconds most, bool wants_write, bool wants_re
 // A look gives the core to another rank. Where another program takes it instead, that costs
 // milliseconds, and who sleeps is woken sooner: the next waits begin with that.
 bool Ring::look_for(bool wants_write, bool wants_read) {
-  Nanoseconds before = clock_.steady_now();
   for (int i = 0; link_->is_worth_a_look() && i < kYields; ++i) {
     if (link_->is_ready(wants_write, wants_read)) return true;
-    sched_yield();
-    const Nanoseconds after = clock_.steady_now();
-    if (after - before > kLongLook) {
-      num_crowded_waits_ = kCrowdedWaits;
-      break;
-    }
-    before = after;
+    if (yield_briefly(clock_)) continue;
+    num_crowded_waits_ = kCrowdedWaits;
+    break;
   }
   return false;
 }

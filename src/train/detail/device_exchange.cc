@@ -15,9 +15,9 @@
 #include <chrono>
 #include <functional>
 #include <optional>
-#include <thread>
 
 #include "base/error.h"
+#include "base/yield.h"
 #include "tensor/communicator.h"
 #include "tensor/step_sizes.h"
 #include "train/detail/gradient_exchange.h"
@@ -212,6 +212,7 @@ Status DeviceExchange::all_have_come() {
 
 Status DeviceExchange::wait_until(const Condition& holds, Patience patience) {
   const Deadline until(group_.clock(), group_.deadline());
+  bool may_look = true;
   for (int looks = 0; !holds(); ++looks) {
     if (is_cancelled_) return Status(Code::kCancelled, "the exchange of gradients was cancelled");
     PANAL_TRY(group_.look_after_others());
@@ -224,11 +225,8 @@ Status DeviceExchange::wait_until(const Condition& holds, Patience patience) {
                                 "between two of them hangs",
                                 group_.deadline().count(), group_.size()));
     }
-    if (looks < kYields) {
-      std::this_thread::yield();
-    } else {
-      until.sleep_for(kPause);
-    }
+    may_look = may_look && looks < kYields && yield_briefly(group_.clock());
+    if (!may_look) until.sleep_for(kPause);
   }
   return Status();
 }
