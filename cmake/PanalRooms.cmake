@@ -5,7 +5,9 @@ target_compile_options(panal_flags INTERFACE -Wall -Wextra -Werror -g1
                        $<$<CONFIG:Release>:$<IF:$<BOOL:$<TARGET_PROPERTY:PANAL_UNOPTIMISED>>,-O0,-O2>>)
 target_include_directories(panal_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
 if(PANAL_SANITIZE)
-  target_compile_options(panal_flags INTERFACE -fsanitize=${PANAL_SANITIZE} -fno-omit-frame-pointer)
+  # What sanitizers put between makes g++ 12 see overruns where there are none; the other builds keep these warnings.
+  target_compile_options(panal_flags INTERFACE -fsanitize=${PANAL_SANITIZE} -fno-omit-frame-pointer
+                         -Wno-array-bounds -Wno-stringop-overflow -Wno-maybe-uninitialized)
   target_link_options(panal_flags INTERFACE -fsanitize=${PANAL_SANITIZE})
 endif()
 
