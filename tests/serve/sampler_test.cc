@@ -196,7 +196,7 @@ TEST(Sampler, LeavesWhatThePlainDefinitionLeaves) {
         work::Sampling seeded = sampling;
         seeded.seed = 1;
         Sampler sampler(seeded);
-        constexpr int kDraws = 400;
+        constexpr int kDraws = 200;
         for (int i = 0; i < kDraws; ++i) {
           std::vector<float> row = logits;
           ++counts[sampler.sample(row).value()];
@@ -208,8 +208,8 @@ TEST(Sampler, LeavesWhatThePlainDefinitionLeaves) {
             << "width " << width << ", spread " << spread << ", seed " << kSeed;
         const auto& [likeliest, share] =
             *std::ranges::max_element(shares, {}, [](const auto& one) { return one.second; });
-        // Five standard deviations of 400 draws.
-        EXPECT_NEAR(counts[likeliest] / double{kDraws}, share, 0.125);
+        // Five standard deviations of 200 draws.
+        EXPECT_NEAR(counts[likeliest] / double{kDraws}, share, 0.18);
         ++num_compared;
       }
     }
