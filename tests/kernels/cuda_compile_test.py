@@ -1,5 +1,7 @@
 """Every CUDA kernel compiles for every architecture: nvcc needs no GPU. Exit status 77: skipped, there is no nvcc."""
 
+import concurrent.futures
+import os
 import pathlib
 import re
 import shutil
@@ -32,26 +34,34 @@ class CudaCompile(unittest.TestCase):
         self.assertEqual(files, set(operations()))
 
     def test_every_kernel_is_in_every_architecture(self):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for outcome in pool.map(self.compile, sorted(KERNELS.glob("*.cu"))):
+                self.assert_complete(*outcome)
+
+    def compile(self, source):
+        """The compiler's exit status and words, and the functions of each architecture."""
         # As CMake does it: one run of the compiler, an assembler per architecture.
         codes = ",".join(f"sm_{architecture}" for architecture in ARCHITECTURES)
-        for source in sorted(KERNELS.glob("*.cu")):
-            wanted = operations().get(source.stem, [])
-            with tempfile.TemporaryDirectory() as folder:
-                done = subprocess.run([NVCC, "-std=c++20", "-O3", f"-I{SOURCE}", "-gencode", f"arch=compute_80,code=[{codes}]", "--keep", "--keep-dir", folder,
-                                       "-Werror", "all-warnings", "-c", "-o", f"{folder}/out.o", str(source)],
-                                      capture_output=True, text=True, cwd=folder)
-                self.assertEqual(done.returncode, 0, f"{source.name}: {done.stdout}{done.stderr}")
-                seen = {}
-                for cubin in pathlib.Path(folder).glob("*.cubin"):
-                    architecture = int(re.findall(r"_(\d+)", cubin.stem)[-1])
-                    names = re.findall(rb"\.text\.(_ZN5panal7kernels4cuda3run\w+)", cubin.read_bytes())
-                    seen[architecture] = {name.decode() for name in names}
-                self.assertEqual(sorted(seen), ARCHITECTURES if wanted else sorted(seen), source.name)
-                for architecture, names in seen.items():
-                    self.assertEqual(len(names), len(wanted), f"{source.name} for sm_{architecture}: {names}")
-                    for operation in wanted:
-                        self.assertTrue(any(f"{len(operation)}{operation}" in name for name in names),
-                                        f"{source.name} for sm_{architecture} lacks {operation}")
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([NVCC, "-std=c++20", "-O3", f"-I{SOURCE}", "-gencode", f"arch=compute_80,code=[{codes}]", "--keep", "--keep-dir", folder,
+                                   "-Werror", "all-warnings", "-c", "-o", f"{folder}/out.o", str(source)],
+                                  capture_output=True, text=True, cwd=folder)
+            seen = {}
+            for cubin in pathlib.Path(folder).glob("*.cubin"):
+                architecture = int(re.findall(r"_(\d+)", cubin.stem)[-1])
+                names = re.findall(rb"\.text\.(_ZN5panal7kernels4cuda3run\w+)", cubin.read_bytes())
+                seen[architecture] = {name.decode() for name in names}
+            return source, done, seen
+
+    def assert_complete(self, source, done, seen):
+        self.assertEqual(done.returncode, 0, f"{source.name}: {done.stdout}{done.stderr}")
+        wanted = operations().get(source.stem, [])
+        self.assertEqual(sorted(seen), ARCHITECTURES if wanted else sorted(seen), source.name)
+        for architecture, names in seen.items():
+            self.assertEqual(len(names), len(wanted), f"{source.name} for sm_{architecture}: {names}")
+            for operation in wanted:
+                self.assertTrue(any(f"{len(operation)}{operation}" in name for name in names),
+                                f"{source.name} for sm_{architecture} lacks {operation}")
 
 
 if __name__ == "__main__":
