@@ -66,14 +66,6 @@ PANAL_ALWAYS_INLINE Vector maximum(const Vector& a, const Vector& b) {
     return a > b ? a : b;
   }
 }
-template <typename Vector>
-PANAL_ALWAYS_INLINE Vector minimum(const Vector& a, const Vector& b) {
-  if constexpr (requires { a.low; }) {
-    return {minimum(a.low, b.low), minimum(a.high, b.high)};
-  } else {
-    return a < b ? a : b;
-  }
-}
 /// The first and the second half.
 template <bool is_high, typename Vector>
 PANAL_ALWAYS_INLINE auto half_of(const Vector& value) {
