@@ -298,8 +298,8 @@ class Demo {
       expert.context = sizes_.expert_context;
       expert.steps = sizes_.expert_steps;
       expert.max_seconds = sizes_.expert_seconds;
-      // The time is short: two cores with AVX2 make some 16 steps of 256 tokens in it. In so many
-      // this rate brought the held-out loss lower than 0.002 and 0.008 did.
+      // The time is short: over 16 steps of 256 tokens this rate brought the held-out loss lower
+      // than 0.002 and 0.008 did.
       expert.learning_rate = 4e-3;
       expert.evaluation_tokens = 512;
       PANAL_ASSIGN(Json trained, finetune_expert(expert, workspace_));
