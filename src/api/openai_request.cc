@@ -23,6 +23,7 @@ using detail::WireJson;
 constexpr std::size_t kMaxStops = 16;
 constexpr std::size_t kMaxPrompts = 128;
 constexpr std::int64_t kMaxChoices = 128;
+constexpr std::size_t kMaxChoiceBytes = 32u << 20;
 constexpr std::int64_t kMaxLogprobs = 20;
 constexpr std::size_t kMaxBiases = 4096;
 constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
@@ -337,7 +338,7 @@ std::vector<Input> read_prompts(MemberReader& reader) {
 }
 
 // n answers to each prompt, by seeds of their own.
-void add_choices(MemberReader& reader, const work::Generation& generation, ApiRequest& request) {
+void add_choices(const work::Generation& generation, ApiRequest& request) {
   for (std::size_t choice = 0; choice < request.choices_per_prompt; ++choice) {
     request.generations.push_back(generation);
     auto& seed = request.generations.back().sampling.seed;
@@ -345,10 +346,22 @@ void add_choices(MemberReader& reader, const work::Generation& generation, ApiRe
       seed = static_cast<std::int64_t>(derive_seed(static_cast<std::uint64_t>(*seed), choice));
     }
   }
-  if (request.generations.size() > std::size_t{kMaxChoices}) {
+}
+
+// Every choice has a copy of what is asked, so that n would multiply what a body may take.
+std::size_t read_choices(MemberReader& reader, std::size_t num_prompts, std::size_t body_bytes) {
+  const auto n = static_cast<std::size_t>(reader.integer("n", 1, kMaxChoices).value_or(1));
+  if (n > 1 && n * num_prompts > std::size_t{kMaxChoices}) {
     reader.fail("n", fmt::format("at most {} answers to all prompts together", kMaxChoices),
-                WireJson(request.choices_per_prompt));
+                WireJson(n));
   }
+  if (n > 1 && n * body_bytes > kMaxChoiceBytes) {
+    reader.fail("n",
+                fmt::format("at most {} MiB of requests, each choice counted as one of {} bytes",
+                            kMaxChoiceBytes >> 20, body_bytes),
+                WireJson(n));
+  }
+  return n;
 }
 
 std::variant<ApiRequest, ApiError> parse_request(std::string_view body, bool is_chat) {
@@ -371,15 +384,13 @@ std::variant<ApiRequest, ApiError> parse_request(std::string_view body, bool is_
   read_common(reader, is_chat, generation);
   read_stream(reader, request);
   read_panal(reader, generation);
-  request.choices_per_prompt =
-      static_cast<std::size_t>(reader.integer("n", 1, kMaxChoices).value_or(1));
-  if (is_chat) add_choices(reader, generation, request);
-  for (Input& prompt : prompts) {
-    if (reader.error()) break;
-    generation.input = std::move(prompt);
-    add_choices(reader, generation, request);
-  }
+  request.choices_per_prompt = read_choices(reader, is_chat ? 1 : prompts.size(), body.size());
   if (reader.error()) return *reader.error();
+  if (is_chat) add_choices(generation, request);
+  for (Input& prompt : prompts) {
+    generation.input = std::move(prompt);
+    add_choices(generation, request);
+  }
   return request;
 }
 

@@ -91,6 +91,17 @@ TEST(ChatRequest, ReadsWhatBendsTheAnswer) {
   EXPECT_TRUE(answer.ignore_eos);
 }
 
+TEST(ChatRequest, ChoicesDoNotMultiplyALargeBody) {
+  const std::string text(1 << 20, 'a');
+  const auto asked = [&](int n) {
+    return parse_completion_request("{\"prompt\":\"" + text + "\",\"n\":" + std::to_string(n) +
+                                    "}");
+  };
+  EXPECT_TRUE(std::holds_alternative<ApiRequest>(asked(30)));
+  ASSERT_TRUE(std::holds_alternative<ApiError>(asked(33)));
+  EXPECT_EQ(std::get<ApiError>(asked(33)).param, "n");
+}
+
 TEST(ChatRequest, AsksForLogprobsByABooleanAndACompletionByANumber) {
   const auto chat = [](const char* extra) {
     return read_chat(chat_with(extra)).generations.at(0).logprobs;
