@@ -17,6 +17,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// An answer's end tells how likely each token was, 1.5 KB for one with 20 beside it.
+constexpr std::size_t kMostEventBytes = 64u << 20;
 constexpr char kWhere[] = "answer of panal-engine";
 
 // A socket's path has a bound that folders do not have.
@@ -64,7 +66,7 @@ class Reader {
 
   const std::string who_;
   const ModelServer::Callbacks callbacks_;
-  net::LineSplitter lines_;
+  net::LineSplitter lines_{kMostEventBytes};
   Status broken_;
   std::optional<Result<work::GenerationResult>> outcome_;
 };
